@@ -1,0 +1,3 @@
+//! The polydav binary.
+
+fn main() {}
