@@ -1,0 +1,112 @@
+//! The Debian packages that the conformance suites call, installed when that is possible.
+//!
+//! Nothing is installed unless this is root on a Debian system, and no daemon is started by an
+//! installation: a `policy-rc.d` that forbids it stands in the way meanwhile.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use crate::report::Ending;
+use crate::workspace::{on_path, output, succeed};
+use crate::{Result, test};
+
+const PACKAGES: [&str; 18] = [
+    "apache2",
+    "cadaver",
+    "curl",
+    "davfs2",
+    "dbus-daemon",
+    "e2fsprogs",
+    "gvfs",
+    "gvfs-backends",
+    "libglib2.0-bin",
+    "litmus",
+    "nginx",
+    "openssl",
+    "php-cli",
+    "php-curl",
+    "python3",
+    "python3-requests",
+    "rclone",
+    "util-linux",
+];
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Whether this process may install packages here.
+pub(crate) fn can_install() -> bool {
+    let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    root && on_path("apt-get")
+}
+
+/// Installs what is missing.
+pub(crate) fn install() -> Result<Ending> {
+    let missing = missing();
+    if missing.is_empty() {
+        println!("nothing is missing");
+        return Ok(Ending::Passed);
+    }
+    let names = missing.join(" ");
+    if !can_install() {
+        return Ok(Ending::Skipped(format!("not root on Debian; suites may lack: {names}")));
+    }
+    println!("installing {names}");
+    let _policy = Policy::forbid_daemons()?;
+    succeed(&mut apt("update"))?;
+    succeed(apt("install").args(["--yes", "--no-install-recommends"]).args(&missing))?;
+    Ok(Ending::Passed)
+}
+
+fn missing() -> Vec<&'static str> {
+    let mut missing: Vec<_> = PACKAGES.into_iter().filter(|package| !installed(package)).collect();
+    if !on_path("node") {
+        missing.push("nodejs");
+    }
+    if !on_path("npm") {
+        missing.push("npm");
+    }
+    missing
+}
+
+fn installed(package: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat=${db:Status-Status}", package]);
+    output(&mut query).is_ok_and(|status| status == "installed")
+}
+
+fn apt(verb: &str) -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["--quiet", "--quiet", verb]);
+    command.stdin(test::no_input());
+    command
+}
+
+/// While this lives, installing a package starts no daemon.
+struct Policy {
+    ours: bool,
+}
+
+impl Policy {
+    fn forbid_daemons() -> Result<Self> {
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY);
+        let ours = match file {
+            Ok(mut file) => std::io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n"),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Ok(Self { ours: false });
+            }
+            Err(error) => Err(error),
+        };
+        ours.map(|()| Self { ours: true }).map_err(|e| format!("{POLICY}: {e}"))
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        if self.ours && Path::new(POLICY).exists() {
+            let _ = fs::remove_file(POLICY);
+        }
+    }
+}

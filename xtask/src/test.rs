@@ -1,0 +1,61 @@
+//! `cargo xtask test`: every check and every test, in one order, with a table at the end.
+
+use std::process::Stdio;
+
+use crate::report::{Ending, Report};
+use crate::workspace::{Workspace, on_path, succeed};
+use crate::{Result, debian, house, suite, tidy, tool};
+
+/// Runs all steps, or those named in `only`.
+pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result {
+    let strict = strict();
+    let mut report = Report::new(only);
+    report.step("packages", debian::install);
+    report.step("format", || succeed(&mut workspace.cargo("fmt --all --check")));
+    report.step("clippy", || {
+        succeed(&mut workspace.cargo("clippy --quiet --workspace --all-targets -- -D warnings"))
+    });
+    report.step("doc", || {
+        let mut doc = workspace.cargo("doc --quiet --workspace --no-deps");
+        succeed(doc.env("RUSTDOCFLAGS", "-Dwarnings"))
+    });
+    report.step("deny", || deny(workspace, strict));
+    report.step("house", || house::check(workspace));
+    report.step("tidy", || tidy::check(workspace));
+    report.step("tests", || {
+        succeed(&mut workspace.cargo("test --quiet --workspace --exclude conformance"))
+    });
+    suite::run_all(workspace, &mut report, strict)?;
+    report.finish(strict)
+}
+
+/// Whether a skipped suite counts as a failed one: where everything can be had, and in CI.
+fn strict() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty()) || debian::can_install()
+}
+
+fn deny(workspace: &Workspace, strict: bool) -> Result<Ending> {
+    let program = match tool::cargo_deny(workspace) {
+        Ok(program) => program,
+        Err(why) if strict => return Err(why),
+        Err(why) => return Ok(Ending::Skipped(format!("cargo-deny can't be had: {why}"))),
+    };
+    let mut deny = workspace.command(program);
+    // Without the advisories: their database isn't on a package registry.
+    succeed(deny.args(["--all-features", "check", "bans", "licenses", "sources"]))?;
+    Ok(Ending::Passed)
+}
+
+/// What the suites need from npm; without node they say so themselves.
+pub(crate) fn npm(workspace: &Workspace) -> Result<Ending> {
+    if !on_path("npm") {
+        return Ok(Ending::Skipped("npm is not installed".to_owned()));
+    }
+    tool::npm_packages(workspace)?;
+    Ok(Ending::Passed)
+}
+
+/// Commands must not wait for a person.
+pub(crate) fn no_input() -> Stdio {
+    Stdio::null()
+}
