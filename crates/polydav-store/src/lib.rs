@@ -1,1 +1,43 @@
-//! polydav-store.
+//! The storage contract of polydav.
+//!
+//! A [`Store`] keeps resources: files, collections of them, and their properties. Everything that
+//! changes a resource is a [`Step`] of a [`Run`]; a store performs the steps of a run in order and
+//! reports an [`Outcome`] for each. A step carries its conditions with it as a [`Guard`], and its
+//! [`Action`] is private: [`Step::open`] is the only way to it, so that no store can act without
+//! the check having been made against what the store sees at that very moment.
+//!
+//! This crate knows nothing of HTTP. Stores speak in [`FailureKind`]s; the map from a kind to a
+//! status code lives with the methods.
+//!
+//! # Blocking
+//!
+//! All methods of [`Store`] and [`Ledger`] block, and are called from threads that may block. The
+//! guard, the act and the commit of a whole run thus share one section without a suspension point,
+//! and the caller pays for one hop to such a thread for up to a thousand steps.
+
+mod entry;
+mod failure;
+mod guard;
+pub mod layer;
+mod ledger;
+mod lock;
+
+mod path;
+mod property;
+mod run;
+mod step;
+mod store;
+
+pub use entry::{ETag, Entry, Kind};
+pub use failure::{Effect, Failure, FailureKind, Member, Members, Retry};
+pub use guard::{Condition, ETagMatch, Guard, IfList, Overwrite, Principal, View};
+pub use ledger::{Ledger, MemoryLedger};
+pub use lock::{Lock, LockDepth, LockScope, LockTable, LockToken, LockView, NoLocks};
+
+pub use path::{InvalidPath, ResourcePath};
+pub use property::{Property, PropertyChange, PropertyName, Select};
+pub use run::{Cancel, Done, Durability, OnFailure, Outcome, Report, Run, RunId};
+pub use step::{Action, Content, Depth, Permit, Step};
+pub use store::{
+    Broken, Capabilities, ReadAt, Reading, Space, Stage, Staged, Store, Visit, Walk, WalkDepth,
+};

@@ -1,0 +1,264 @@
+//! Locks (RFC 4918 §6, §7): what one is, and the table that tells which cover a path.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use crate::ResourcePath;
+use crate::guard::Principal;
+
+/// The token of a lock: an absolute URI (RFC 4918 §6.5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LockToken(Arc<str>);
+
+impl LockToken {
+    /// The token with this URI.
+    pub fn new(uri: impl Into<Arc<str>>) -> Self {
+        Self(uri.into())
+    }
+
+    /// The URI.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LockToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether others may lock the same resource (RFC 4918 §6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockScope {
+    /// No other lock beside it.
+    Exclusive,
+    /// Other shared locks beside it.
+    Shared,
+}
+
+/// What a lock on a collection covers (RFC 4918 §9.10.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockDepth {
+    /// The resource itself; of a collection also which members it has.
+    Zero,
+    /// Everything under it too.
+    Infinity,
+}
+
+/// A write lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// Its token.
+    pub token: LockToken,
+    /// The resource that was asked to be locked.
+    pub root: ResourcePath,
+    /// Exclusive or shared.
+    pub scope: LockScope,
+    /// What it covers.
+    pub depth: LockDepth,
+    /// The content of `DAV:owner` as the client gave it, an XML element; opaque here.
+    pub owner: Option<Bytes>,
+    /// Who may use it.
+    pub principal: Principal,
+    /// When it ends by itself.
+    pub expires: SystemTime,
+}
+
+impl Lock {
+    /// Whether it covers the resource at `path`.
+    pub fn covers(&self, path: &ResourcePath) -> bool {
+        match self.depth {
+            LockDepth::Zero => self.root == *path,
+            LockDepth::Infinity => self.root.contains(path),
+        }
+    }
+}
+
+/// The locks a store sees while it opens steps.
+pub trait LockView: Sync {
+    /// Whether there is no lock at all; then the other questions need not be asked.
+    fn is_empty(&self) -> bool;
+    /// The locks that cover the resource at `path`, whether one is there or not.
+    fn covering(&self, path: &ResourcePath) -> Vec<Arc<Lock>>;
+    /// The locks whose root lies strictly under `path`, in the order of their roots.
+    fn rooted_under(&self, path: &ResourcePath) -> Vec<Arc<Lock>>;
+}
+
+/// No locks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLocks;
+
+impl LockView for NoLocks {
+    fn is_empty(&self) -> bool {
+        true
+    }
+    fn covering(&self, _: &ResourcePath) -> Vec<Arc<Lock>> {
+        Vec::new()
+    }
+    fn rooted_under(&self, _: &ResourcePath) -> Vec<Arc<Lock>> {
+        Vec::new()
+    }
+}
+
+/// The locks of a store, found by root and by token.
+///
+/// A lock whose time is over is as good as gone; [`LockTable::expire`] makes it gone. The time is
+/// always an argument.
+#[derive(Debug, Default)]
+pub struct LockTable {
+    by_root: BTreeMap<ResourcePath, Vec<Arc<Lock>>>,
+    roots: HashMap<LockToken, ResourcePath>,
+}
+
+impl LockTable {
+    /// How many locks there are, expired ones included.
+    pub fn len(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// Adds a lock, or replaces the one with its token.
+    pub fn insert(&mut self, lock: Lock) {
+        self.remove(&lock.token);
+        self.roots.insert(lock.token.clone(), lock.root.clone());
+        self.by_root.entry(lock.root.clone()).or_default().push(Arc::new(lock));
+    }
+
+    /// Removes and returns the lock with this token.
+    pub fn remove(&mut self, token: &LockToken) -> Option<Arc<Lock>> {
+        let root = self.roots.remove(token)?;
+        let locks = self.by_root.get_mut(&root)?;
+        let index = locks.iter().position(|lock| lock.token == *token)?;
+        let lock = locks.swap_remove(index);
+        if locks.is_empty() {
+            self.by_root.remove(&root);
+        }
+        Some(lock)
+    }
+
+    /// Removes and returns the locks whose time is over at `now`.
+    pub fn expire(&mut self, now: SystemTime) -> Vec<Arc<Lock>> {
+        let over: Vec<_> = self
+            .by_root
+            .values()
+            .flatten()
+            .filter(|lock| lock.expires <= now)
+            .map(|lock| lock.token.clone())
+            .collect();
+        over.iter().filter_map(|token| self.remove(token)).collect()
+    }
+
+    /// The lock with this token, if its time isn't over.
+    pub fn find(&self, token: &LockToken, now: SystemTime) -> Option<Arc<Lock>> {
+        let locks = self.by_root.get(self.roots.get(token)?)?;
+        locks.iter().find(|lock| lock.token == *token && lock.expires > now).cloned()
+    }
+
+    /// The locks that cover the resource at `path`.
+    pub fn covering(&self, path: &ResourcePath, now: SystemTime) -> Vec<Arc<Lock>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        std::iter::once(path.clone())
+            .chain(path.ancestors())
+            .filter_map(|root| self.by_root.get(&root))
+            .flatten()
+            .filter(|lock| lock.expires > now && lock.covers(path))
+            .cloned()
+            .collect()
+    }
+
+    /// The locks whose root lies strictly under `path`.
+    pub fn rooted_under(&self, path: &ResourcePath, now: SystemTime) -> Vec<Arc<Lock>> {
+        self.by_root
+            .range((Bound::Excluded(path), Bound::Unbounded))
+            .take_while(|(root, _)| path.is_above(root))
+            .flat_map(|(_, locks)| locks)
+            .filter(|lock| lock.expires > now)
+            .cloned()
+            .collect()
+    }
+
+    /// The locks that forbid a new lock of this kind on `root`, in the order of their roots.
+    pub fn conflicts(
+        &self,
+        root: &ResourcePath,
+        scope: LockScope,
+        depth: LockDepth,
+        now: SystemTime,
+    ) -> Vec<Arc<Lock>> {
+        let mut others = self.covering(root, now);
+        if depth == LockDepth::Infinity {
+            others.extend(self.rooted_under(root, now));
+        }
+        others.retain(|other| scope == LockScope::Exclusive || other.scope == LockScope::Exclusive);
+        others
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn path(joined: &str) -> ResourcePath {
+        ResourcePath::parse(joined).unwrap()
+    }
+
+    fn later() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(100)
+    }
+
+    fn lock(token: &str, root: &str, depth: LockDepth, scope: LockScope) -> Lock {
+        Lock {
+            token: LockToken::new(token),
+            root: path(root),
+            scope,
+            depth,
+            owner: None,
+            principal: Principal::Anonymous,
+            expires: later(),
+        }
+    }
+
+    fn tokens(locks: &[Arc<Lock>]) -> Vec<&str> {
+        locks.iter().map(|lock| lock.token.as_str()).collect()
+    }
+
+    #[test]
+    fn a_table_tells_what_covers_a_path() {
+        use {LockDepth::*, LockScope::*};
+        let mut table = LockTable::default();
+        table.insert(lock("a0", "a", Zero, Shared));
+        table.insert(lock("ab", "a/b", Infinity, Exclusive));
+        let now = SystemTime::UNIX_EPOCH;
+        assert_eq!(tokens(&table.covering(&path("a"), now)), ["a0"]);
+        assert_eq!(tokens(&table.covering(&path("a/c"), now)), [""; 0]);
+        assert_eq!(tokens(&table.covering(&path("a/b/c/d"), now)), ["ab"]);
+        assert_eq!(tokens(&table.rooted_under(&path(""), now)), ["a0", "ab"]);
+        assert_eq!(tokens(&table.rooted_under(&path("a/b"), now)), [""; 0]);
+        assert_eq!(tokens(&table.conflicts(&path("a"), Shared, Zero, now)), [""; 0]);
+        assert_eq!(tokens(&table.conflicts(&path("a"), Shared, Infinity, now)), ["ab"]);
+        assert_eq!(tokens(&table.conflicts(&path("a"), Exclusive, Zero, now)), ["a0"]);
+    }
+
+    #[test]
+    fn a_lock_ends_at_its_time() {
+        let mut table = LockTable::default();
+        table.insert(lock("a", "a", LockDepth::Zero, LockScope::Shared));
+        assert!(table.find(&LockToken::new("a"), later()).is_none());
+        assert!(table.covering(&path("a"), later()).is_empty());
+        assert_eq!(tokens(&table.expire(later())), ["a"]);
+        assert!(table.is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! Dead properties: names, opaque values, and what a request selects or changes of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// The expanded name of a property (RFC 4918 §4.4): a namespace name and a local name.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PropertyName {
+    namespace: Arc<str>,
+    local: Arc<str>,
+}
+
+impl PropertyName {
+    /// The property `local` of `namespace`, which may be empty.
+    pub fn new(namespace: impl Into<Arc<str>>, local: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), local: local.into() }
+    }
+
+    /// The namespace name; empty for none.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The local name.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+}
+
+/// As `{namespace}local`.
+impl fmt::Display for PropertyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}}}{}", self.namespace, self.local)
+    }
+}
+
+impl fmt::Debug for PropertyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A dead property. Its value is opaque to stores: they give back the bytes they were given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Property {
+    /// Its name.
+    pub name: PropertyName,
+    /// Its value; empty where only names were selected.
+    pub value: Bytes,
+}
+
+/// One instruction of a PROPPATCH (RFC 4918 §9.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PropertyChange {
+    /// Give the property this value.
+    Set(Property),
+    /// Remove the property; it is no error if there is none (RFC 4918 §14.23).
+    Remove(PropertyName),
+}
+
+/// Which dead properties a reader asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Select {
+    /// None.
+    #[default]
+    None,
+    /// The names of all.
+    Names,
+    /// All, with their values.
+    All,
+    /// Those named, with their values.
+    Only(Vec<PropertyName>),
+}
+
+impl Select {
+    /// What a reader who selected this is told of `property`.
+    pub fn pick(&self, property: &Property) -> Option<Property> {
+        match self {
+            Self::None => None,
+            Self::Names => Some(Property { name: property.name.clone(), value: Bytes::new() }),
+            Self::All => Some(property.clone()),
+            Self::Only(names) => names.contains(&property.name).then(|| property.clone()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `Run`: steps that go to a store together, and what is reported of each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{ETag, Failure, Step};
+
+/// The identity of a run: 128 random bits, chosen by the engine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunId(pub u128);
+
+/// As 32 hexadecimal digits.
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunId({self})")
+    }
+}
+
+/// What a failed step means for the others of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Nothing: the next step is tried.
+    Continue,
+    /// No further step is tried after the first failure; they are reported as
+    /// [`FailureKind::Dependency`](crate::FailureKind::Dependency).
+    Stop,
+}
+
+/// When a success may be reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it would survive a loss of power.
+    Full,
+    /// Once it would survive the death of the process.
+    Relaxed,
+}
+
+/// Asked before each step whether to go on: time may be up, or the server going down.
+#[derive(Clone)]
+pub struct Cancel(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Cancel {
+    /// Cancels as soon as `asked` is true.
+    pub fn when(asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(asked))
+    }
+
+    /// Never cancels.
+    pub fn never() -> Self {
+        Self::when(|| false)
+    }
+
+    /// Whether no further step may start; what isn't started is reported as
+    /// [`FailureKind::NotAttempted`](crate::FailureKind::NotAttempted).
+    pub fn is_asked(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cancel(asked: {})", self.is_asked())
+    }
+}
+
+/// Steps that go to a store together: at most [`Run::STEPS_MAX`], strictly in order.
+#[derive(Debug)]
+pub struct Run {
+    /// Its identity.
+    pub id: RunId,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What a failure means for the rest.
+    pub on_failure: OnFailure,
+    /// When a success may be reported.
+    pub durability: Durability,
+    /// Whether to go on.
+    pub cancel: Cancel,
+}
+
+impl Run {
+    /// The most steps of one run.
+    pub const STEPS_MAX: usize = 1_000;
+}
+
+/// What a successful step did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Done {
+    /// Whether a resource came to be where none was.
+    pub created: bool,
+    /// The entity tag of the file that was put.
+    pub etag: Option<ETag>,
+}
+
+/// How a step went.
+pub type Outcome = Result<Done, Failure>;
+
+/// Takes the outcomes of a run.
+pub trait Report {
+    /// Step `index` went so. Called once for every step, after the commit that covers it.
+    fn outcome(&mut self, index: usize, outcome: Outcome);
+}
+
+impl<F: FnMut(usize, Outcome)> Report for F {
+    fn outcome(&mut self, index: usize, outcome: Outcome) {
+        self(index, outcome);
+    }
+}

@@ -1,0 +1,190 @@
+//! `Store`: what an adapter implements.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::{Entry, Failure, FailureKind, LockView, Report, ResourcePath, Run, Select};
+
+/// What a store can do beyond the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// It keeps dead properties.
+    pub properties: bool,
+    /// It takes changes at all.
+    pub writable: bool,
+}
+
+impl Capabilities {
+    /// A store that takes changes and keeps dead properties.
+    pub const ALL: Self = Self { properties: true, writable: true };
+}
+
+/// How far a walk goes (RFC 4918 §10.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkDepth {
+    /// The members of the root.
+    One,
+    /// Everything under the root, until this many resources were met.
+    Infinity {
+        /// The most resources met; collections met after that are reported as [`Visit::Cut`].
+        budget: u64,
+    },
+}
+
+/// What a walk is to tell of each resource.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// How far it goes.
+    pub depth: WalkDepth,
+    /// Which dead properties it brings.
+    pub select: Select,
+}
+
+/// What a walk meets.
+#[derive(Debug)]
+pub enum Visit {
+    /// A resource.
+    Entry(Entry),
+    /// A collection whose members aren't told, because the budget is spent.
+    Cut(Entry),
+    /// A resource that can't be told of, or a collection that can't be read: its entry was told.
+    Failure(ResourcePath, FailureKind),
+}
+
+/// Where a store's space stands (RFC 4331 §3, §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that may still be written.
+    pub available: u64,
+    /// Bytes in use.
+    pub used: u64,
+}
+
+/// The content of a file, open for reading.
+pub trait ReadAt: Send + Sync {
+    /// Reads at `offset` into `buffer`; returns how many bytes, 0 only at the end.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Failure>;
+}
+
+/// A file opened for reading: its entry and its content belong together.
+pub struct Reading {
+    /// The entry, with the length of this very content.
+    pub entry: Entry,
+    /// The content.
+    pub content: Arc<dyn ReadAt>,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("entry", &self.entry).finish_non_exhaustive()
+    }
+}
+
+/// Content on its way into a store, aside from everything visible. Dropped: discarded.
+pub trait Stage: Send {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`FailureKind::NoSpace`] and others of the system.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+
+    /// Ends the content.
+    ///
+    /// # Errors
+    /// As [`Stage::write`].
+    fn finish(self: Box<Self>) -> Result<Staged, Failure>;
+}
+
+/// Content that lies complete in a store's staging. Only that store can use it. Dropped: discarded.
+pub struct Staged {
+    /// How many bytes.
+    pub length: u64,
+    /// What the store needs to publish it.
+    pub handle: Box<dyn Any + Send>,
+}
+
+impl fmt::Debug for Staged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staged").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// The store can't tell any more what happened: every step without an outcome is unknown, and the
+/// store takes no further changes.
+#[derive(Debug, thiserror::Error)]
+#[error("the store is broken: {reason}")]
+pub struct Broken {
+    /// What happened, for the log.
+    pub reason: String,
+}
+
+/// A place where resources are kept.
+///
+/// All methods block; none may be called from a thread that must not.
+pub trait Store: Send + Sync + 'static {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The resource at `path`.
+    ///
+    /// # Errors
+    /// [`FailureKind::NotFound`], [`FailureKind::Forbidden`], and others of the system.
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure>;
+
+    /// Tells `visit` of the resources under `root`, in no particular order but a collection before
+    /// its members; not of `root` itself. Constant memory, whatever there is. `visit` breaks the
+    /// walk off by [`ControlFlow::Break`].
+    ///
+    /// # Errors
+    /// If `root` can't be walked; what fails under it is a [`Visit::Failure`].
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure>;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`Store::stat`]; [`FailureKind::IsCollection`].
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure>;
+
+    /// Begins to take content in. `length` is what was announced, if anything.
+    ///
+    /// # Errors
+    /// [`FailureKind::NoSpace`] if `length` can't fit, and others of the system.
+    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure>;
+
+    /// Performs the steps of a run in order, each opened right before it, and reports every one.
+    ///
+    /// # Errors
+    /// [`Broken`]: steps without an outcome are unknown.
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken>;
+
+    /// Where the space stands for resources under `path`; `None` if the store has no notion of it.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure>;
+}
+
+impl dyn Store {
+    /// The resource at `path`, `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Store::stat`], but for [`FailureKind::NotFound`].
+    pub fn find(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
+        match self.stat(path, &Select::None) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
