@@ -21,7 +21,6 @@ mod guard;
 pub mod layer;
 mod ledger;
 mod lock;
-
 mod path;
 mod property;
 mod run;
@@ -33,10 +32,9 @@ pub use failure::{Effect, Failure, FailureKind, Member, Members, Retry};
 pub use guard::{Condition, ETagMatch, Guard, IfList, Overwrite, Principal, View};
 pub use ledger::{Ledger, MemoryLedger};
 pub use lock::{Lock, LockDepth, LockScope, LockTable, LockToken, LockView, NoLocks};
-
 pub use path::{InvalidPath, ResourcePath};
 pub use property::{Property, PropertyChange, PropertyName, Select};
-pub use run::{Cancel, Done, Durability, OnFailure, Outcome, Report, Run, RunId};
+pub use run::{Cancel, Course, Done, Durability, OnFailure, Outcome, Report, Run, RunId};
 pub use step::{Action, Content, Depth, Permit, Step};
 pub use store::{
     Broken, Capabilities, ReadAt, Reading, Space, Stage, Staged, Store, Visit, Walk, WalkDepth,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{ETag, Failure, Step};
+use crate::{ETag, Failure, FailureKind, Step};
 
 /// The identity of a run: 128 random bits, chosen by the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,6 +88,44 @@ pub struct Run {
 impl Run {
     /// The most steps of one run.
     pub const STEPS_MAX: usize = 1_000;
+}
+
+/// Which steps of a run may still start: the rules of [`Run::cancel`] and [`Run::on_failure`],
+/// written once for all stores.
+#[derive(Debug)]
+pub struct Course {
+    on_failure: OnFailure,
+    cancel: Cancel,
+    ended: Option<FailureKind>,
+}
+
+impl Course {
+    /// The course of `run`, before its first step.
+    pub fn of(run: &Run) -> Self {
+        Self { on_failure: run.on_failure, cancel: run.cancel.clone(), ended: None }
+    }
+
+    /// Performs `step` by `act`, or gives it up if no further step may start.
+    ///
+    /// Whichever came first stays the reason for all that follow: the failure of another step, or
+    /// the wish to cancel.
+    ///
+    /// # Errors
+    /// What `act` failed with; [`FailureKind::NotAttempted`] or [`FailureKind::Dependency`] if it
+    /// wasn't called.
+    pub fn attempt(&mut self, step: Step, act: impl FnOnce(Step) -> Outcome) -> Outcome {
+        if self.ended.is_none() && self.cancel.is_asked() {
+            self.ended = Some(FailureKind::NotAttempted);
+        }
+        if let Some(kind) = self.ended {
+            return Err(Failure::new(kind, step.subject().clone()));
+        }
+        let outcome = act(step);
+        if outcome.is_err() && self.on_failure == OnFailure::Stop {
+            self.ended = Some(FailureKind::Dependency);
+        }
+        outcome
+    }
 }
 
 /// What a successful step did.

@@ -159,6 +159,11 @@ impl Step {
         self.index
     }
 
+    /// The resource the request is about.
+    pub fn subject(&self) -> &ResourcePath {
+        self.action.subject()
+    }
+
     /// The trees that must not change while it runs.
     pub fn claims(&self) -> impl Iterator<Item = &ResourcePath> {
         self.action.claims()
