@@ -1,1 +1,22 @@
-//! polydav-engine.
+//! The engine of polydav: how plans run over a store.
+//!
+//! Every request that changes something is a [`Plan`]: a list of steps. The engine claims the
+//! paths of up to a thousand steps at once, hands them to the store as a run in one hop to a
+//! blocking thread, ends the locks of what is gone, and gives back an outcome for every step. A
+//! single PUT is a plan of one step; so is LOCK on a URL where nothing lies yet.
+//!
+//! A plan that began to run ends, whatever becomes of the request that asked for it: it runs in a
+//! task of its own, and [`Engine::drain`] waits for it.
+//!
+//! Time and randomness come from an [`Environment`] that the caller gives.
+
+mod claim;
+mod engine;
+mod locking;
+mod locks;
+mod plan;
+
+pub use claim::{Busy, Claim, Claims};
+pub use engine::{Engine, Environment, LiveView, Options};
+pub use locking::{LockLimits, LockRequest, Locked, RefreshRequest, UnlockRequest};
+pub use plan::{Plan, PlanMode};

@@ -67,7 +67,8 @@ pub struct Entry {
     pub created: Option<SystemTime>,
     /// Its entity tag; collections have none.
     pub etag: Option<ETag>,
-    /// Whether it is a link to what the other fields tell of. A walk doesn't descend into it.
+    /// Whether it was reached through a link: the path is one to what the other fields tell of,
+    /// or leads over one. A walk doesn't descend into it, and it can't be locked.
     pub link: bool,
     /// The dead properties that were selected.
     pub properties: Vec<Property>,

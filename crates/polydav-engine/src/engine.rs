@@ -1,0 +1,330 @@
+//! `Engine`: claims the paths of a plan, cuts it into runs, and collects the outcomes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use polydav_store::{
+    Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockToken, LockView,
+    OnFailure, Outcome, ResourcePath, Run, RunId, Step, Store, View,
+};
+use tokio::sync::watch;
+
+use crate::claim::Claims;
+use crate::locking::LockLimits;
+use crate::locks::Locks;
+use crate::plan::{Plan, PlanMode};
+
+/// Where time and randomness come from.
+#[derive(Clone)]
+pub struct Environment {
+    now: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+    random: Arc<dyn Fn() -> u128 + Send + Sync>,
+}
+
+impl Environment {
+    /// An environment of these two sources; `random` must be unpredictable for clients.
+    pub fn new(
+        now: impl Fn() -> SystemTime + Send + Sync + 'static,
+        random: impl Fn() -> u128 + Send + Sync + 'static,
+    ) -> Self {
+        Self { now: Arc::new(now), random: Arc::new(random) }
+    }
+
+    /// The time.
+    pub fn now(&self) -> SystemTime {
+        (self.now)()
+    }
+
+    /// 128 random bits.
+    pub fn random(&self) -> u128 {
+        (self.random)()
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+/// How an engine works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When a success may be told.
+    pub durability: Durability,
+    /// How long a plan waits for the paths it wants to change.
+    pub patience: Duration,
+    /// The bounds of locks.
+    pub lock_limits: LockLimits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            patience: Duration::from_secs(10),
+            lock_limits: LockLimits::default(),
+        }
+    }
+}
+
+/// Runs plans over one store. Clones are handles of the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) locks: Locks,
+    pub(crate) claims: Claims,
+    pub(crate) options: Options,
+    pub(crate) environment: Environment,
+    draining: Arc<AtomicBool>,
+    /// Every plan that runs holds a receiver.
+    running: watch::Sender<()>,
+}
+
+/// What conditions are judged against outside a run: the store as it is right now.
+#[derive(Clone, Copy)]
+pub struct LiveView<'a>(&'a Inner);
+
+impl<'a> LiveView<'a> {
+    pub(crate) fn of(inner: &'a Inner) -> Self {
+        Self(inner)
+    }
+}
+
+impl View for LiveView<'_> {
+    fn entry(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
+        self.0.store.find(path)
+    }
+
+    fn locks(&self) -> &dyn LockView {
+        &self.0.locks
+    }
+}
+
+impl Engine {
+    /// An engine over `store`, with the locks of `ledger`. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub fn open(
+        store: Arc<dyn Store>,
+        ledger: Arc<dyn Ledger>,
+        environment: Environment,
+        options: Options,
+    ) -> Result<Self, Failure> {
+        let locks = Locks::open(&*store, ledger, environment.clone())?;
+        let inner = Inner {
+            store,
+            locks,
+            claims: Claims::default(),
+            options,
+            environment,
+            draining: Arc::default(),
+            running: watch::channel(()).0,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The store, for reading; nothing but a plan changes it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// Where time and randomness come from.
+    pub fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
+    /// The store and the locks as they are right now. Asking it blocks.
+    pub fn view(&self) -> LiveView<'_> {
+        LiveView(&self.inner)
+    }
+
+    /// Runs a plan; the outcomes come in the order of its steps, one for each.
+    ///
+    /// It runs to its end even if the future returned is dropped.
+    pub async fn run(&self, plan: Plan) -> Vec<Outcome> {
+        let count = plan.steps.len();
+        let inner = Arc::clone(&self.inner);
+        let running = self.inner.running.subscribe();
+        let task = tokio::spawn(async move {
+            let outcomes = inner.run(plan).await;
+            drop(running);
+            outcomes
+        });
+        match task.await {
+            Ok(outcomes) => outcomes,
+            Err(panic) => {
+                tracing::error!(%panic, "a plan ended in a panic");
+                (0..count).map(|_| Err(unknown("the server failed"))).collect()
+            }
+        }
+    }
+
+    /// Does blocking work on the engine's behalf, in a task that ends whatever happens.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let inner = Arc::clone(&self.inner);
+        let running = self.inner.running.subscribe();
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&inner);
+            drop(running);
+            result
+        });
+        task.await.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "blocking work ended in a panic");
+            Err(unknown("the server failed"))
+        })
+    }
+
+    /// No step of a plan starts any more; returns once everything that runs has ended.
+    pub async fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+        self.inner.running.closed().await;
+    }
+
+    /// Whether [`Engine::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn run(self: Arc<Self>, plan: Plan) -> Vec<Outcome> {
+        let cancel = self.cancel(plan.cancel);
+        let mut outcomes = Vec::with_capacity(plan.steps.len());
+        let mut steps = plan.steps.into_iter();
+        loop {
+            let part: Vec<Step> = steps.by_ref().take(Run::STEPS_MAX).collect();
+            if part.is_empty() {
+                return outcomes;
+            }
+            let stopped = plan.mode == PlanMode::Stop && outcomes.iter().any(Outcome::is_err);
+            if stopped {
+                outcomes
+                    .extend(part.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
+            } else {
+                outcomes.extend(self.run_part(part, plan.mode, &cancel).await);
+            }
+        }
+    }
+
+    fn cancel(&self, asked: Cancel) -> Cancel {
+        let draining = Arc::clone(&self.draining);
+        Cancel::when(move || draining.load(Ordering::Relaxed) || asked.is_asked())
+    }
+
+    /// Claims the paths of all steps and runs them in one hop.
+    async fn run_part(
+        self: &Arc<Self>,
+        steps: Vec<Step>,
+        mode: PlanMode,
+        cancel: &Cancel,
+    ) -> Vec<Outcome> {
+        let paths = steps.iter().flat_map(Step::claims).cloned().collect();
+        let Ok(claim) = self.claims.take(paths, self.options.patience).await else {
+            return steps.iter().map(|step| Err(refused(step, FailureKind::Busy))).collect();
+        };
+        let count = steps.len();
+        let (inner, cancel) = (Arc::clone(self), cancel.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let outcomes = inner.apply(steps, mode, &cancel);
+            drop(claim);
+            outcomes
+        });
+        task.await.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "a run ended in a panic");
+            (0..count).map(|_| Err(unknown("the server failed"))).collect()
+        })
+    }
+
+    /// Applies claimed steps. After a step that may end locks a run ends, so that the steps behind
+    /// it see those locks gone.
+    pub(crate) fn apply(&self, steps: Vec<Step>, mode: PlanMode, cancel: &Cancel) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(steps.len());
+        let mut steps = steps.into_iter().peekable();
+        while steps.peek().is_some() {
+            let mut run = Vec::new();
+            let mut at_stake = Vec::new();
+            while at_stake.is_empty()
+                && let Some(step) = steps.next()
+            {
+                at_stake = self.locks.at_stake(&step);
+                run.push(step);
+            }
+            if mode == PlanMode::Stop && outcomes.iter().any(Outcome::is_err) {
+                outcomes.extend(run.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
+                continue;
+            }
+            outcomes.extend(self.apply_run(run, mode, cancel));
+            if let Err(failure) = self.end_void_locks(at_stake) {
+                tracing::error!(%failure, "locks on what is gone could not be ended");
+            }
+        }
+        outcomes
+    }
+
+    fn apply_run(&self, steps: Vec<Step>, mode: PlanMode, cancel: &Cancel) -> Vec<Outcome> {
+        let indices: Vec<usize> = steps.iter().map(Step::index).collect();
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
+        let run = Run {
+            id: RunId(self.environment.random()),
+            steps,
+            on_failure: match mode {
+                PlanMode::BestEffort => OnFailure::Continue,
+                PlanMode::Stop => OnFailure::Stop,
+            },
+            durability: self.options.durability,
+            cancel: cancel.clone(),
+        };
+        let mut next = 0;
+        let mut report = |index: usize, outcome: Outcome| {
+            // Stores report in order; looking from the last place on keeps this linear.
+            let place = (next..indices.len()).chain(0..next).find(|&at| indices[at] == index);
+            if let Some(place) = place {
+                outcomes[place] = Some(outcome);
+                next = place + 1;
+            }
+        };
+        if let Err(broken) = self.store.apply(run, &self.locks, &mut report) {
+            tracing::error!(%broken, "the store takes no further changes");
+        }
+        let untold = || Err(unknown("the store could not tell what became of it"));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(untold)).collect()
+    }
+
+    fn end_void_locks(&self, at_stake: Vec<(LockToken, ResourcePath)>) -> Result<(), Failure> {
+        let mut void = Vec::new();
+        for (token, root) in at_stake {
+            if self.store.find(&root)?.is_none() {
+                void.push(token);
+            }
+        }
+        self.locks.end(&void, self.options.durability)
+    }
+}
+
+fn refused(step: &Step, kind: FailureKind) -> Failure {
+    let path = step.claims().next().cloned().unwrap_or_default();
+    Failure::new(kind, path)
+}
+
+fn unknown(detail: &str) -> Failure {
+    Failure::new(FailureKind::Internal, ResourcePath::root())
+        .with_detail(detail)
+        .with_effect(Effect::Unknown)
+}

@@ -1,0 +1,267 @@
+//! LOCK, refresh and UNLOCK (RFC 4918 §9.10, §9.11).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use polydav_store::{
+    Action, Cancel, Content, Failure, FailureKind, Guard, Lock, LockDepth, LockScope, LockToken,
+    LockView, Member, Members, ResourcePath, Step, View,
+};
+
+use crate::engine::{Engine, Inner, LiveView};
+use crate::plan::PlanMode;
+
+/// The bounds of locks.
+#[derive(Debug, Clone, Copy)]
+pub struct LockLimits {
+    /// The longest time a lock lasts without being refreshed; what a client gets who asks for an
+    /// infinite one.
+    pub timeout_max: Duration,
+    /// The most locks at a time.
+    pub count_max: usize,
+    /// The most bytes of an owner.
+    pub owner_bytes_max: usize,
+}
+
+impl Default for LockLimits {
+    fn default() -> Self {
+        Self {
+            timeout_max: Duration::from_secs(24 * 3600),
+            count_max: 20_000,
+            owner_bytes_max: 4 * 1024,
+        }
+    }
+}
+
+/// What a LOCK asks for.
+#[derive(Debug, Clone)]
+pub struct LockRequest {
+    /// The resource.
+    pub path: ResourcePath,
+    /// Exclusive or shared.
+    pub scope: LockScope,
+    /// With or without what lies under it.
+    pub depth: LockDepth,
+    /// The `DAV:owner` element.
+    pub owner: Option<Bytes>,
+    /// For how long; `None` for as long as possible.
+    pub timeout: Option<Duration>,
+    /// The conditions of the request, and on whose behalf.
+    pub guard: Guard,
+}
+
+/// What a LOCK without a body asks for.
+#[derive(Debug, Clone)]
+pub struct RefreshRequest {
+    /// The resource; the lock's root, or within its scope.
+    pub path: ResourcePath,
+    /// For how long from now; `None` for as long as possible.
+    pub timeout: Option<Duration>,
+    /// The conditions of the request, among them the token.
+    pub guard: Guard,
+}
+
+/// What an UNLOCK asks for.
+#[derive(Debug, Clone)]
+pub struct UnlockRequest {
+    /// The resource; the lock's root, or within its scope.
+    pub path: ResourcePath,
+    /// The lock.
+    pub token: LockToken,
+    /// The conditions of the request, and on whose behalf.
+    pub guard: Guard,
+}
+
+/// A lock that was made.
+#[derive(Debug, Clone)]
+pub struct Locked {
+    /// The lock.
+    pub lock: Arc<Lock>,
+    /// Whether an empty file was made to be locked (RFC 4918 §7.3).
+    pub created: bool,
+}
+
+impl Engine {
+    /// Makes a lock.
+    ///
+    /// # Errors
+    /// [`FailureKind::LockConflict`] with the root of the other lock; [`FailureKind::Members`] if
+    /// members hold it up; what stops a PUT, if nothing lies at the path;
+    /// [`FailureKind::Exhausted`] beyond the bounds.
+    pub async fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
+        self.claimed(request.path.clone(), move |inner| inner.lock(request)).await
+    }
+
+    /// Prolongs the lock whose token was submitted.
+    ///
+    /// # Errors
+    /// [`FailureKind::Precondition`] if no token submitted is of a lock on this resource.
+    pub async fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
+        self.claimed(request.path.clone(), move |inner| inner.refresh(request)).await
+    }
+
+    /// Ends a lock.
+    ///
+    /// # Errors
+    /// [`FailureKind::NoSuchLock`] if the token isn't of a lock on this resource;
+    /// [`FailureKind::Forbidden`] if it is somebody else's.
+    pub async fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
+        self.claimed(request.path.clone(), move |inner| inner.unlock(request)).await
+    }
+
+    async fn claimed<T: Send + 'static>(
+        &self,
+        path: ResourcePath,
+        work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let patience = self.inner.options.patience;
+        let claim = self.inner.claims.take(vec![path.clone()], patience).await;
+        let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, path)) };
+        self.blocking(move |inner| {
+            let result = work(inner);
+            drop(claim);
+            result
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
+        let LockRequest { path, guard, .. } = &request;
+        let view = LiveView::of(self);
+        let entry = view.entry(path)?;
+        if entry.as_ref().is_some_and(|entry| entry.link) {
+            return Err(Failure::new(FailureKind::Forbidden, path.clone())
+                .with_detail("what is reached through a link can't be locked"));
+        }
+        guard.judge(&view, path, entry.as_ref())?;
+        self.locks.expire()?;
+        self.check_conflicts(&request)?;
+        self.check_limits(&request)?;
+        let lock = self.new_lock(&request);
+        let (token, durability) = (lock.token.clone(), self.options.durability);
+        self.locks.keep(lock, durability)?;
+        if entry.is_none()
+            && let Err(failure) = self.make_empty(&request, token.clone())
+        {
+            self.locks.end(&[token], durability)?;
+            return Err(failure);
+        }
+        let lock = self.locks.find(&token);
+        let lost = || Failure::new(FailureKind::Internal, path.clone());
+        Ok(Locked { lock: lock.ok_or_else(lost)?, created: entry.is_none() })
+    }
+
+    fn new_lock(&self, request: &LockRequest) -> Lock {
+        Lock {
+            token: LockToken::new(format!("urn:uuid:{}", uuid(self.environment.random()))),
+            root: request.path.clone(),
+            scope: request.scope,
+            depth: request.depth,
+            owner: request.owner.clone(),
+            principal: request.guard.principal.clone(),
+            expires: self.environment.now() + self.capped(request.timeout),
+        }
+    }
+
+    fn capped(&self, timeout: Option<Duration>) -> Duration {
+        let max = self.options.lock_limits.timeout_max;
+        timeout.map_or(max, |timeout| timeout.min(max))
+    }
+
+    fn check_conflicts(&self, request: &LockRequest) -> Result<(), Failure> {
+        let LockRequest { path, scope, depth, .. } = request;
+        let now = self.environment.now();
+        let conflicts = self.locks.read().conflicts(path, *scope, *depth, now);
+        let Some(first) = conflicts.first() else { return Ok(()) };
+        if first.covers(path) {
+            return Err(Failure::new(FailureKind::LockConflict, first.root.clone()));
+        }
+        let members: Members = conflicts
+            .iter()
+            .map(|lock| Member { path: lock.root.clone(), kind: FailureKind::LockConflict })
+            .collect();
+        Err(Failure::of_members(path.clone(), members, false))
+    }
+
+    fn check_limits(&self, request: &LockRequest) -> Result<(), Failure> {
+        let limits = &self.options.lock_limits;
+        let owner = request.owner.as_ref().map_or(0, Bytes::len);
+        if owner > limits.owner_bytes_max {
+            return Err(Failure::new(FailureKind::Exhausted, request.path.clone())
+                .with_detail("the owner of the lock is too long"));
+        }
+        if self.locks.read().len() >= limits.count_max {
+            return Err(Failure::new(FailureKind::Exhausted, request.path.clone())
+                .with_detail("there are too many locks"));
+        }
+        Ok(())
+    }
+
+    /// LOCK where nothing lies makes an empty file, under all rules of a PUT.
+    fn make_empty(&self, request: &LockRequest, token: LockToken) -> Result<(), Failure> {
+        let mut tokens = request.guard.tokens.clone();
+        tokens.push(token);
+        let guard =
+            Guard { principal: request.guard.principal.clone(), tokens, ..Guard::default() };
+        let content = Content::Inline(Bytes::new());
+        let action = Action::Put { target: request.path.clone(), content, modified: None };
+        let steps = vec![Step::new(0, guard, action)];
+        let outcomes = self.apply(steps, PlanMode::BestEffort, &Cancel::never());
+        outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
+    }
+
+    fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
+        let RefreshRequest { path, timeout, guard } = request;
+        let view = LiveView::of(self);
+        guard.judge(&view, &path, view.entry(&path)?.as_ref())?;
+        let covering = self.locks.covering(&path);
+        let Some(lock) = covering.iter().find(|lock| guard.holds(lock)) else {
+            return Err(Failure::new(FailureKind::Precondition, path)
+                .with_detail("no submitted token is of a lock of yours on this resource"));
+        };
+        let expires = self.environment.now() + self.capped(timeout);
+        let lock = Lock { expires, ..Lock::clone(lock) };
+        self.locks.keep(lock.clone(), self.options.durability)?;
+        Ok(Arc::new(lock))
+    }
+
+    fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
+        let UnlockRequest { path, token, guard } = request;
+        let view = LiveView::of(self);
+        guard.judge(&view, &path, view.entry(&path)?.as_ref())?;
+        self.locks.expire()?;
+        if self.locks.ran_out(&token) {
+            return Ok(());
+        }
+        let lock = self.locks.find(&token).filter(|lock| lock.covers(&path));
+        let Some(lock) = lock else {
+            return Err(Failure::new(FailureKind::NoSuchLock, path));
+        };
+        if lock.principal != guard.principal {
+            return Err(Failure::new(FailureKind::Forbidden, path)
+                .with_detail("the lock is somebody else's"));
+        }
+        self.locks.end(&[token], self.options.durability)
+    }
+}
+
+/// A version 4 UUID (RFC 9562 §5.4) of these random bits.
+fn uuid(random: u128) -> String {
+    let bits = (random & !(0xf << 76) & !(0b11 << 62)) | (0x4 << 76) | (0b10 << 62);
+    let hex = format!("{bits:032x}");
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uuid;
+
+    #[test]
+    fn tokens_are_version_4_uuids() {
+        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

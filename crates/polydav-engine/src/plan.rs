@@ -1,0 +1,31 @@
+//! `Plan`: what a request wants done.
+
+use polydav_store::{Cancel, Step};
+
+/// What a failed step means for the others of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlanMode {
+    /// Nothing.
+    #[default]
+    BestEffort,
+    /// No further step is tried.
+    Stop,
+}
+
+/// Steps to be done in order, and how.
+#[derive(Debug)]
+pub struct Plan {
+    /// The steps. Their outcomes come in the same order.
+    pub steps: Vec<Step>,
+    /// What a failure means.
+    pub mode: PlanMode,
+    /// Asked before every step whether to go on.
+    pub cancel: Cancel,
+}
+
+impl Plan {
+    /// A plan of a single step.
+    pub fn of(step: Step) -> Self {
+        Self { steps: vec![step], mode: PlanMode::BestEffort, cancel: Cancel::never() }
+    }
+}
