@@ -327,11 +327,16 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
+/// One segment percent-encoded, as every href writes it.
+pub fn encode_segment(segment: &[u8]) -> impl fmt::Display + Iterator<Item = &str> {
+    percent_encode(segment, ENCODED)
+}
+
 /// The path percent-encoded, always in the same way, as hrefs need it.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for segment in self.segments() {
-            write!(f, "/{}", percent_encode(segment, ENCODED))?;
+            write!(f, "/{}", encode_segment(segment))?;
         }
         if self.slash { f.write_str("/") } else { Ok(()) }
     }
