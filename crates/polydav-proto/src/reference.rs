@@ -134,15 +134,16 @@ impl Reference {
         Ok(Self { origin, path: Path::decode(None, value, start, Raw::Utf8)? })
     }
 
-    /// Reads an href of a document, which may also be relative to `base`, with spaces in it.
+    /// Reads an href of a document, which may have spaces in it, and may be relative to `base`.
     ///
-    /// Relative are only segments below the base, since there are no dot segments.
+    /// The base is taken for a collection, with or without a slash at its end. Since there are no
+    /// dot segments, relative hrefs name only what lies below it.
     ///
     /// # Errors
     ///
     /// If it is empty, or names no resource.
-    pub fn parse_href(value: &[u8], base: &Path) -> Result<Self, InvalidReference> {
-        let (origin, start) = split_origin(value)?;
+    pub fn parse_href(value: &[u8], base: &Self) -> Result<Self, InvalidReference> {
+        let (mut origin, start) = split_origin(value)?;
         let relative = start == 0 && value.first() != Some(&b'/');
         if value.is_empty() {
             return Err(InvalidReference { offset: 0, kind: InvalidKind::NotAbsolute });
@@ -150,7 +151,10 @@ impl Reference {
         if start > 0 && value.get(start).is_some_and(|&byte| byte != b'/') {
             return Err(refine(value, start, InvalidKind::Authority));
         }
-        let base = relative.then_some(base);
+        if start == 0 {
+            origin.clone_from(&base.origin);
+        }
+        let base = relative.then_some(&base.path);
         Ok(Self { origin, path: Path::decode(base, value, start, Raw::Utf8AndSpace)? })
     }
 }
@@ -327,7 +331,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// One segment percent-encoded, as every href writes it.
+/// One segment percent-encoded, as every href writes it. Any bytes will do, also such as a [`Path`]
+/// refuses: a folder may hold a name with a backslash in it, that can be listed, not asked for.
 pub fn encode_segment(segment: &[u8]) -> impl fmt::Display + Iterator<Item = &str> {
     percent_encode(segment, ENCODED)
 }
@@ -339,6 +344,12 @@ impl fmt::Display for Path {
             write!(f, "/{}", encode_segment(segment))?;
         }
         if self.slash { f.write_str("/") } else { Ok(()) }
+    }
+}
+
+impl From<Path> for Reference {
+    fn from(path: Path) -> Self {
+        Self { origin: None, path }
     }
 }
 
@@ -362,7 +373,7 @@ mod tests {
     }
 
     fn href(value: &str) -> Result<String, (usize, InvalidKind)> {
-        let base = Path::new([&b"base"[..]], true).unwrap();
+        let base = Reference::parse(b"/base").unwrap();
         let read = Reference::parse_href(value.as_bytes(), &base);
         read.map(|reference| reference.to_string()).map_err(|error| (error.offset, error.kind))
     }
@@ -446,6 +457,7 @@ mod tests {
             ("/a b", "/a%20b"),
             ("12:30", "/base/12:30"),
             ("http://example.com/\u{e4}", "http://example.com/%C3%A4"),
+            ("http://example.com", "http://example.com/"),
         ] {
             assert_eq!(href(value), Ok(written.to_owned()), "{value}");
         }
@@ -496,7 +508,7 @@ mod tests {
 
         #[test]
         fn what_is_read_keeps_its_promises(value in "(http://h)?[/.%2eEfF5cC0a ?#\u{e4}]{0,12}") {
-            for read in [Reference::parse(value.as_bytes()), Reference::parse_href(value.as_bytes(), &Path::root())] {
+            for read in [Reference::parse(value.as_bytes()), Reference::parse_href(value.as_bytes(), &Path::root().into())] {
                 let Ok(Reference { path, .. }) = read else { continue };
                 prop_assert_eq!(Path::new(path.segments(), path.has_slash()), Some(path.clone()));
                 prop_assert_eq!(path.has_slash(), value.ends_with('/') || path.is_root());

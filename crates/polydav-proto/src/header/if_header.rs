@@ -23,12 +23,12 @@ pub struct StateList {
     /// The resource that it is about; the Request-URI's, if it has no tag.
     pub resource: Option<Reference>,
     /// Its conditions, at least one.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<StateCondition>,
 }
 
 /// One condition of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub struct StateCondition {
     /// Whether it holds when the state does *not*.
     pub not: bool,
     /// The state.
@@ -117,7 +117,7 @@ fn scan_lists(
     if lists.len() == before { scan.fail("a list in parentheses") } else { Ok(()) }
 }
 
-fn scan_condition(scan: &mut Scan<'_>) -> Result<Condition, Invalid> {
+fn scan_condition(scan: &mut Scan<'_>) -> Result<StateCondition, Invalid> {
     let not = scan.eat_word("Not");
     if not {
         scan.skip_space();
@@ -132,7 +132,7 @@ fn scan_condition(scan: &mut Scan<'_>) -> Result<Condition, Invalid> {
         }
         _ => return scan.fail("<state token>, [\"entity tag\"], Not or )"),
     };
-    Ok(Condition { not, state })
+    Ok(StateCondition { not, state })
 }
 
 #[cfg(test)]

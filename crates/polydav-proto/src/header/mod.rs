@@ -45,7 +45,7 @@ pub use destination::Destination;
 pub use entity_tag::EntityTag;
 pub use host::{FetchSite, Host, HostName, Origin, RequestOrigin};
 pub use idempotency_key::IdempotencyKey;
-pub use if_header::{Condition, If, State, StateList};
+pub use if_header::{If, State, StateCondition, StateList};
 pub use lock_token::{LockToken, StateToken};
 pub use overwrite::Overwrite;
 pub use prefer::{Prefer, Return};
