@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`header`] | the fields of RFC 4918 §10, the conditionals and ranges of RFC 9110, `Prefer` |
 //! | [`reference`](mod@reference) | what names a resource: Request-URI, `Destination`, hrefs |
+//! | [`body`] | `propfind`, `propertyupdate`, `lockinfo` |
+//! | [`condition`] | the codes that stand in `DAV:error` |
 //!
 //! Three rules hold everywhere:
 //!
@@ -16,6 +18,8 @@
 //! - an error says where the value went wrong and what was expected there;
 //! - whatever the input, a parser returns, in time and memory proportional to it.
 
+pub mod body;
+pub mod condition;
 pub mod header;
 pub mod reference;
 
