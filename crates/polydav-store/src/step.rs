@@ -256,6 +256,8 @@ fn check_locks(
         Action::Rename { source, target, .. } => {
             check_removed(guard, view, source)?;
             refuse_locked_under(guard, view, source)?;
+            // What is replaced is removed first (RFC 4918 §9.9.3): that too changes the collection.
+            check_removed(guard, view, target)?;
             check_replaced(guard, view, target)?;
         }
         Action::Remove { target } => {
