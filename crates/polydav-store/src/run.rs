@@ -121,10 +121,24 @@ impl Course {
             return Err(Failure::new(kind, step.subject().clone()));
         }
         let outcome = act(step);
-        if outcome.is_err() && self.on_failure == OnFailure::Stop {
-            self.ended = Some(FailureKind::Dependency);
-        }
+        self.note(&outcome);
         outcome
+    }
+
+    /// Takes note of a step that was attempted elsewhere.
+    pub fn note(&mut self, outcome: &Outcome) {
+        let Err(failure) = outcome else { return };
+        let reason = match (failure.kind, self.on_failure) {
+            (FailureKind::NotAttempted, _) => FailureKind::NotAttempted,
+            (_, OnFailure::Stop) => FailureKind::Dependency,
+            (_, OnFailure::Continue) => return,
+        };
+        self.ended.get_or_insert(reason);
+    }
+
+    /// Whether no further step may start, as far as is known without asking to cancel.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some()
     }
 }
 

@@ -175,6 +175,35 @@ pub trait Store: Send + Sync + 'static {
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure>;
 }
 
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        (**self).stat(path, select)
+    }
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        (**self).walk(root, walk, visit)
+    }
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        (**self).read(path)
+    }
+    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        (**self).stage(length)
+    }
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        (**self).apply(run, locks, report)
+    }
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        (**self).space(path)
+    }
+}
+
 impl dyn Store {
     /// The resource at `path`, `None` if there is none.
     ///

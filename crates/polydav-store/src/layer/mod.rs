@@ -1,1 +1,7 @@
-//! Stores that wrap a store.
+//! Layers: stores that wrap a store.
+
+mod faulty;
+mod read_only;
+
+pub use faulty::Faulty;
+pub use read_only::ReadOnly;

@@ -1,0 +1,63 @@
+//! `ReadOnly`: a store that lets nothing be changed.
+
+use std::ops::ControlFlow;
+
+use crate::run::{Course, Report, Run};
+use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
+use crate::{Entry, Failure, FailureKind, LockView, ResourcePath, Select};
+
+/// Refuses every change with [`FailureKind::ReadOnly`], whatever its guard says; reading goes
+/// through.
+#[derive(Debug)]
+pub struct ReadOnly<S>(S);
+
+impl<S: Store> ReadOnly<S> {
+    /// `store`, for reading alone.
+    pub fn new(store: S) -> Self {
+        Self(store)
+    }
+}
+
+fn refusal<T>(path: &ResourcePath) -> Result<T, Failure> {
+    Err(Failure::new(FailureKind::ReadOnly, path.clone()))
+}
+
+impl<S: Store> Store for ReadOnly<S> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { writable: false, ..self.0.capabilities() }
+    }
+
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        self.0.stat(path, select)
+    }
+
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.0.walk(root, walk, visit)
+    }
+
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        self.0.read(path)
+    }
+
+    fn stage(&self, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        refusal(&ResourcePath::root())
+    }
+
+    fn apply(&self, mut run: Run, _: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        let mut course = Course::of(&run);
+        for step in run.steps.drain(..) {
+            let index = step.index();
+            report.outcome(index, course.attempt(step, |step| refusal(step.subject())));
+        }
+        Ok(())
+    }
+
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        self.0.space(path)
+    }
+}
