@@ -18,6 +18,8 @@
 mod entry;
 mod failure;
 mod guard;
+#[cfg(any(test, feature = "kit"))]
+pub mod kit;
 pub mod layer;
 mod ledger;
 mod lock;

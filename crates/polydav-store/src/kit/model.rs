@@ -1,0 +1,291 @@
+//! The model test: random runs come out on a store as they do in memory.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseResult, TestRunner};
+
+use super::draft::{
+    Draft, Held, copy, copy_alone, held, lock, mkcol, patch, put, put_content, remove, rename, set,
+    unset,
+};
+use super::scene::{Snapshot, apply, given, run, snapshot, stage, verdict};
+use crate::{
+    Capabilities, Condition, Lock, LockDepth, LockScope, LockToken, MemoryStore, OnFailure,
+    Outcome, Principal, ResourcePath, Run, Store,
+};
+
+/// Runs `cases` random scenarios on a fresh store each and on a [`MemoryStore`]; after every run
+/// the [verdicts](super::verdict) and all there is must be the same.
+///
+/// # Panics
+/// With the smallest scenario found in which they aren't.
+pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let can = make().capabilities();
+    let result = runner.run(&vec(scene(can), 1..4), |scenes| {
+        let (store, model) = (make(), MemoryStore::new());
+        furnish(&store);
+        furnish(&model);
+        scenes.iter().try_for_each(|scene| scene.check(&store, &model))
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+/// Puts something there, so that most steps find what they want.
+fn furnish(store: &dyn Store) {
+    given(store, [mkcol("a"), put("a/a", "x"), mkcol("a/b"), put("a/b/a", "y"), mkcol("b")]);
+    if store.capabilities().properties {
+        given(store, ["a", "a/a", "a/b/a"].map(|target| patch(target, [set("p", target)])));
+    }
+}
+
+/// One run, and the locks that are held meanwhile.
+#[derive(Debug)]
+struct Scene {
+    acts: Vec<(Act, Conditions)>,
+    locks: Vec<Lock>,
+    stop: bool,
+}
+
+/// What a step does; paths are joined by slashes.
+#[derive(Debug)]
+enum Act {
+    Put { target: String, content: String, staged: bool },
+    MakeCollection(String),
+    Remove(String),
+    Copy { source: String, target: String, alone: bool, refuse: bool },
+    Rename { source: String, target: String, refuse: bool },
+    Patch { target: String, changes: Vec<(&'static str, Option<String>)> },
+}
+
+/// A guard whose entity tags aren't known yet.
+#[derive(Debug)]
+struct Conditions {
+    ann: bool,
+    tokens: Vec<&'static str>,
+    if_lists: Vec<(Option<String>, Vec<Wish>)>,
+    if_match: Option<Tag>,
+    if_none_match: Option<Tag>,
+    unmodified_since_ever: Option<bool>,
+}
+
+/// `*`, or the entity tag a resource has before the run, if it has one.
+#[derive(Debug, Clone)]
+enum Tag {
+    Any,
+    Of(String),
+}
+
+/// A condition of an `If` list.
+#[derive(Debug, Clone)]
+enum Wish {
+    Token(&'static str),
+    Tag(String),
+    Never,
+    Not(Box<Wish>),
+}
+
+impl Scene {
+    fn check(&self, store: &dyn Store, model: &dyn Store) -> TestCaseResult {
+        let told = self.run(store);
+        let expected = self.run(model);
+        prop_assert_eq!(told, expected, "what is told (left), and what should be");
+        let properties = store.capabilities().properties;
+        let there = visible(snapshot(store), properties);
+        let expected = visible(snapshot(model), properties);
+        prop_assert_eq!(there, expected, "what is there (left), and what should be");
+        Ok(())
+    }
+
+    fn run(&self, store: &dyn Store) -> Vec<String> {
+        let tags = self.tags(store);
+        let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(store), &tags));
+        let steps = drafts.enumerate().map(|(index, draft)| draft.step(index)).collect();
+        let on_failure = if self.stop { OnFailure::Stop } else { OnFailure::Continue };
+        let locks: Held = held(self.locks.iter().cloned());
+        let outcomes: Vec<Outcome> = apply(store, &locks, Run { on_failure, ..run(steps) });
+        outcomes.iter().map(verdict).collect()
+    }
+
+    /// The tags files have now. Whether a file keeps its tag when it is moved is up to its store,
+    /// so those that a move of this run may concern are left out.
+    fn tags(&self, store: &dyn Store) -> BTreeMap<String, String> {
+        let moved: Vec<ResourcePath> = self.acts.iter().flat_map(|(act, _)| act.moves()).collect();
+        let all = snapshot(store).into_keys();
+        let still = all.filter(|path| !moved.iter().any(|moved| moved.overlaps(path)));
+        let tag = |path: ResourcePath| {
+            let entry = store.stat(&path, &crate::Select::None).ok()?;
+            let joined = String::from_utf8(path.as_bytes().to_vec()).ok()?;
+            Some((joined, entry.etag?.as_str().to_owned()))
+        };
+        still.filter_map(tag).collect()
+    }
+}
+
+fn visible(mut snapshot: Snapshot, properties: bool) -> Snapshot {
+    if !properties {
+        snapshot.values_mut().for_each(|resource| resource.properties.clear());
+    }
+    snapshot
+}
+
+impl Act {
+    fn draft(&self, store: &dyn Store) -> Draft {
+        let may = |draft: Draft, refuse: &bool| if *refuse { draft.refuse() } else { draft };
+        match self {
+            Self::Put { target, content, staged: true } => {
+                put_content(target, stage(store, [content.as_bytes()]))
+            }
+            Self::Put { target, content, staged: false } => put(target, content.clone()),
+            Self::MakeCollection(target) => mkcol(target),
+            Self::Remove(target) => remove(target),
+            Self::Copy { source, target, alone: true, refuse } => {
+                may(copy_alone(source, target), refuse)
+            }
+            Self::Copy { source, target, alone: false, refuse } => {
+                may(copy(source, target), refuse)
+            }
+            Self::Rename { source, target, refuse } => may(rename(source, target), refuse),
+            Self::Patch { target, changes } => {
+                let change = |(local, value): &(&str, Option<String>)| match value {
+                    Some(value) => set(local, value.clone()),
+                    None => unset(local),
+                };
+                patch(target, changes.iter().map(change))
+            }
+        }
+    }
+
+    fn moves(&self) -> Vec<ResourcePath> {
+        match self {
+            Self::Rename { source, target, .. } => vec![super::path(source), super::path(target)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Conditions {
+    fn on(&self, mut draft: Draft, tags: &BTreeMap<String, String>) -> Draft {
+        let known = |of: &String| tags.get(of).cloned().unwrap_or_else(|| "none".to_owned());
+        let tag = |tag: &Tag| match tag {
+            Tag::Any => "*".to_owned(),
+            Tag::Of(path) => known(path),
+        };
+        if self.ann {
+            draft = draft.by("ann");
+        }
+        for token in &self.tokens {
+            draft = draft.token(token);
+        }
+        for (resource, wishes) in &self.if_lists {
+            let conditions = wishes.iter().map(|wish| wish.condition(&known));
+            draft = match resource {
+                Some(resource) => draft.when_at(resource, conditions),
+                None => draft.when(conditions),
+            };
+        }
+        if let Some(wanted) = &self.if_match {
+            draft = draft.if_match(&tag(wanted));
+        }
+        if let Some(unwanted) = &self.if_none_match {
+            draft = draft.if_none_match(&tag(unwanted));
+        }
+        match self.unmodified_since_ever {
+            Some(true) => draft.if_unmodified_since(SystemTime::UNIX_EPOCH),
+            Some(false) => draft.if_unmodified_since(SystemTime::now() + Duration::from_secs(60)),
+            None => draft,
+        }
+    }
+}
+
+impl Wish {
+    fn condition(&self, known: &impl Fn(&String) -> String) -> Condition {
+        match self {
+            Self::Token(token) => Condition::Token(LockToken::new(*token)),
+            Self::Tag(of) => Condition::ETag(known(of)),
+            Self::Never => Condition::Never,
+            Self::Not(wish) => Condition::Not(Box::new(wish.condition(known))),
+        }
+    }
+}
+
+/// Few names, so that steps meet; mostly near the root, so that parents exist.
+fn joined() -> impl Strategy<Value = String> {
+    let name = || prop::sample::select(vec!["a", "b"]);
+    let at = move |depth| vec(name(), depth).prop_map(|names| names.join("/"));
+    prop_oneof![8 => at(1), 8 => at(2), 4 => at(3), 1 => at(0)]
+}
+
+fn token() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["urn:1", "urn:2", "urn:3"])
+}
+
+fn scene(can: Capabilities) -> impl Strategy<Value = Scene> {
+    let acts = vec((act(can), conditions()), 1..20);
+    let locks = prop_oneof![2 => vec(locked(), 0..1), 1 => vec(locked(), 1..4)];
+    let parts = (acts, locks, prop::bool::weighted(0.1));
+    parts.prop_map(|(acts, locks, stop)| Scene { acts, locks, stop })
+}
+
+fn act(can: Capabilities) -> impl Strategy<Value = Act> {
+    let two = || (joined(), joined());
+    let change = (prop::sample::select(vec!["p", "q"]), weighted(0.7, "[0-9]{0,2}"));
+    prop_oneof![
+        6 => (joined(), "[a-z]{0,3}", any::<bool>())
+            .prop_map(|(target, content, staged)| Act::Put { target, content, staged }),
+        6 => joined().prop_map(Act::MakeCollection),
+        2 => joined().prop_map(Act::Remove),
+        4 => (two(), any::<bool>(), any::<bool>()).prop_map(|((source, target), alone, refuse)| {
+            Act::Copy { source, target, alone, refuse }
+        }),
+        4 => (two(), any::<bool>())
+            .prop_map(|((source, target), refuse)| Act::Rename { source, target, refuse }),
+        // The last one: only there a weight may be 0.
+        if can.properties { 4 } else { 0 } => (joined(), vec(change, 0..4))
+            .prop_map(|(target, changes)| Act::Patch { target, changes }),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Conditions> {
+    let list = || (weighted(0.5, joined()), vec(wish(), 1..3));
+    let tag = || prop_oneof![Just(Tag::Any), joined().prop_map(Tag::Of)];
+    let parts = (
+        prop::bool::weighted(0.2),
+        vec(token(), 0..3),
+        prop_oneof![4 => vec(list(), 0..1), 1 => vec(list(), 1..3)],
+        weighted(0.1, tag()),
+        weighted(0.1, tag()),
+        weighted(0.1, any::<bool>()),
+    );
+    parts.prop_map(|(ann, tokens, if_lists, if_match, if_none_match, unmodified_since_ever)| {
+        Conditions { ann, tokens, if_lists, if_match, if_none_match, unmodified_since_ever }
+    })
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let wish = prop_oneof![
+        2 => token().prop_map(Wish::Token),
+        4 => joined().prop_map(Wish::Tag),
+        1 => Just(Wish::Never),
+    ];
+    (wish, prop::bool::weighted(0.4))
+        .prop_map(|(wish, not)| if not { Wish::Not(Box::new(wish)) } else { wish })
+}
+
+fn locked() -> impl Strategy<Value = Lock> {
+    (token(), joined(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
+        |(token, root, deep, shared, ann)| Lock {
+            depth: if deep { LockDepth::Infinity } else { LockDepth::Zero },
+            scope: if shared { LockScope::Shared } else { LockScope::Exclusive },
+            principal: if ann { Principal::Named("ann".into()) } else { Principal::Anonymous },
+            ..lock(token, root)
+        },
+    )
+}

@@ -1,0 +1,54 @@
+//! The trials, a file for each kind of behaviour.
+
+use super::Trial;
+use crate::Capabilities;
+
+/// A constant `TRIALS` of the functions named, for stores that can do what is asked.
+macro_rules! trials {
+    ($applies:ident: $($name:ident),+ $(,)?) => {
+        pub(super) const TRIALS: &[$crate::kit::Trial] = &[$($crate::kit::Trial {
+            name: stringify!($name),
+            applies: super::$applies,
+            run: $name,
+        }),+];
+    };
+}
+
+mod content;
+mod guard;
+mod lock;
+mod member;
+mod name;
+mod property;
+mod read_only;
+mod run;
+mod tree;
+mod walk;
+
+pub(super) fn all() -> Vec<Trial> {
+    [
+        content::TRIALS,
+        tree::TRIALS,
+        property::TRIALS,
+        guard::TRIALS,
+        lock::TRIALS,
+        member::TRIALS,
+        run::TRIALS,
+        walk::TRIALS,
+        name::TRIALS,
+        read_only::TRIALS,
+    ]
+    .concat()
+}
+
+fn writable(can: Capabilities) -> bool {
+    can.writable
+}
+
+fn with_properties(can: Capabilities) -> bool {
+    can.writable && can.properties
+}
+
+fn read_only(can: Capabilities) -> bool {
+    !can.writable
+}
