@@ -174,6 +174,12 @@ impl Step {
         self.action.vacates()
     }
 
+    /// The resources beside its own that its conditions look at (the tags of an `If` header). A
+    /// step must be opened after the steps before it that change one of them.
+    pub fn watches(&self) -> impl Iterator<Item = &ResourcePath> {
+        self.guard.if_lists.iter().filter_map(|list| list.resource.as_ref())
+    }
+
     /// The paths at or under which it may change something.
     pub fn changes(&self) -> impl Iterator<Item = &ResourcePath> {
         self.action.changes()
