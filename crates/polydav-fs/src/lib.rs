@@ -1,1 +1,297 @@
-//! polydav-fs.
+//! A store over a folder, as it is on disk.
+//!
+//! Files are files and collections are directories; whoever looks into the folder, or changes it,
+//! sees what clients see. Beside them lies one folder of the store's own, `.polydav`: dead
+//! properties and locks in `state.db`, and `stage/`, where content is prepared before it is
+//! published by one system call.
+//!
+//! # What holds
+//!
+//! - Nothing is ever reached outside of the root, or on another file system. Reading follows links
+//!   that stay beneath the root; nothing is written through a link.
+//! - Nothing half-written is ever visible, and what is replaced is there until its replacement is.
+//! - With [`Durability::Full`](polydav_store::Durability::Full), a reported success outlives a loss
+//!   of power; with `Relaxed`, the death of the process.
+//! - After a crash, opening the folder finishes or forgets each step that was under way.
+
+mod act;
+mod apply;
+mod descent;
+mod entry;
+mod errno;
+mod intent;
+mod ledger;
+mod read;
+mod recovery;
+mod replica;
+mod resolve;
+mod stage;
+mod state;
+mod stretch;
+mod sys;
+mod tree;
+mod walk;
+mod writer;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polydav_store::{
+    Broken, Capabilities, Entry, Failure, FailureKind, LockView, MemoryLedger, Reading, Report,
+    ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+};
+use rustix::fs::{FlockOperation, OFlags, flock, fstatvfs};
+use rustix::io::Errno;
+
+use crate::apply::Execution;
+use crate::entry::entry;
+use crate::ledger::Keeper;
+use crate::recovery::RecoveryError;
+use crate::resolve::{Root, has_hidden};
+use crate::state::State;
+pub use crate::state::StateError;
+use crate::walk::Walker;
+use crate::writer::Writer;
+
+/// How a folder is opened.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Nothing is written below the folder. Without [`Options::state`], properties aren't shown,
+    /// and locks last as long as the process.
+    pub read_only: bool,
+    /// The folder that holds `state.db`, if it isn't `.polydav` in the folder itself. It is made
+    /// if it isn't there.
+    pub state: Option<PathBuf>,
+}
+
+/// Why a folder can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It isn't there, is no folder, or may not be read.
+    #[error("the folder {path} can't be opened")]
+    Root {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process serves it.
+    #[error("the folder {path} is in use by another process")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder for the store's own files can't be used.
+    #[error("the folder {path} can't be prepared")]
+    Prepare {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state database can't be used.
+    #[error("the state database {path} can't be used")]
+    State {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: StateError,
+    },
+    /// What an earlier process had begun can't be finished.
+    #[error("what was begun in {path} can't be finished")]
+    Recovery {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A store over a folder.
+#[derive(Debug)]
+pub struct FolderStore {
+    root: Root,
+    /// What it needs to change anything; `None` if it is read only.
+    writer: Option<Writer>,
+    /// `None` if it is read only and no place was given.
+    state: Option<State>,
+    memory: MemoryLedger,
+}
+
+impl FolderStore {
+    /// Opens a folder, and finishes what an earlier process had begun in it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is served then.
+    pub fn open(root: &Path, options: &Options) -> Result<Self, OpenError> {
+        let path = || root.to_owned();
+        let opened = Root::open(root).and_then(|opened| Ok((opened, root.canonicalize()?)));
+        let (opened, whole) = opened.map_err(|source| OpenError::Root { path: path(), source })?;
+        let operation = if options.read_only {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        match flock(&opened, operation) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: path() }),
+            Err(errno) => return Err(OpenError::Root { path: path(), source: errno.into() }),
+        }
+        let own = whole.join(std::str::from_utf8(resolve::STATE_DIR).expect("it is ASCII"));
+        let writer = if options.read_only {
+            None
+        } else {
+            let prepare =
+                |errno: Errno| OpenError::Prepare { path: own.clone(), source: errno.into() };
+            Some(Writer::open(&opened).map_err(prepare)?)
+        };
+        let state = match (&options.state, &writer) {
+            (Some(dir), _) => Some(open_state(dir)?),
+            (None, Some(_)) => Some(open_state(&own)?),
+            (None, None) => None,
+        };
+        if let (Some(writer), Some(state)) = (&writer, &state) {
+            recovery::recover(&opened, writer, state).map_err(|source| OpenError::Recovery {
+                path: path(),
+                source: match source {
+                    RecoveryError::System(errno) => Box::new(io::Error::from(errno)),
+                    RecoveryError::Database(error) => Box::new(error),
+                },
+            })?;
+        }
+        Ok(Self { root: opened, writer, state, memory: MemoryLedger::default() })
+    }
+
+    fn keeper(&self) -> Keeper<'_> {
+        match &self.state {
+            Some(state) => Keeper::Database(state),
+            None => Keeper::Memory(&self.memory),
+        }
+    }
+
+    /// What can change things, or why nothing can.
+    fn writable(&self) -> Result<(&Writer, &State), &'static str> {
+        match (&self.writer, &self.state) {
+            (Some(writer), Some(_)) if writer.has_given_up() => {
+                Err("the disk failed; nothing is taken until the server is started again")
+            }
+            (Some(writer), Some(state)) => Ok((writer, state)),
+            _ => Err("the folder is served for reading only"),
+        }
+    }
+}
+
+fn open_state(dir: &Path) -> Result<State, OpenError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| OpenError::Prepare { path: dir.to_owned(), source })?;
+    let path = dir.join("state.db");
+    State::open(&path).map_err(|source| OpenError::State { path, source })
+}
+
+impl Store for FolderStore {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::ALL;
+        capabilities.properties = self.state.is_some();
+        capabilities.writable = self.writer.is_some();
+        capabilities
+    }
+
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        if has_hidden(path) {
+            return Err(Failure::new(FailureKind::NotFound, path.clone()));
+        }
+        let found = self.root.find(path).map_err(|errno| errno::failure(errno, path))?;
+        let mut entry = entry(path.clone(), &found);
+        if let Some(state) = self.state_for(select) {
+            let properties = state.read(|rows| match rows.node(path)? {
+                Some(node) => rows.properties(node, select),
+                None => Ok(Vec::new()),
+            });
+            entry.properties = properties.map_err(|error| unreadable(error, path))?;
+        }
+        Ok(entry)
+    }
+
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        if has_hidden(root) {
+            return Err(Failure::new(FailureKind::NotFound, root.clone()));
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let dir = match self.root.open_following(root, flags) {
+            Ok(dir) => dir,
+            // What is no collection has no members.
+            Err(Errno::NOTDIR) if self.root.find(root).is_ok() => return Ok(()),
+            Err(errno) => return Err(errno::failure(errno, root)),
+        };
+        let walked = match self.state_for(&walk.select) {
+            Some(state) => {
+                state.read(|rows| Walker::run(&self.root, Some(rows), root, dir, walk, visit))
+            }
+            None => Walker::run(&self.root, None, root, dir, walk, visit),
+        };
+        walked.map_err(|error| unreadable(error, root))
+    }
+
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        read::open(&self.root, path)
+    }
+
+    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        let (writer, _) = self.writable().map_err(|why| {
+            Failure::new(FailureKind::ReadOnly, ResourcePath::root()).with_detail(why)
+        })?;
+        let space = self.space(&ResourcePath::root())?;
+        if let (Some(length), Some(space)) = (length, space)
+            && length > space.available
+        {
+            return Err(Failure::new(FailureKind::NoSpace, ResourcePath::root()));
+        }
+        stage::begin(&writer.stage)
+    }
+
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        match self.writable() {
+            Ok((writer, state)) => Execution::run(self, writer, state, run, locks, report),
+            Err(why) => {
+                for step in run.steps {
+                    let path = step.subject().clone();
+                    let failure = Failure::new(FailureKind::ReadOnly, path).with_detail(why);
+                    report.outcome(step.index(), Err(failure));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
+        let space =
+            fstatvfs(&self.root).map_err(|errno| errno::failure(errno, &ResourcePath::root()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        Ok(Some(Space {
+            available: bytes(space.f_bavail),
+            used: bytes(space.f_blocks.saturating_sub(space.f_bfree)),
+        }))
+    }
+}
+
+impl FolderStore {
+    /// The state, if it has anything to tell about these properties.
+    fn state_for(&self, select: &Select) -> Option<&State> {
+        self.state.as_ref().filter(|state| *select != Select::None && state.has_any())
+    }
+}
+
+fn unreadable(error: rusqlite::Error, path: &ResourcePath) -> Failure {
+    Failure::new(FailureKind::Internal, path.clone()).with_source(error)
+}
+
+/// The store is shared between threads.
+const _: fn(Arc<FolderStore>) = |store| drop(store as Arc<dyn Store>);

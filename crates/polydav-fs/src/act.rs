@@ -1,0 +1,520 @@
+//! The steps themselves: what is prepared for each, and the call that does it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use polydav_store::{
+    Action, Content, Depth, Done, Effect, Failure, FailureKind, Members, Outcome, Overwrite,
+    Permit, PropertyChange, ResourcePath, Staged,
+};
+use rustix::fs::{
+    self, Access, AtFlags, FileType, Mode, RenameFlags, Statx, Timespec, Timestamps, UTIME_OMIT,
+};
+use rustix::io::Errno;
+
+use crate::apply::{After, Execution, Prepared, Tidy, Way, Work, database_failure};
+use crate::entry::etag;
+use crate::errno;
+use crate::intent::{Identity, IntentKind};
+use crate::replica::Replica;
+use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat, stat_at};
+use crate::stage::{StagedFile, rename_new};
+use crate::state::RowChange;
+use crate::tree::TreeRemoval;
+use crate::{sys, tree};
+
+/// How a step went, and what its rows need.
+type Acted = (Outcome, After);
+
+const DONE: Done = Done { created: false, etag: None };
+const CREATED: Done = Done { created: true, etag: None };
+
+fn failed(failure: Failure) -> Acted {
+    (Err(failure), After::Nothing)
+}
+
+impl Execution<'_> {
+    /// Prepares a step that was opened.
+    pub(crate) fn prepare(&mut self, permit: Permit) -> Result<Prepared, Failure> {
+        refuse_hidden(&permit.action)?;
+        match permit.action {
+            Action::Put { target, content, modified } => {
+                self.prepare_put(target, content, modified)
+            }
+            Action::MakeCollection { target } => {
+                let before = self.clear_if_void(&target)?;
+                Ok(Prepared { before, ..Work::MakeCollection { target }.into() })
+            }
+            Action::Remove { target } => Ok(Work::Remove { target, except: permit.except }.into()),
+            Action::Copy { source, target, depth, overwrite } => {
+                self.prepare_copy(Way { source, target, overwrite }, depth)
+            }
+            Action::Rename { source, target, overwrite } => {
+                self.prepare_rename(Way { source, target, overwrite })
+            }
+            Action::Patch { target, changes } => Ok(Work::Patch { target, changes }.into()),
+            _ => Err(Failure::new(FailureKind::Unsupported, ResourcePath::root())),
+        }
+    }
+
+    /// Does a step that was prepared.
+    pub(crate) fn act(&mut self, prepared: Prepared) -> Acted {
+        match prepared.work {
+            Work::Put { target, file } => match self.put(&target, file) {
+                Ok(done) => (Ok(done), After::Nothing),
+                Err(failure) => failed(failure),
+            },
+            Work::MakeCollection { target } => match self.make_collection(&target) {
+                Ok(done) => (Ok(done), After::Nothing),
+                Err(failure) => failed(failure),
+            },
+            Work::Remove { target, except } => self.remove(target, &except),
+            Work::Copy { way, replica, failed, aside, rows } => {
+                self.copy(way, replica, failed, &aside, rows)
+            }
+            Work::Rename { way, rows, aside } => self.rename(way, rows, aside),
+            Work::Patch { target, changes } => self.patch(target, changes),
+        }
+    }
+
+    /// Whether there are rows at or under `path`.
+    fn has_rows(&self, path: &ResourcePath) -> Result<bool, Failure> {
+        self.state.has(path).map_err(|error| database_failure(&error.into(), path))
+    }
+
+    /// What is at `path`; `None` also if there is no parent.
+    fn look(&mut self, path: &ResourcePath) -> Result<Option<Statx>, Failure> {
+        match self.parents.of(path).and_then(|(dir, name)| stat_at(&dir, name)) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(errno::failure(errno, path)),
+        }
+    }
+
+    /// Rows that cling to a path where nothing is must go before something is made there.
+    fn clear_if_void(&mut self, target: &ResourcePath) -> Result<Option<RowChange>, Failure> {
+        let is_void = self.has_rows(target)? && self.look(target)?.is_none();
+        Ok(is_void.then(|| RowChange::Clear(target.clone())))
+    }
+
+    fn prepare_put(
+        &mut self,
+        target: ResourcePath,
+        content: Content,
+        modified: Option<SystemTime>,
+    ) -> Result<Prepared, Failure> {
+        let staged = match content {
+            Content::Inline(bytes) => self.stage(&bytes),
+            Content::Staged(Staged { handle, .. }) => {
+                handle.downcast::<StagedFile>().map(|file| *file).map_err(|_| Errno::INVAL)
+            }
+        };
+        let mut file = staged.map_err(|errno| errno::failure(errno, &target))?;
+        file.file()
+            .and_then(|file| sys::set_times(file, &times(modified)))
+            .map_err(|errno| errno::failure(errno, &target))?;
+        if self.is_full() {
+            file.rest();
+        }
+        let before = self.clear_if_void(&target)?;
+        Ok(Prepared { before, ..Work::Put { target, file }.into() })
+    }
+
+    fn stage(&self, bytes: &[u8]) -> Result<StagedFile, Errno> {
+        let mut file = self.writer.stage.create()?;
+        sys::write_all(file.file()?, bytes)?;
+        Ok(file)
+    }
+
+    fn put(&mut self, target: &ResourcePath, file: StagedFile) -> Result<Done, Failure> {
+        let creating = |errno| errno::creating(errno, target);
+        let (dir, name) = self.parents.of(target).map_err(creating)?;
+        let created = match file.publish_new(&dir, name, self.writer.abilities.noreplace) {
+            Ok(()) => true,
+            Err((Errno::EXIST, file)) => {
+                self.put_over(target, (&dir, name), file)?;
+                false
+            }
+            Err((errno, _)) => return Err(creating(errno)),
+        };
+        self.touch(target, &dir);
+        // The file is there; who took it away since had better not be told of an older one.
+        let etag = stat_at(&dir, name).ok().map(|stat| etag(&stat));
+        Ok(Done { created, etag })
+    }
+
+    fn put_over(
+        &self,
+        target: &ResourcePath,
+        (dir, name): (&Dir, &[u8]),
+        mut file: StagedFile,
+    ) -> Result<(), Failure> {
+        let fail = |errno| errno::failure(errno, target);
+        let there = stat_at(dir, name).map_err(fail)?;
+        match file_type(&there) {
+            FileType::RegularFile => {}
+            FileType::Directory => {
+                return Err(Failure::new(FailureKind::IsCollection, target.clone()));
+            }
+            _ => return Err(Failure::new(FailureKind::Forbidden, target.clone())),
+        }
+        file.file()
+            .and_then(|file| sys::set_mode(file, tree::mode(&there)))
+            .and_then(|()| file.publish_over(&self.writer.stage, dir, name))
+            .map_err(fail)
+    }
+
+    fn make_collection(&mut self, target: &ResourcePath) -> Result<Done, Failure> {
+        let creating = |errno| errno::creating(errno, target);
+        let (dir, name) = self.parents.of(target).map_err(creating)?;
+        sys::make_dir(&dir, name, Mode::RWXU | Mode::RWXG | Mode::RWXO).map_err(creating)?;
+        self.touch(target, &dir);
+        Ok(CREATED)
+    }
+
+    fn remove(&mut self, target: ResourcePath, except: &[ResourcePath]) -> Acted {
+        let has_rows = match self.has_rows(&target) {
+            Ok(has_rows) => has_rows,
+            Err(failure) => return failed(failure),
+        };
+        match self.remove_all(&target, except) {
+            Ok(()) if has_rows => (Ok(DONE), After::Tidy(Tidy::Clear(target))),
+            Ok(()) => (Ok(DONE), After::Nothing),
+            Err(failure) if has_rows && failure.effect == Effect::Partial => {
+                (Err(failure), After::Tidy(Tidy::Sweep(target)))
+            }
+            Err(failure) => failed(failure),
+        }
+    }
+
+    fn remove_all(
+        &mut self,
+        target: &ResourcePath,
+        except: &[ResourcePath],
+    ) -> Result<(), Failure> {
+        let fail = |errno| errno::failure(errno, target);
+        let (dir, name) = self.parents.of(target).map_err(fail)?;
+        match sys::unlink(&dir, name) {
+            Err(Errno::ISDIR) => {}
+            outcome => {
+                outcome.map_err(fail)?;
+                self.touch(target, &dir);
+                return Ok(());
+            }
+        }
+        self.parents.forget(target);
+        // Rather nothing at all than everything but the collection itself.
+        fs::accessat(&dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+            .map_err(fail)?;
+        let removed = TreeRemoval::run(&dir, name, target, except).map_err(fail)?;
+        if removed.failed.is_empty() {
+            self.touch(target, &dir);
+            return Ok(());
+        }
+        if removed.changed {
+            self.touch_many();
+        }
+        Err(members(target, removed.failed, removed.changed))
+    }
+
+    fn prepare_copy(&mut self, way: Way, depth: Depth) -> Result<Prepared, Failure> {
+        let Way { source, target, overwrite } = &way;
+        let fail = |errno| errno::failure(errno, source);
+        let (dir, name) = self.parents.of(source).map_err(fail)?;
+        let known = stat_at(&dir, name).map_err(fail)?;
+        let creating = |errno| errno::creating(errno, target);
+        let (target_dir, target_name) = self.parents.of(target).map_err(creating)?;
+        let there = match stat_at(&target_dir, target_name) {
+            Ok(_) if *overwrite == Overwrite::Refuse => {
+                return Err(Failure::new(FailureKind::TargetExists, target.clone()));
+            }
+            Ok(stat) => Some(stat),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(creating(errno)),
+        };
+        let has_rows = self.has_rows(source)? || self.has_rows(target)?;
+        let aside = self.writer.stage.new_name();
+        self.purge.push(aside.clone());
+        let made = Replica::make(self.writer, (&dir, name), &known, source, depth, &aside);
+        let (mut replica, failed) = made.map_err(fail)?;
+        let rows = has_rows.then(|| RowChange::Copy {
+            source: source.clone(),
+            target: target.clone(),
+            deep: depth == Depth::Infinity,
+        });
+        let mut prepared_intent = None;
+        let mut displaced = aside.clone();
+        if let Some(there) = &there
+            && (has_rows || !self.writer.abilities.exchange)
+        {
+            replica = replica.into_named(self.writer, &aside).map_err(creating)?;
+            if !self.writer.abilities.exchange {
+                displaced = self.new_aside();
+            }
+            let kind = match depth {
+                Depth::Infinity => IntentKind::CopyTree,
+                Depth::Zero => IntentKind::CopyAlone,
+            };
+            let copied = replica.stat(self.writer).map_err(creating)?;
+            prepared_intent =
+                Some(self.intent(kind, &way, &copied, Some(there), displaced.clone()));
+        }
+        // A new target's rows can be written before it is there: until then they are void.
+        let (before, rows) = match there {
+            Some(_) => (None, rows.map(CopyRows::Follow)),
+            None => (rows, has_rows.then_some(CopyRows::Written)),
+        };
+        let work = Work::Copy { way, replica, failed, aside: displaced, rows };
+        Ok(Prepared { work, before, intent: prepared_intent })
+    }
+
+    /// A name in the staging folder for what is displaced.
+    fn new_aside(&mut self) -> Vec<u8> {
+        let name = self.writer.stage.new_name();
+        self.purge.push(name.clone());
+        name
+    }
+
+    fn copy(
+        &mut self,
+        way: Way,
+        replica: Replica,
+        failed: Members,
+        aside: &[u8],
+        rows: Option<CopyRows>,
+    ) -> Acted {
+        let Way { source, target, overwrite } = way;
+        let is_written = matches!(rows, Some(CopyRows::Written));
+        let has_rows = rows.is_some();
+        let created = match self.publish(&target, overwrite, replica, aside) {
+            Ok(created) => created,
+            Err(failure) if is_written => {
+                return (Err(failure), After::Tidy(Tidy::Clear(target)));
+            }
+            Err(failure) => return (Err(failure), After::Nothing),
+        };
+        let tidy = (has_rows && !failed.is_empty()).then_some(Tidy::Sweep(target));
+        let after = match (rows, tidy) {
+            (Some(CopyRows::Follow(change)), tidy) => After::Follow(Some(change), tidy),
+            (_, Some(tidy)) => After::Tidy(tidy),
+            (_, None) => After::Nothing,
+        };
+        let outcome = if failed.is_empty() {
+            Ok(Done { created, ..DONE })
+        } else {
+            Err(Failure::of_members(source, failed, true))
+        };
+        (outcome, after)
+    }
+
+    /// Makes a copy visible; tells whether nothing was there before.
+    fn publish(
+        &mut self,
+        target: &ResourcePath,
+        overwrite: Overwrite,
+        replica: Replica,
+        aside: &[u8],
+    ) -> Result<bool, Failure> {
+        let creating = |errno| errno::creating(errno, target);
+        let (dir, name) = self.parents.of(target).map_err(creating)?;
+        let created = match replica.publish_new(self.writer, (&dir, name)) {
+            Ok(()) => true,
+            Err((Errno::EXIST, _)) if overwrite == Overwrite::Refuse => {
+                return Err(Failure::new(FailureKind::TargetExists, target.clone()));
+            }
+            Err((Errno::EXIST, replica)) => {
+                let over_dir = stat_at(&dir, name).is_ok_and(|stat| is_dir(&stat));
+                replica
+                    .publish_over(self.writer, (&dir, name), over_dir, aside)
+                    .map_err(creating)?;
+                self.parents.forget(target);
+                false
+            }
+            Err((errno, _)) => return Err(creating(errno)),
+        };
+        self.touch(target, &dir);
+        Ok(created)
+    }
+
+    fn prepare_rename(&mut self, way: Way) -> Result<Prepared, Failure> {
+        let (from_rows, to_rows) = (self.has_rows(&way.source)?, self.has_rows(&way.target)?);
+        let rows = from_rows || to_rows;
+        // Where nothing is to be written down, the kernel answers everything. Where many steps are
+        // written down together, it pays to look who needs it.
+        if !rows && !self.is_full() {
+            return Ok(Work::Rename { way, rows, aside: None }.into());
+        }
+        let Some(from) = self.look(&way.source)? else {
+            return Err(Failure::new(FailureKind::NotFound, way.source));
+        };
+        let to = self.look(&way.target)?;
+        if to.is_some() && way.overwrite == Overwrite::Refuse {
+            return Err(Failure::new(FailureKind::TargetExists, way.target));
+        }
+        let takes_calls = to.as_ref().is_some_and(|to| is_dir(&from) || is_dir(to));
+        let needs_intent = takes_calls || from_rows || (to_rows && to.is_some());
+        let before = (!needs_intent && to_rows).then(|| RowChange::Clear(way.target.clone()));
+        if !needs_intent {
+            return Ok(Prepared { before, ..Work::Rename { way, rows, aside: None }.into() });
+        }
+        let aside = self.new_aside();
+        let intent = Some(self.intent(IntentKind::Move, &way, &from, to.as_ref(), aside.clone()));
+        Ok(Prepared { work: Work::Rename { way, rows, aside: Some(aside) }, before, intent })
+    }
+
+    fn rename(&mut self, way: Way, rows: bool, aside: Option<Vec<u8>>) -> Acted {
+        let intended = aside.is_some();
+        match self.move_over(&way, aside) {
+            Ok(done) if rows => {
+                let change = RowChange::Move(way.source, way.target);
+                (Ok(done), After::Follow(Some(change), None))
+            }
+            Ok(done) if intended => (Ok(done), After::Follow(None, None)),
+            Ok(done) => (Ok(done), After::Nothing),
+            Err(failure) => (Err(failure), After::Nothing),
+        }
+    }
+
+    fn move_over(&mut self, way: &Way, aside: Option<Vec<u8>>) -> Result<Done, Failure> {
+        let Way { source, target, overwrite } = way;
+        let (from_dir, from) =
+            self.parents.of(source).map_err(|errno| errno::failure(errno, source))?;
+        let (to_dir, to) = match self.parents.of(target) {
+            Ok(parent) => parent,
+            Err(errno) => {
+                stat_at(&from_dir, from).map_err(|errno| errno::failure(errno, source))?;
+                return Err(errno::creating(errno, target));
+            }
+        };
+        let noreplace = self.writer.abilities.noreplace;
+        let created = match rename_new((&from_dir, from), (&to_dir, to), noreplace) {
+            Ok(()) => true,
+            Err(Errno::EXIST) if *overwrite == Overwrite::Refuse => {
+                return Err(Failure::new(FailureKind::TargetExists, target.clone()));
+            }
+            Err(Errno::EXIST) => {
+                self.replace(way, (&from_dir, from), (&to_dir, to), aside)?;
+                false
+            }
+            Err(errno) => return Err(self.why_not_moved(errno, way)),
+        };
+        self.parents.forget(source);
+        self.parents.forget(target);
+        self.touch(source, &from_dir);
+        self.touch(target, &to_dir);
+        Ok(Done { created, ..DONE })
+    }
+
+    /// Moves onto something that is there.
+    fn replace(
+        &mut self,
+        way: &Way,
+        from: (&Dir, &[u8]),
+        to: (&Dir, &[u8]),
+        aside: Option<Vec<u8>>,
+    ) -> Result<(), Failure> {
+        let from_stat =
+            stat_at(from.0, from.1).map_err(|errno| errno::failure(errno, &way.source))?;
+        let to_stat = stat_at(to.0, to.1).map_err(|errno| errno::failure(errno, &way.target))?;
+        let acted = if !is_dir(&from_stat) && !is_dir(&to_stat) {
+            if Identity::of(&from_stat) == Identity::of(&to_stat) {
+                // Two names of one file: renaming would do nothing.
+                sys::unlink(from.0, from.1)
+            } else {
+                sys::rename(from, to, RenameFlags::empty())
+            }
+        } else {
+            let aside = match aside {
+                Some(aside) => aside,
+                None => {
+                    let aside = self.new_aside();
+                    let kind = IntentKind::Move;
+                    let intent = self.intent(kind, way, &from_stat, Some(&to_stat), aside.clone());
+                    self.intend(&intent)?;
+                    aside
+                }
+            };
+            self.writer.swap_over(from, to, &aside)
+        };
+        acted.map_err(|errno| self.why_not_moved(errno, way))
+    }
+
+    /// What kept a move from being done.
+    fn why_not_moved(&self, errno: Errno, way: &Way) -> Failure {
+        match errno {
+            Errno::INVAL => errno::failure(errno, &way.target).of_kind(FailureKind::Overlap),
+            // The parents are there: it is the source that isn't.
+            Errno::NOENT => errno::failure(errno, &way.source),
+            Errno::NOSPC | Errno::DQUOT | Errno::NAMETOOLONG => errno::failure(errno, &way.target),
+            _ => errno::failure(errno, &way.source),
+        }
+    }
+
+    fn patch(&mut self, target: ResourcePath, changes: Vec<PropertyChange>) -> Acted {
+        let found = if target.is_root() {
+            stat(&self.store.root)
+        } else {
+            self.parents.of(&target).and_then(|(dir, name)| stat_at(&dir, name))
+        };
+        match found {
+            Ok(stat) if file_type(&stat) == FileType::Symlink => {
+                failed(Failure::new(FailureKind::Forbidden, target))
+            }
+            Ok(_) => (Ok(DONE), After::Patch(RowChange::Patch(target, changes))),
+            Err(errno) => failed(errno::failure(errno, &target)),
+        }
+    }
+}
+
+/// What becomes of the rows of a copy.
+pub(crate) enum CopyRows {
+    /// They were committed before.
+    Written,
+    /// They follow.
+    Follow(RowChange),
+}
+
+trait OfKind {
+    fn of_kind(self, kind: FailureKind) -> Self;
+}
+
+impl OfKind for Failure {
+    fn of_kind(self, kind: FailureKind) -> Self {
+        Self { kind, ..self }
+    }
+}
+
+/// The failure of a tree of which these members stay.
+fn members(target: &ResourcePath, failed: Members, changed: bool) -> Failure {
+    match failed.list() {
+        // It is the resource itself that can't be removed, not a member.
+        [only] if only.path == *target && !changed => Failure::new(only.kind, target.clone()),
+        _ => Failure::of_members(target.clone(), failed, changed),
+    }
+}
+
+/// Nothing may be made, changed or removed where nobody may look.
+fn refuse_hidden(action: &Action) -> Result<(), Failure> {
+    if let Action::Copy { source, .. } = action
+        && has_hidden(source)
+    {
+        return Err(Failure::new(FailureKind::NotFound, source.clone()));
+    }
+    match action.changes().find(|path| has_hidden(path)) {
+        Some(path) => Err(Failure::new(FailureKind::Forbidden, path.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The modification time of new content. The kernel's own clock may stand still between two
+/// publications; this one doesn't, and so no two have the same entity tag.
+fn times(modified: Option<SystemTime>) -> Timestamps {
+    let time = modified.unwrap_or_else(SystemTime::now);
+    let (tv_sec, tv_nsec) = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (i64::try_from(after.as_secs()).unwrap_or(i64::MAX), after.subsec_nanos()),
+        Err(before) => (-i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX), 0),
+    };
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec, tv_nsec: tv_nsec.into() },
+    }
+}

@@ -1,0 +1,484 @@
+//! Runs: how steps are opened, prepared, done, synced, committed and reported.
+//!
+//! Every step ends in one system call that makes all of it visible. Around that call:
+//!
+//! 1. *open and prepare*: the guard is opened, content and copies are made aside;
+//! 2. *content on disk*, where a success must outlive a loss of power;
+//! 3. *commit before*: rows that would wrongly cling to what is about to be made are cleared, rows
+//!    of a copy are written (nobody sees them before it is there), and steps that need more than
+//!    that one call are written down as intents;
+//! 4. *act*;
+//! 5. *directories on disk*;
+//! 6. *commit after*: rows follow what was moved, replaced and removed, intents are settled;
+//! 7. *report*, then purge what was displaced.
+//!
+//! Where nothing has properties, 3 and 6 don't happen; with [`Durability::Relaxed`], neither do 2
+//! and 5, and each step goes through by itself. With [`Durability::Full`], steps go through
+//! together as a [`Stretch`], so that a run costs a few syncs however many steps it has.
+
+use std::collections::HashMap;
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use polydav_store::{
+    Cancel, Durability, Effect, Entry, Failure, FailureKind, LockView, Members, OnFailure, Outcome,
+    Overwrite, PropertyChange, Report, ResourcePath, Run, RunId, Step, View,
+};
+use rustix::fs::{OFlags, Statx};
+use rustix::io::Errno;
+
+use crate::act::CopyRows;
+use crate::errno;
+use crate::intent::{Identity, Intent, IntentKind};
+use crate::replica::Replica;
+use crate::resolve::{Dir, Parents, has_hidden, open_at};
+use crate::stage::StagedFile;
+use crate::state::{RowChange, State};
+use crate::stretch::Stretch;
+use crate::{FolderStore, Writer, sys, tree};
+
+/// A step that waits for nothing but its act.
+pub(crate) struct Prepared {
+    pub(crate) work: Work,
+    /// What must be committed before it.
+    pub(crate) before: Option<RowChange>,
+    /// What must be written down before it.
+    pub(crate) intent: Option<Intent>,
+}
+
+/// What is to be done.
+pub(crate) enum Work {
+    Put {
+        target: ResourcePath,
+        file: StagedFile,
+    },
+    MakeCollection {
+        target: ResourcePath,
+    },
+    Remove {
+        target: ResourcePath,
+        except: Vec<ResourcePath>,
+    },
+    Copy {
+        way: Way,
+        replica: Replica,
+        failed: Members,
+        aside: Vec<u8>,
+        rows: Option<CopyRows>,
+    },
+    /// With the name for what is displaced, if it is written down.
+    Rename {
+        way: Way,
+        rows: bool,
+        aside: Option<Vec<u8>>,
+    },
+    Patch {
+        target: ResourcePath,
+        changes: Vec<PropertyChange>,
+    },
+}
+
+/// From where to where.
+pub(crate) struct Way {
+    pub(crate) source: ResourcePath,
+    pub(crate) target: ResourcePath,
+    pub(crate) overwrite: Overwrite,
+}
+
+impl From<Work> for Prepared {
+    fn from(work: Work) -> Self {
+        Self { work, before: None, intent: None }
+    }
+}
+
+/// What has to become of the rows once a step is done.
+pub(crate) enum After {
+    Nothing,
+    /// Rows whose resources are gone are void anyway; they only take space.
+    Tidy(Tidy),
+    /// The rows are all there is to the step.
+    Patch(RowChange),
+    /// The rows must follow, or the step is half done.
+    Follow(Option<RowChange>, Option<Tidy>),
+}
+
+/// Rows that may be void.
+pub(crate) enum Tidy {
+    /// All at and under a path are.
+    Clear(ResourcePath),
+    /// Those whose resources don't exist are.
+    Sweep(ResourcePath),
+}
+
+/// An outcome that wasn't reported yet.
+struct Pending {
+    index: usize,
+    path: ResourcePath,
+    outcome: Outcome,
+    after: After,
+}
+
+/// A run that is being applied.
+pub(crate) struct Execution<'a> {
+    pub(crate) store: &'a FolderStore,
+    pub(crate) writer: &'a Writer,
+    pub(crate) state: &'a State,
+    locks: &'a dyn LockView,
+    run: RunId,
+    pub(crate) durability: Durability,
+    on_failure: OnFailure,
+    cancel: Cancel,
+    pub(crate) parents: Parents<'a>,
+    touched: Touched,
+    /// The number of the next intent.
+    seq: i64,
+    /// Whether there are intents that aren't settled.
+    intended: bool,
+    pending: Vec<Pending>,
+    /// Names in the staging folder under which there may be something in the end.
+    pub(crate) purge: Vec<Vec<u8>>,
+    /// Why no further step starts, if none does.
+    ended: Option<FailureKind>,
+}
+
+/// The directories in which something changed.
+#[derive(Default)]
+struct Touched {
+    dirs: HashMap<Box<[u8]>, Dir>,
+    /// Whether there are too many to sync one by one.
+    many: bool,
+}
+
+/// From so many on, syncing the whole file system takes less than syncing one by one.
+const SYNC_ONE_BY_ONE_MAX: usize = 16;
+
+impl View for Execution<'_> {
+    fn entry(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
+        match self.store.root.find(path) {
+            _ if has_hidden(path) => Ok(None),
+            Ok(found) => Ok(Some(crate::entry::entry(path.clone(), &found))),
+            Err(errno) if errno::kind(errno) == FailureKind::NotFound => Ok(None),
+            Err(errno) => Err(errno::failure(errno, path)),
+        }
+    }
+
+    fn locks(&self) -> &dyn LockView {
+        self.locks
+    }
+}
+
+impl<'a> Execution<'a> {
+    /// Applies a run.
+    pub(crate) fn run(
+        store: &'a FolderStore,
+        writer: &'a Writer,
+        state: &'a State,
+        run: Run,
+        locks: &'a dyn LockView,
+        report: &mut dyn Report,
+    ) {
+        let mut execution = Self {
+            store,
+            writer,
+            state,
+            locks,
+            run: run.id,
+            durability: run.durability,
+            on_failure: run.on_failure,
+            cancel: run.cancel,
+            parents: Parents::new(&store.root),
+            touched: Touched::default(),
+            seq: 0,
+            intended: false,
+            pending: Vec::new(),
+            purge: Vec::new(),
+            ended: None,
+        };
+        let mut steps = run.steps.into_iter().peekable();
+        while let Some(stretch) = execution.take(&mut steps) {
+            execution.perform(stretch);
+            if execution.must_settle() {
+                execution.settle(report);
+            }
+        }
+        execution.settle(report);
+        for name in execution.purge {
+            if let Err(error) = tree::purge(&*writer.stage, &name) {
+                tracing::warn!(%error, "what was displaced can't be removed yet");
+            }
+        }
+    }
+
+    /// The steps that go through together.
+    fn take(&self, steps: &mut Peekable<impl Iterator<Item = Step>>) -> Option<Vec<Step>> {
+        let first = steps.next()?;
+        let mut taken = Vec::new();
+        if self.is_full() && steps.peek().is_some() {
+            let mut stretch = Stretch::default();
+            stretch.take(&first);
+            taken.push(first);
+            taken.extend(std::iter::from_fn(|| steps.next_if(|step| stretch.take(step))));
+        } else {
+            taken.push(first);
+        }
+        Some(taken)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.durability == Durability::Full
+    }
+
+    fn perform(&mut self, steps: Vec<Step>) {
+        let mut opened = Vec::with_capacity(steps.len());
+        let mut ended = self.ended;
+        for step in steps {
+            let index = step.index();
+            let path = step.subject().clone();
+            if ended.is_none() && self.cancel.is_asked() {
+                ended = Some(FailureKind::NotAttempted);
+            }
+            let prepared = match ended {
+                Some(kind) => Err(Failure::new(kind, path.clone())),
+                None => step.open(self).and_then(|permit| self.prepare(permit)),
+            };
+            if ended.is_none() && prepared.is_err() && self.on_failure == OnFailure::Stop {
+                ended = Some(FailureKind::Dependency);
+            }
+            opened.push((index, path, prepared));
+        }
+        self.sync_content(&mut opened);
+        self.commit_before(&mut opened);
+        for (index, path, prepared) in opened {
+            let (outcome, after) = match (self.ended, prepared) {
+                (Some(kind), _) => (Err(Failure::new(kind, path.clone())), After::Nothing),
+                (None, Ok(prepared)) => self.act(prepared),
+                (None, Err(failure)) => (Err(failure), After::Nothing),
+            };
+            self.end_by(&outcome);
+            self.pending.push(Pending { index, path, outcome, after });
+        }
+    }
+
+    /// Whichever came first stays the reason for all that follow: the failure of another step, or
+    /// the wish to cancel.
+    fn end_by(&mut self, outcome: &Outcome) {
+        let Err(failure) = outcome else { return };
+        self.ended = self.ended.or(match (failure.kind, self.on_failure) {
+            (FailureKind::NotAttempted, _) => Some(FailureKind::NotAttempted),
+            (_, OnFailure::Stop) => Some(FailureKind::Dependency),
+            (_, _) => None,
+        });
+    }
+
+    /// Brings the content that was prepared to disk, before anything refers to it.
+    fn sync_content(&mut self, opened: &mut [Opened]) {
+        if !self.is_full() {
+            return;
+        }
+        let mut files = Vec::new();
+        let mut has_trees = false;
+        for (_, _, prepared) in opened.iter_mut() {
+            match prepared.as_mut().map(|prepared| &mut prepared.work) {
+                Ok(Work::Put { file, .. }) => files.push(file),
+                Ok(Work::Copy { replica: Replica::File(file), .. }) => files.push(file),
+                Ok(Work::Copy { replica: Replica::Named { .. }, .. }) => has_trees = true,
+                _ => {}
+            }
+        }
+        let synced = if has_trees || files.len() > SYNC_ONE_BY_ONE_MAX {
+            sys::sync_all(&self.store.root)
+        } else {
+            files.into_iter().try_for_each(|file| file.file().and_then(sys::sync_data))
+        };
+        let Err(errno) = synced else { return };
+        self.writer.give_up("content could not be synced");
+        for (_, path, prepared) in opened {
+            if let Ok(Prepared { work: Work::Put { .. } | Work::Copy { .. }, .. }) = prepared {
+                let failure = Failure::new(FailureKind::Internal, path.clone());
+                *prepared = Err(failure.with_source(std::io::Error::from(errno)));
+            }
+        }
+    }
+
+    /// Commits what the steps need to be committed before they act.
+    fn commit_before(&mut self, opened: &mut [Opened]) {
+        let needs = |prepared: &Prepared| prepared.before.is_some() || prepared.intent.is_some();
+        let ready = |opened: &Opened| opened.2.as_ref().is_ok_and(needs);
+        if !opened.iter().any(ready) {
+            return;
+        }
+        let committed = self.state.change(self.durability, |changes| {
+            for prepared in opened.iter().filter_map(|(_, _, prepared)| prepared.as_ref().ok()) {
+                prepared.before.as_ref().map_or(Ok(()), |change| changes.apply(change))?;
+                prepared.intent.as_ref().map_or(Ok(()), |intent| changes.intend(intent))?;
+            }
+            Ok(())
+        });
+        // Whether it was committed or not: nothing was done yet, and the rows mean nothing.
+        self.intended = true;
+        let Err(error) = committed else { return };
+        let error = Arc::new(error);
+        for opened in opened.iter_mut().filter(|opened| ready(opened)) {
+            opened.2 = Err(database_failure(&error, &opened.1));
+        }
+    }
+
+    /// Writes one step down, at the moment it turns out that it needs it.
+    pub(crate) fn intend(&mut self, intent: &Intent) -> Result<(), Failure> {
+        self.intended = true;
+        self.state
+            .change(self.durability, |changes| changes.intend(intent))
+            .map_err(|error| database_failure(&Arc::new(error), &intent.target))
+    }
+
+    /// A step to be written down.
+    pub(crate) fn intent(
+        &mut self,
+        kind: IntentKind,
+        way: &Way,
+        source: &Statx,
+        target: Option<&Statx>,
+        aside: Vec<u8>,
+    ) -> Intent {
+        self.seq += 1;
+        Intent {
+            run: self.run,
+            seq: self.seq,
+            kind,
+            source: way.source.clone(),
+            target: way.target.clone(),
+            source_id: Identity::of(source),
+            target_id: target.map(Identity::of),
+            aside,
+        }
+    }
+
+    /// Notes that something changed in a directory.
+    pub(crate) fn touch(&mut self, path: &ResourcePath, dir: &Dir) {
+        if !self.is_full() || self.touched.many {
+            return;
+        }
+        let joined = path.as_bytes();
+        let end = joined.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        if !self.touched.dirs.contains_key(&joined[..end]) {
+            self.touched.dirs.insert(joined[..end].into(), dir.clone());
+        }
+        if self.touched.dirs.len() > SYNC_ONE_BY_ONE_MAX {
+            self.touch_many();
+        }
+    }
+
+    /// Notes that something changed in more directories than can be told.
+    pub(crate) fn touch_many(&mut self) {
+        self.touched = Touched { dirs: HashMap::new(), many: self.is_full() };
+    }
+
+    /// Whether what was done must be settled before anything else is.
+    fn must_settle(&self) -> bool {
+        let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
+        !self.is_full() || self.intended || self.pending.iter().any(has_rows)
+    }
+
+    /// Brings what was done to disk, commits what follows from it, and reports it.
+    fn settle(&mut self, report: &mut dyn Report) {
+        if let Err(errno) = self.sync_dirs() {
+            self.writer.give_up("directories could not be synced");
+            let error = Arc::new(std::io::Error::from(errno));
+            self.pending.iter_mut().for_each(|pending| pending.is_unknown(error.clone()));
+        } else {
+            self.commit_after();
+        }
+        for pending in self.pending.drain(..) {
+            report.outcome(pending.index, pending.outcome);
+        }
+    }
+
+    fn sync_dirs(&mut self) -> Result<(), Errno> {
+        let touched = std::mem::take(&mut self.touched);
+        if touched.many {
+            return sys::sync_all(&self.store.root);
+        }
+        for dir in touched.dirs.values() {
+            match open_at(dir, b".", OFlags::RDONLY | OFlags::DIRECTORY) {
+                Ok(dir) => sys::sync(dir)?,
+                // A directory may be one to write to, but not to read.
+                Err(_) => return sys::sync_all(&self.store.root),
+            }
+        }
+        Ok(())
+    }
+
+    fn commit_after(&mut self) {
+        let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
+        if !self.intended && !self.pending.iter().any(has_rows) {
+            return;
+        }
+        let root = &self.store.root;
+        let exists = |path: &ResourcePath| root.has(path);
+        let committed = self.state.change(self.durability, |changes| {
+            for pending in &self.pending {
+                let (change, tidy) = match &pending.after {
+                    After::Nothing => continue,
+                    After::Tidy(tidy) => (None, Some(tidy)),
+                    After::Patch(change) => (Some(change), None),
+                    After::Follow(change, tidy) => (change.as_ref(), tidy.as_ref()),
+                };
+                change.map_or(Ok(()), |change| changes.apply(change))?;
+                match tidy {
+                    Some(Tidy::Clear(path)) => changes.apply(&RowChange::Clear(path.clone()))?,
+                    Some(Tidy::Sweep(path)) => changes.sweep(path, &exists)?,
+                    None => {}
+                }
+            }
+            changes.settle(self.run)
+        });
+        let Err(error) = committed else {
+            self.intended = false;
+            return;
+        };
+        tracing::error!(%error, "the rows of a run can't be committed");
+        let error = Arc::new(error);
+        let mut is_half_done = false;
+        for pending in &mut self.pending {
+            match &pending.after {
+                After::Nothing | After::Tidy(_) => {}
+                After::Patch(change) => {
+                    let RowChange::Patch(path, _) = change else { continue };
+                    pending.outcome = Err(database_failure(&error, path));
+                }
+                After::Follow(..) => {
+                    is_half_done = true;
+                    pending.is_unknown(error.clone());
+                }
+            }
+        }
+        if is_half_done {
+            self.writer.give_up("what is written down as begun could not be settled");
+        }
+    }
+}
+
+/// A step that was opened: index, what it is about, and what was prepared.
+type Opened = (usize, ResourcePath, Result<Prepared, Failure>);
+
+impl Pending {
+    /// It isn't known any more whether it was done.
+    fn is_unknown(&mut self, error: Arc<dyn std::error::Error + Send + Sync>) {
+        if self.outcome.as_ref().is_err_and(|failure| failure.effect == Effect::None) {
+            return;
+        }
+        let failure = Failure::new(FailureKind::Internal, self.path.clone());
+        let failure = failure.with_effect(Effect::Unknown);
+        self.outcome = Err(Failure { source: Some(error), ..failure });
+    }
+}
+
+/// A failure of the database that left everything as it was.
+pub(crate) fn database_failure(error: &Arc<rusqlite::Error>, path: &ResourcePath) -> Failure {
+    let kind = match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => FailureKind::NoSpace,
+        Some(rusqlite::ErrorCode::DatabaseBusy) => FailureKind::Busy,
+        _ => FailureKind::Internal,
+    };
+    Failure { source: Some(error.clone()), ..Failure::new(kind, path.clone()) }
+}

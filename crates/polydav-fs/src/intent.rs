@@ -1,0 +1,83 @@
+//! What is about to be done, written down before it is, so that it can be finished after a crash.
+//!
+//! Most steps need none of this: one system call does all of them. A step needs an intent if it
+//! takes more than one: where properties move along with a file, or a directory makes way for
+//! another thing. `docs/decisions/0010-intents.md` tells why this is enough.
+
+use polydav_store::{ResourcePath, RunId};
+use rustix::fs::{Statx, StatxFlags};
+
+/// Which inode: its number, and when it was made, for numbers are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    inode: u64,
+    birth: (i64, u32),
+}
+
+impl Identity {
+    pub(crate) fn of(stat: &Statx) -> Self {
+        let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let birth = if knows_birth { stat.stx_btime } else { return Self::unborn(stat.stx_ino) };
+        Self { inode: stat.stx_ino, birth: (birth.tv_sec, birth.tv_nsec) }
+    }
+
+    fn unborn(inode: u64) -> Self {
+        Self { inode, birth: (0, 0) }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 20] {
+        let mut bytes = [0; 20];
+        bytes[..8].copy_from_slice(&self.inode.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.birth.0.to_be_bytes());
+        bytes[16..].copy_from_slice(&self.birth.1.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 20]) -> Self {
+        let (inode, birth) = bytes.split_at(8);
+        let (seconds, nanos) = birth.split_at(8);
+        Self {
+            inode: u64::from_be_bytes(inode.try_into().expect("8 of 20 bytes")),
+            birth: (
+                i64::from_be_bytes(seconds.try_into().expect("8 of 20 bytes")),
+                u32::from_be_bytes(nanos.try_into().expect("4 of 20 bytes")),
+            ),
+        }
+    }
+}
+
+/// What kind of step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntentKind {
+    /// The source becomes the target.
+    Move = 1,
+    /// A copy of the source, prepared aside, becomes the target.
+    CopyTree = 2,
+    /// As [`IntentKind::CopyTree`], of a collection without its members.
+    CopyAlone = 3,
+}
+
+impl IntentKind {
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        [Self::Move, Self::CopyTree, Self::CopyAlone]
+            .into_iter()
+            .find(|&kind| kind as i64 == number)
+    }
+}
+
+/// A step about to be done.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    pub(crate) run: RunId,
+    /// Its place in the run.
+    pub(crate) seq: i64,
+    pub(crate) kind: IntentKind,
+    pub(crate) source: ResourcePath,
+    pub(crate) target: ResourcePath,
+    /// What will lie at the target: the source of a move, the prepared copy.
+    pub(crate) source_id: Identity,
+    /// What lies at the target before.
+    pub(crate) target_id: Option<Identity>,
+    /// The name in the staging folder that what lies at the target before may get.
+    pub(crate) aside: Vec<u8>,
+}

@@ -1,0 +1,110 @@
+//! Locks in `state.db`.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use polydav_store::{
+    Durability, Failure, FailureKind, Ledger, Lock, LockDepth, LockScope, LockToken, MemoryLedger,
+    Principal, ResourcePath,
+};
+use rusqlite::{Row, params};
+
+use crate::FolderStore;
+use crate::state::State;
+
+/// Where locks are kept.
+#[derive(Debug)]
+pub(crate) enum Keeper<'a> {
+    Database(&'a State),
+    Memory(&'a MemoryLedger),
+}
+
+impl Ledger for FolderStore {
+    fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        match self.keeper() {
+            Keeper::Database(state) => state.locks().map_err(failure),
+            Keeper::Memory(ledger) => ledger.locks(),
+        }
+    }
+
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+        match self.keeper() {
+            Keeper::Database(state) => state.keep_lock(lock, durability).map_err(failure),
+            Keeper::Memory(ledger) => ledger.keep_lock(lock, durability),
+        }
+    }
+
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        match self.keeper() {
+            Keeper::Database(state) => state.forget_locks(tokens, durability).map_err(failure),
+            Keeper::Memory(ledger) => ledger.forget_locks(tokens, durability),
+        }
+    }
+}
+
+fn failure(error: rusqlite::Error) -> Failure {
+    Failure::new(FailureKind::Internal, ResourcePath::root()).with_source(error)
+}
+
+impl State {
+    fn locks(&self) -> rusqlite::Result<Vec<Lock>> {
+        self.read(|rows| {
+            let mut statement = rows.connection().prepare_cached("SELECT * FROM lock")?;
+            statement.query_map([], lock)?.collect()
+        })
+    }
+
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> rusqlite::Result<()> {
+        let principal = match &lock.principal {
+            Principal::Anonymous => None,
+            Principal::Named(name) => Some(&**name),
+        };
+        let expires = lock.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.change(durability, |changes| {
+            changes
+                .transaction()
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO lock VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    lock.token.as_str(),
+                    lock.root.as_bytes(),
+                    lock.scope == LockScope::Shared,
+                    lock.depth == LockDepth::Infinity,
+                    lock.owner.as_deref(),
+                    principal,
+                    i64::try_from(expires.as_secs()).unwrap_or(i64::MAX),
+                    expires.subsec_nanos(),
+                ])?;
+            Ok(())
+        })
+    }
+
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> rusqlite::Result<()> {
+        self.change(durability, |changes| {
+            let mut statement =
+                changes.transaction().prepare_cached("DELETE FROM lock WHERE token = ?1")?;
+            for token in tokens {
+                statement.execute([token.as_str()])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn lock(row: &Row<'_>) -> rusqlite::Result<Lock> {
+    let root: Vec<u8> = row.get(1)?;
+    let principal: Option<String> = row.get(5)?;
+    let seconds = u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0);
+    let expires = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, row.get(7)?));
+    Ok(Lock {
+        token: LockToken::new(row.get::<_, String>(0)?),
+        root: ResourcePath::parse(root).map_err(|_| rusqlite::Error::InvalidQuery)?,
+        scope: if row.get(2)? { LockScope::Shared } else { LockScope::Exclusive },
+        depth: if row.get(3)? { LockDepth::Infinity } else { LockDepth::Zero },
+        owner: row.get::<_, Option<Vec<u8>>>(4)?.map(Bytes::from),
+        principal: principal.map_or(Principal::Anonymous, |name| Principal::Named(Arc::from(name))),
+        expires: expires.unwrap_or(SystemTime::UNIX_EPOCH),
+    })
+}

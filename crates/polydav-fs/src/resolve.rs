@@ -1,0 +1,220 @@
+//! From paths to handles, without ever leaving the root.
+//!
+//! Everything is looked up from a handle of the root by `openat2`, beneath it, within its file
+//! system. Reading follows links that stay beneath the root; a change meets no link but the one it
+//! acts on. What is named `.polydav`, in any case and at any depth, isn't there for anyone.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use polydav_store::ResourcePath;
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::io::Errno;
+
+/// The name of the folder that holds the store's own state.
+pub(crate) const STATE_DIR: &[u8] = b".polydav";
+
+/// What [`stat`] asks for.
+pub(crate) const STATX: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
+/// Whether a name is one of those that aren't there for anyone.
+pub(crate) fn is_hidden(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(STATE_DIR)
+}
+
+/// Whether a path goes through a name that isn't there for anyone.
+pub(crate) fn has_hidden(path: &ResourcePath) -> bool {
+    path.segments().any(is_hidden)
+}
+
+/// What is known of the thing with this name itself, be it a link or not.
+pub(crate) fn stat_at(dir: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
+    fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, STATX)
+}
+
+/// What is known of an open thing.
+pub(crate) fn stat(file: impl AsFd) -> Result<Statx, Errno> {
+    fs::statx(file, c"", AtFlags::EMPTY_PATH, STATX)
+}
+
+/// Opens a name in a directory, without meeting a link or a mount point. A link at the end is
+/// opened itself if `flags` hold `PATH` and `NOFOLLOW`.
+pub(crate) fn open_at(dir: impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    beneath(dir, name, flags, ResolveFlags::NO_SYMLINKS)
+}
+
+/// Opens a directory in a directory for reading, without meeting a link or a mount point.
+pub(crate) fn open_dir_at(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    open_at(dir, name, OFlags::RDONLY | OFlags::DIRECTORY)
+}
+
+fn beneath(
+    dir: impl AsFd,
+    path: &[u8],
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    const TRIES: usize = 128;
+    let path = if path.is_empty() { b"." } else { path };
+    let resolve =
+        resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    let mut tries = 0;
+    loop {
+        match fs::openat2(&dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            // Something was renamed meanwhile.
+            Err(Errno::AGAIN) if tries < TRIES => tries += 1,
+            // rustix reports a path of 4096 bytes and more so.
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The root of the store.
+#[derive(Debug)]
+pub(crate) struct Root {
+    fd: Arc<OwnedFd>,
+}
+
+/// What reading finds at a path.
+pub(crate) struct Found {
+    /// What is known of it: of a link, of where it leads; of itself if that is nowhere.
+    pub(crate) stat: Statx,
+    /// Whether a link lies at the path itself.
+    pub(crate) link: bool,
+}
+
+impl Root {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = fs::openat(CWD, path, flags, Mode::empty())?;
+        Ok(Self { fd: Arc::new(fd) })
+    }
+
+    /// Whether there is anything at `path`, and no link on the way to it.
+    pub(crate) fn has(&self, path: &ResourcePath) -> bool {
+        open_at(&self.fd, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW).is_ok()
+    }
+
+    /// Opens what lies at `path`, following links that stay beneath the root, the one at its end
+    /// unless `flags` say otherwise.
+    pub(crate) fn open_following(
+        &self,
+        path: &ResourcePath,
+        flags: OFlags,
+    ) -> Result<OwnedFd, Errno> {
+        match beneath(&self.fd, path.as_bytes(), flags, ResolveFlags::NO_SYMLINKS) {
+            Err(Errno::LOOP) => {}
+            outcome => return outcome,
+        }
+        let fd = beneath(&self.fd, path.as_bytes(), flags, ResolveFlags::empty())?;
+        if self.is_visible(&fd)? { Ok(fd) } else { Err(Errno::NOENT) }
+    }
+
+    /// What reading finds at `path`.
+    pub(crate) fn find(&self, path: &ResourcePath) -> Result<Found, Errno> {
+        let at = self.open_following(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let found = stat(&at)?;
+        if !is_link(&found) {
+            return Ok(Found { stat: found, link: false });
+        }
+        self.follow(path, found)
+    }
+
+    /// What lies behind the link at `path`.
+    pub(crate) fn follow(&self, path: &ResourcePath, link: Statx) -> Result<Found, Errno> {
+        match self.open_following(path, OFlags::PATH).and_then(stat) {
+            Ok(stat) => Ok(Found { stat, link: true }),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::ACCESS) => {
+                Ok(Found { stat: link, link: true })
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Whether what was reached by links lies outside of everything hidden.
+    fn is_visible(&self, fd: &OwnedFd) -> Result<bool, Errno> {
+        // Without /proc nobody can tell, and nothing is read through links.
+        let place = |fd: BorrowedFd<'_>| {
+            let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            fs::readlinkat(CWD, link, Vec::new()).map_err(|_| Errno::ACCESS)
+        };
+        let root = place(self.as_fd())?;
+        let place = place(fd.as_fd())?;
+        let root = root.as_bytes().strip_suffix(b"/").unwrap_or(root.as_bytes());
+        let inside = place.as_bytes().strip_prefix(root);
+        Ok(inside.is_some_and(|inside| !inside.split(|&byte| byte == b'/').any(is_hidden)))
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Whether it is a symbolic link.
+pub(crate) fn is_link(stat: &Statx) -> bool {
+    file_type(stat) == fs::FileType::Symlink
+}
+
+/// Whether it is a directory.
+pub(crate) fn is_dir(stat: &Statx) -> bool {
+    file_type(stat) == fs::FileType::Directory
+}
+
+/// What it is.
+pub(crate) fn file_type(stat: &Statx) -> fs::FileType {
+    fs::FileType::from_raw_mode(stat.stx_mode.into())
+}
+
+/// A directory to act in.
+pub(crate) type Dir = Arc<OwnedFd>;
+
+/// The directories a run acts in, kept open for a while.
+///
+/// A kept handle follows its directory wherever it is moved; so [`Parents::forget`] what moves.
+pub(crate) struct Parents<'a> {
+    root: &'a Root,
+    kept: HashMap<Box<[u8]>, Dir>,
+}
+
+impl<'a> Parents<'a> {
+    /// The most directories kept open.
+    const KEPT_MAX: usize = 64;
+
+    pub(crate) fn new(root: &'a Root) -> Self {
+        Self { root, kept: HashMap::new() }
+    }
+
+    /// The directory that holds `path`, and the name of `path` in it.
+    pub(crate) fn of<'p>(&mut self, path: &'p ResourcePath) -> Result<(Dir, &'p [u8]), Errno> {
+        let joined = path.as_bytes();
+        let Some(slash) = joined.iter().rposition(|&byte| byte == b'/') else {
+            // The root itself has no name to act on.
+            let name = if joined.is_empty() { Err(Errno::BUSY) } else { Ok(joined) };
+            return name.map(|name| (self.root.fd.clone(), name));
+        };
+        let (parent, name) = (&joined[..slash], &joined[slash + 1..]);
+        if let Some(dir) = self.kept.get(parent) {
+            return Ok((dir.clone(), name));
+        }
+        if self.kept.len() == Self::KEPT_MAX {
+            self.kept.clear();
+        }
+        let dir = Arc::new(open_at(self.root, parent, OFlags::PATH | OFlags::DIRECTORY)?);
+        self.kept.insert(parent.into(), dir.clone());
+        Ok((dir, name))
+    }
+
+    /// Forgets the directories at and under `path`: they are no longer there.
+    pub(crate) fn forget(&mut self, path: &ResourcePath) {
+        let joined = path.as_bytes();
+        self.kept.retain(|kept, _| match kept.strip_prefix(joined) {
+            Some(rest) => !(rest.is_empty() || rest[0] == b'/'),
+            None => true,
+        });
+    }
+}

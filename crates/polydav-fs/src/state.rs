@@ -1,0 +1,484 @@
+//! `state.db`: dead properties, locks, and the intents of what is under way, in SQLite.
+//!
+//! Properties hang on a sparse tree of names: a node is there only if it or one under it has
+//! properties. A row whose resource is gone is void; whoever makes a resource clears it first.
+//!
+//! The database knows nothing of files; what its rows mean for them is told in [`crate::apply`].
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use polydav_store::{Durability, Property, PropertyChange, PropertyName, ResourcePath, Select};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+
+use crate::intent::{Identity, Intent, IntentKind};
+use crate::sys;
+
+/// The version of the tables below.
+const VERSION: i64 = 1;
+
+/// Marks the file as ours: "pdav".
+const APPLICATION: i64 = 0x7064_6176;
+
+const TABLES: &str = "
+    CREATE TABLE node (
+        id INTEGER PRIMARY KEY,
+        parent INTEGER NOT NULL,
+        name BLOB NOT NULL,
+        UNIQUE (parent, name)
+    );
+    CREATE TABLE prop (
+        node INTEGER NOT NULL,
+        ns TEXT NOT NULL,
+        name TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (node, ns, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE lock (
+        token TEXT PRIMARY KEY,
+        root BLOB NOT NULL,
+        shared INTEGER NOT NULL,
+        deep INTEGER NOT NULL,
+        owner BLOB,
+        principal TEXT,
+        expires_s INTEGER NOT NULL,
+        expires_ns INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE intent (
+        run BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        source BLOB NOT NULL,
+        target BLOB NOT NULL,
+        source_id BLOB NOT NULL,
+        target_id BLOB,
+        aside BLOB NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) WITHOUT ROWID;
+";
+
+/// The node of the store's root; it has no row of its own.
+const ROOT: i64 = 0;
+
+/// Why a state database can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It isn't a state database, or is damaged.
+    #[error("it can't be read")]
+    Unreadable(#[from] rusqlite::Error),
+    /// It was written for something else.
+    #[error("it is no state database of polydav")]
+    Foreign,
+    /// It was written by a newer version.
+    #[error("its version is {found}, this polydav knows versions up to {known}", known = VERSION)]
+    Newer {
+        /// Its version.
+        found: i64,
+    },
+}
+
+/// A change to the rows of properties.
+#[derive(Debug)]
+pub(crate) enum RowChange {
+    /// Clear all at and under a path.
+    Clear(ResourcePath),
+    /// Give what lies at and under the source to the target, in place of what is there.
+    Move(ResourcePath, ResourcePath),
+    /// Give the target the same as the source, in place of what is there.
+    Copy { source: ResourcePath, target: ResourcePath, deep: bool },
+    /// Change properties of one resource.
+    Patch(ResourcePath, Vec<PropertyChange>),
+}
+
+/// The state database.
+#[derive(Debug)]
+pub(crate) struct State {
+    writer: Mutex<Writer>,
+    readers: Mutex<Vec<Connection>>,
+    path: std::path::PathBuf,
+    /// Whether any node may be there; spares all questions where nobody uses properties.
+    any_node: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    durability: Durability,
+}
+
+impl State {
+    /// Opens or makes the database.
+    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+        let mut connection = Connection::open(path)?;
+        // The first thing that reads the file: a damaged one shows here.
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        debug_assert_eq!(mode, "wal");
+        configure(&connection)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        prepare_tables(&mut connection)?;
+        let any_node = any_node(&connection)?;
+        Ok(Self {
+            writer: Mutex::new(Writer { connection, durability: Durability::Full }),
+            readers: Mutex::default(),
+            path: path.to_owned(),
+            any_node: AtomicBool::new(any_node),
+        })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there may be rows of properties at all.
+    pub(crate) fn has_any(&self) -> bool {
+        self.any_node.load(Ordering::Acquire)
+    }
+
+    /// Does `work` in one transaction; it is committed as durably as asked.
+    pub(crate) fn change(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Changes<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut writer = self.writer();
+        if writer.durability != durability {
+            let synchronous = match durability {
+                Durability::Full => "FULL",
+                Durability::Relaxed => "NORMAL",
+            };
+            writer.connection.pragma_update(None, "synchronous", synchronous)?;
+            writer.durability = durability;
+        }
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let transaction = writer.connection.transaction_with_behavior(behavior)?;
+        work(&Changes { transaction: &transaction })?;
+        let any_node = any_node(&transaction)?;
+        // Told before it can be seen, and taken back only after.
+        self.any_node.fetch_or(any_node, Ordering::AcqRel);
+        sys::commit(transaction)?;
+        self.any_node.store(any_node, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads, beside whatever is written meanwhile.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Rows<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = readers().pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(&self.path, flags)?;
+                configure(&connection)?;
+                connection
+            }
+        };
+        let outcome = work(&Rows { connection: &connection });
+        readers().push(connection);
+        outcome
+    }
+
+    /// Whether there are rows at or under `path`.
+    pub(crate) fn has(&self, path: &ResourcePath) -> rusqlite::Result<bool> {
+        Ok(self.has_any() && node_at(&self.writer().connection, path)?.is_some())
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn any_node(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM node)")?;
+    statement.query_row([], |row| row.get(0))
+}
+
+fn prepare_tables(connection: &mut Connection) -> Result<(), StateError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, version) {
+        (0, 0) if tables == 0 => {}
+        (APPLICATION, VERSION) => return Ok(()),
+        (APPLICATION, found) if found > VERSION => return Err(StateError::Newer { found }),
+        _ => return Err(StateError::Foreign),
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(sys::commit(transaction)?)
+}
+
+fn child(connection: &Connection, parent: i64, name: &[u8]) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM node WHERE parent = ?1 AND name = ?2")?
+        .query_row(params![parent, name], |row| row.get(0))
+        .optional()
+}
+
+fn node_at(connection: &Connection, path: &ResourcePath) -> rusqlite::Result<Option<i64>> {
+    let mut node = ROOT;
+    for name in path.segments() {
+        match child(connection, node, name)? {
+            Some(id) => node = id,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(node))
+}
+
+/// What can be read.
+pub(crate) struct Rows<'a> {
+    connection: &'a Connection,
+}
+
+impl Rows<'_> {
+    /// The connection, for what isn't about properties.
+    pub(crate) fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// The node of `path`, if there are rows at or under it.
+    pub(crate) fn node(&self, path: &ResourcePath) -> rusqlite::Result<Option<i64>> {
+        node_at(self.connection, path)
+    }
+
+    /// The node of a member.
+    pub(crate) fn member(&self, node: i64, name: &[u8]) -> rusqlite::Result<Option<i64>> {
+        child(self.connection, node, name)
+    }
+
+    /// The properties of a node.
+    pub(crate) fn properties(&self, node: i64, select: &Select) -> rusqlite::Result<Vec<Property>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT ns, name, value FROM prop WHERE node = ?1 ORDER BY ns, name")?;
+        let mut rows = statement.query([node])?;
+        let mut properties = Vec::new();
+        while let Some(row) = rows.next()? {
+            let name = PropertyName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            let value = Bytes::copy_from_slice(row.get_ref(2)?.as_bytes()?);
+            properties.extend(select.pick(&Property { name, value }));
+        }
+        Ok(properties)
+    }
+}
+
+/// What can be changed, in one transaction.
+pub(crate) struct Changes<'a> {
+    transaction: &'a Transaction<'a>,
+}
+
+impl Changes<'_> {
+    /// The transaction, for what isn't about properties.
+    pub(crate) fn transaction(&self) -> &Transaction<'_> {
+        self.transaction
+    }
+
+    /// Applies a change.
+    pub(crate) fn apply(&self, change: &RowChange) -> rusqlite::Result<()> {
+        match change {
+            RowChange::Clear(path) => self.clear(path),
+            RowChange::Move(source, target) => self.relocate(source, target),
+            RowChange::Copy { source, target, deep } => self.copy(source, target, *deep),
+            RowChange::Patch(path, changes) => self.patch(path, changes),
+        }
+    }
+
+    /// The node of `path`, made if it isn't there.
+    fn make(&self, path: &ResourcePath) -> rusqlite::Result<i64> {
+        let mut node = ROOT;
+        for name in path.segments() {
+            node = match child(self.transaction, node, name)? {
+                Some(id) => id,
+                None => self.insert(node, name)?,
+            };
+        }
+        Ok(node)
+    }
+
+    fn insert(&self, parent: i64, name: &[u8]) -> rusqlite::Result<i64> {
+        self.transaction
+            .prepare_cached("INSERT INTO node (parent, name) VALUES (?1, ?2)")?
+            .insert(params![parent, name])
+    }
+
+    /// Removes nodes, from `path` up, that nothing hangs on any more.
+    fn prune(&self, path: &ResourcePath) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "DELETE FROM node WHERE id = ?1
+             AND NOT EXISTS (SELECT 1 FROM node WHERE parent = ?1)
+             AND NOT EXISTS (SELECT 1 FROM prop WHERE node = ?1)",
+        )?;
+        for path in std::iter::once(path.clone()).chain(path.ancestors()) {
+            match node_at(self.transaction, &path)? {
+                Some(ROOT) => break,
+                Some(node) if statement.execute([node])? == 0 => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&self, path: &ResourcePath) -> rusqlite::Result<()> {
+        let Some(node) = node_at(self.transaction, path)? else { return Ok(()) };
+        const UNDER: &str = "WITH RECURSIVE under (id) AS (
+            VALUES (?1) UNION ALL SELECT node.id FROM node JOIN under ON node.parent = under.id
+        )";
+        let delete = |from: &str| {
+            let sql = format!("{UNDER} DELETE FROM {from} IN (SELECT id FROM under)");
+            self.transaction.prepare_cached(&sql)?.execute([node])
+        };
+        delete("prop WHERE node")?;
+        delete("node WHERE id")?;
+        path.parent().map_or(Ok(()), |parent| self.prune(&parent))
+    }
+
+    fn relocate(&self, source: &ResourcePath, target: &ResourcePath) -> rusqlite::Result<()> {
+        self.clear(target)?;
+        let Some(node) = node_at(self.transaction, source)? else { return Ok(()) };
+        let (Some(parent), Some(name)) = (target.parent(), target.name()) else { return Ok(()) };
+        let parent = self.make(&parent)?;
+        self.transaction
+            .prepare_cached("UPDATE node SET parent = ?2, name = ?3 WHERE id = ?1")?
+            .execute(params![node, parent, name])?;
+        source.parent().map_or(Ok(()), |parent| self.prune(&parent))
+    }
+
+    fn copy(
+        &self,
+        source: &ResourcePath,
+        target: &ResourcePath,
+        deep: bool,
+    ) -> rusqlite::Result<()> {
+        self.clear(target)?;
+        let Some(node) = node_at(self.transaction, source)? else { return Ok(()) };
+        let copied = self.make(target)?;
+        // The copy may lie under its source: what is copied is listed before anything is.
+        let mut pairs = vec![(node, copied)];
+        let mut at = 0;
+        while deep && at < pairs.len() {
+            let (from, to) = pairs[at];
+            for (id, name) in self.members(from)? {
+                if id != copied {
+                    pairs.push((id, self.insert(to, &name)?));
+                }
+            }
+            at += 1;
+        }
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO prop SELECT ?2, ns, name, value FROM prop WHERE node = ?1",
+        )?;
+        for (from, to) in pairs {
+            statement.execute([from, to])?;
+        }
+        drop(statement);
+        self.prune(target)
+    }
+
+    fn members(&self, node: i64) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
+        self.transaction
+            .prepare_cached("SELECT id, name FROM node WHERE parent = ?1")?
+            .query_map([node], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+
+    fn patch(&self, path: &ResourcePath, changes: &[PropertyChange]) -> rusqlite::Result<()> {
+        let node = self.make(path)?;
+        for change in changes {
+            match change {
+                PropertyChange::Set(Property { name, value }) => self
+                    .transaction
+                    .prepare_cached("INSERT OR REPLACE INTO prop VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![node, name.namespace(), name.local(), &value[..]])?,
+                PropertyChange::Remove(name) => self
+                    .transaction
+                    .prepare_cached("DELETE FROM prop WHERE node = ?1 AND ns = ?2 AND name = ?3")?
+                    .execute(params![node, name.namespace(), name.local()])?,
+            };
+        }
+        self.prune(path)
+    }
+
+    /// Clears the rows at and under `path` whose resources `exists` doesn't find.
+    pub(crate) fn sweep(
+        &self,
+        path: &ResourcePath,
+        exists: &dyn Fn(&ResourcePath) -> bool,
+    ) -> rusqlite::Result<()> {
+        let Some(node) = node_at(self.transaction, path)? else { return Ok(()) };
+        let mut left = vec![(node, path.clone())];
+        while let Some((node, path)) = left.pop() {
+            if !exists(&path) {
+                self.clear(&path)?;
+                continue;
+            }
+            for (id, name) in self.members(node)? {
+                if let Ok(path) = path.join(&name) {
+                    left.push((id, path));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what is about to be done.
+    pub(crate) fn intend(&self, intent: &Intent) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached("INSERT INTO intent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .execute(params![
+                intent.run.0.to_be_bytes(),
+                intent.seq,
+                intent.kind as i64,
+                intent.source.as_bytes(),
+                intent.target.as_bytes(),
+                intent.source_id.to_bytes(),
+                intent.target_id.map(|id| id.to_bytes()),
+                intent.aside,
+            ])?;
+        Ok(())
+    }
+
+    /// Forgets the intents of a run.
+    pub(crate) fn settle(&self, run: polydav_store::RunId) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached("DELETE FROM intent WHERE run = ?1")?
+            .execute([run.0.to_be_bytes()])?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// The intents that were never settled, in the order in which they were written.
+    pub(crate) fn intents(&self) -> rusqlite::Result<Vec<Intent>> {
+        let writer = self.writer();
+        let mut statement = writer.connection.prepare("SELECT * FROM intent ORDER BY run, seq")?;
+        let mut rows = statement.query([])?;
+        let mut intents = Vec::new();
+        while let Some(row) = rows.next()? {
+            let broken = || rusqlite::Error::InvalidQuery;
+            let path = |bytes: Vec<u8>| ResourcePath::parse(bytes).map_err(|_| broken());
+            intents.push(Intent {
+                run: polydav_store::RunId(u128::from_be_bytes(row.get(0)?)),
+                seq: row.get(1)?,
+                kind: IntentKind::from_number(row.get(2)?).ok_or_else(broken)?,
+                source: path(row.get(3)?)?,
+                target: path(row.get(4)?)?,
+                source_id: Identity::from_bytes(row.get(5)?),
+                target_id: row.get::<_, Option<[u8; 20]>>(6)?.map(Identity::from_bytes),
+                aside: row.get(7)?,
+            });
+        }
+        Ok(intents)
+    }
+}

@@ -1,0 +1,121 @@
+//! How many steps may be prepared together.
+//!
+//! Syncing and committing once for many steps means preparing many before the first acts. That is
+//! the same as doing one after the other as long as no step looks at what one before it changes.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use polydav_store::{ResourcePath, Step};
+
+/// A set of paths, some with all that lies under them.
+#[derive(Default)]
+struct Marks {
+    alone: BTreeSet<ResourcePath>,
+    trees: BTreeSet<ResourcePath>,
+}
+
+impl Marks {
+    fn add(&mut self, path: &ResourcePath, whole: bool) {
+        let set = if whole { &mut self.trees } else { &mut self.alone };
+        set.insert(path.clone());
+    }
+
+    /// Whether `path`, alone or with all that lies under it, has something in common with these.
+    fn meets(&self, path: &ResourcePath, whole: bool) -> bool {
+        let under = |set: &BTreeSet<ResourcePath>| {
+            let mut after = set.range((Bound::Included(path), Bound::Unbounded));
+            after.next().is_some_and(|next| path.contains(next))
+        };
+        self.alone.contains(path)
+            || self.trees.contains(path)
+            || (!self.trees.is_empty() && path.ancestors().any(|above| self.trees.contains(&above)))
+            || (whole && (under(&self.alone) || under(&self.trees)))
+    }
+}
+
+/// The steps taken together so far.
+#[derive(Default)]
+pub(crate) struct Stretch {
+    changed: Marks,
+    looked: Marks,
+}
+
+impl Stretch {
+    /// Takes another step, unless it has to wait for one that was taken.
+    pub(crate) fn take(&mut self, step: &Step) -> bool {
+        // A step that may empty a tree looks at whole trees; others at single resources.
+        let whole = step.vacates().next().is_some();
+        let waits = step.claims().any(|path| self.changed.meets(path, whole))
+            || step.watches().any(|path| self.changed.meets(path, false))
+            || step.changes().any(|path| self.looked.meets(path, whole))
+            || (whole && step.claims().any(|path| self.makes_way_to(path)));
+        if waits {
+            return false;
+        }
+        step.claims().for_each(|path| self.looked.add(path, whole));
+        step.watches().for_each(|path| self.looked.add(path, false));
+        step.changes().for_each(|path| self.changed.add(path, whole));
+        true
+    }
+
+    /// Whether a collection that `path` lies in may be made by a step that was taken.
+    fn makes_way_to(&self, path: &ResourcePath) -> bool {
+        !self.changed.alone.is_empty()
+            && path.ancestors().any(|above| self.changed.alone.contains(&above))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polydav_store::{Action, Content, Depth, Guard, Overwrite};
+
+    use super::*;
+
+    fn path(joined: &str) -> ResourcePath {
+        ResourcePath::parse(joined).unwrap()
+    }
+
+    /// Steps written as words: `put a`, `mkcol a`, `delete a`, `copy a b`, `move a b`.
+    fn step(words: &str) -> Step {
+        let words: Vec<_> = words.split(' ').collect();
+        let target = path(words.last().unwrap());
+        let overwrite = Overwrite::Replace;
+        let action = match words[0] {
+            "put" => {
+                let content = Content::Inline(bytes::Bytes::new());
+                Action::Put { target, content, modified: None }
+            }
+            "mkcol" => Action::MakeCollection { target },
+            "delete" => Action::Remove { target },
+            "copy" => {
+                Action::Copy { source: path(words[1]), target, depth: Depth::Infinity, overwrite }
+            }
+            "move" => Action::Rename { source: path(words[1]), target, overwrite },
+            word => panic!("no step {word}"),
+        };
+        Step::new(0, Guard::default(), action)
+    }
+
+    #[test]
+    fn steps_wait_for_what_they_look_at() {
+        for (steps, together) in [
+            (&["put a", "put b", "mkcol c", "put c/d", "mkcol c/e", "put c/e/f"][..], 6),
+            (&["put a", "put a"], 1),
+            (&["mkcol a", "move b a/b"], 1),
+            (&["move a b", "move c d", "move e f"], 3),
+            (&["move a b", "move b c"], 1),
+            (&["move a b", "put a"], 1),
+            (&["delete a", "put a/b"], 1),
+            (&["put a/b", "delete a"], 1),
+            (&["copy a b", "copy a c"], 2),
+            (&["copy a b", "put a/x"], 1),
+            (&["copy a/b c", "put a/x"], 2),
+            (&["copy a b", "copy b c"], 1),
+        ] {
+            let mut stretch = Stretch::default();
+            let taken = steps.iter().take_while(|words| stretch.take(&step(words))).count();
+            assert_eq!(taken, together, "{steps:?}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Every system call that changes something on disk, and nothing else.
+//!
+//! Nothing outside this module may make, write, link, rename, remove or sync anything. With the
+//! feature `crash-test`, `fault` counts these calls, makes the Nth fail, or kills the process
+//! before or after it; without the feature, a call costs nothing more than itself.
+//!
+//! `openat2` gives up with EAGAIN when something is renamed while it looks; that is for callers in
+//! [`crate::resolve`], which alone look at paths of more than one segment.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags, Timestamps};
+use rustix::io::Errno;
+
+#[cfg(feature = "crash-test")]
+pub(crate) mod fault;
+
+/// Passes a call through the fault hook.
+#[cfg(feature = "crash-test")]
+fn call<T>(act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    fault::around(act, |errno| errno)
+}
+
+/// Passes a call through.
+#[cfg(not(feature = "crash-test"))]
+#[inline(always)]
+fn call<T>(act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    act()
+}
+
+/// Makes a file without a name, in the directory's file system.
+pub(crate) fn create_unnamed(dir: impl AsFd, mode: Mode) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    call(|| fs::openat(dir, c".", flags, mode))
+}
+
+/// Makes a file; nothing may be there.
+pub(crate) fn create(dir: impl AsFd, name: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    call(|| fs::openat(dir, name, flags, mode))
+}
+
+/// Writes all the bytes at the file's position.
+pub(crate) fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match call(|| rustix::io::write(&file, bytes)) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Copies up to `length` bytes between the positions of two files, within the kernel.
+pub(crate) fn copy_range(
+    source: impl AsFd,
+    target: impl AsFd,
+    length: usize,
+) -> Result<usize, Errno> {
+    call(|| fs::copy_file_range(source, None, target, None, length))
+}
+
+/// Sets the length of a file.
+pub(crate) fn truncate(file: impl AsFd, length: u64) -> Result<(), Errno> {
+    call(|| fs::ftruncate(file, length))
+}
+
+/// Gives a file without a name one; nothing may be there.
+pub(crate) fn link(file: impl AsFd, dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    // Linking by AT_EMPTY_PATH would need a capability on most kernels.
+    let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    call(|| fs::linkat(CWD, path.as_str(), dir, name, AtFlags::SYMLINK_FOLLOW))
+}
+
+/// Makes a symbolic link; nothing may be there.
+pub(crate) fn symlink(content: &[u8], dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    call(|| fs::symlinkat(content, dir, name))
+}
+
+/// Makes a directory; nothing may be there.
+pub(crate) fn make_dir(dir: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    call(|| fs::mkdirat(dir, name, mode))
+}
+
+/// Renames, replacing what can be replaced.
+pub(crate) fn rename(
+    source: (impl AsFd, &[u8]),
+    target: (impl AsFd, &[u8]),
+    flags: RenameFlags,
+) -> Result<(), Errno> {
+    call(|| fs::renameat_with(source.0, source.1, target.0, target.1, flags))
+}
+
+/// Removes a name that isn't a directory's.
+pub(crate) fn unlink(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    call(|| fs::unlinkat(dir, name, AtFlags::empty()))
+}
+
+/// Removes an empty directory.
+pub(crate) fn remove_dir(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    call(|| fs::unlinkat(dir, name, AtFlags::REMOVEDIR))
+}
+
+/// Sets the permission bits of an open file.
+pub(crate) fn set_mode(file: impl AsFd, mode: Mode) -> Result<(), Errno> {
+    call(|| fs::fchmod(file, mode))
+}
+
+/// Sets the permission bits of a directory by name.
+pub(crate) fn set_mode_at(dir: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    call(|| fs::chmodat(dir, name, mode, AtFlags::empty()))
+}
+
+/// Sets the times of an open file.
+pub(crate) fn set_times(file: impl AsFd, times: &Timestamps) -> Result<(), Errno> {
+    call(|| fs::futimens(file, times))
+}
+
+/// Waits until the content of a file is on disk.
+pub(crate) fn sync_data(file: impl AsFd) -> Result<(), Errno> {
+    call(|| fs::fdatasync(file))
+}
+
+/// Waits until a directory is on disk.
+pub(crate) fn sync(dir: impl AsFd) -> Result<(), Errno> {
+    call(|| fs::fsync(dir))
+}
+
+/// Waits until the whole file system is on disk.
+pub(crate) fn sync_all(any: impl AsFd) -> Result<(), Errno> {
+    call(|| fs::syncfs(any))
+}
+
+/// Commits a transaction of the state database: one call, whatever SQLite makes of it.
+#[cfg(feature = "crash-test")]
+pub(crate) fn commit(transaction: rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
+    fault::around(
+        || transaction.commit(),
+        |_| {
+            let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+            rusqlite::Error::SqliteFailure(error, None)
+        },
+    )
+}
+
+/// Commits a transaction of the state database.
+#[cfg(not(feature = "crash-test"))]
+pub(crate) fn commit(transaction: rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.commit()
+}

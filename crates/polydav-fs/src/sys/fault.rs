@@ -1,0 +1,89 @@
+//! Makes the Nth call fail, or kills the process at it. Only in builds with `crash-test`.
+//!
+//! The environment tells what to do:
+//!
+//! - `POLYDAV_CRASH_AT=17-` kills before the 17th call, `17+` after it;
+//! - `POLYDAV_CRASH_COUNT=FILE` keeps the number of calls made so far in FILE: it is rewritten
+//!   before each call, so that it is right however the process ends.
+//!
+//! Tests within the process use [`fail_nth`].
+
+use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::io::Errno;
+use rustix::process::{Signal, getpid, kill_process};
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+static PLAN: LazyLock<Plan> = LazyLock::new(Plan::from_env);
+
+/// What the environment asks for.
+struct Plan {
+    before: u64,
+    after: u64,
+    count: Option<File>,
+}
+
+impl Plan {
+    fn from_env() -> Self {
+        let at = std::env::var("POLYDAV_CRASH_AT").unwrap_or_default();
+        let number = |suffix| -> u64 {
+            let digits = at.strip_suffix(suffix);
+            digits.map_or(0, |digits| digits.parse().expect("POLYDAV_CRASH_AT is like 17- or 17+"))
+        };
+        let count = std::env::var_os("POLYDAV_CRASH_COUNT");
+        let count = count.map(|path| File::create(path).expect("POLYDAV_CRASH_COUNT can be made"));
+        Self { before: number('-'), after: number('+'), count }
+    }
+}
+
+thread_local! {
+    /// The calls of this thread still to be made until one fails, and how it fails.
+    static FAIL_AT: Cell<(u64, Errno)> = const { Cell::new((0, Errno::IO)) };
+}
+
+/// Lets the `nth` call of this thread from now on fail with `errno`; 0 lets none fail. Returns how
+/// many calls were still to come until the one that was to fail.
+#[cfg(test)]
+pub(crate) fn fail_nth(nth: u64, errno: Errno) -> u64 {
+    FAIL_AT.replace((nth, errno)).0
+}
+
+fn failing() -> Option<Errno> {
+    let (left, errno) = FAIL_AT.get();
+    FAIL_AT.set((left.saturating_sub(1), errno));
+    (left == 1).then_some(errno)
+}
+
+/// Counts a call, makes it, or what is asked for in its place.
+pub(crate) fn around<T, E>(
+    act: impl FnOnce() -> Result<T, E>,
+    error: impl FnOnce(Errno) -> E,
+) -> Result<T, E> {
+    let plan = &*PLAN;
+    let number = CALLS.fetch_add(1, Ordering::SeqCst) + 1;
+    if let Some(count) = &plan.count {
+        count.write_all_at(number.to_string().as_bytes(), 0).expect("the count can be written");
+    }
+    if number == plan.before {
+        die();
+    }
+    if let Some(errno) = failing() {
+        return Err(error(errno));
+    }
+    let outcome = act();
+    if number == plan.after {
+        die();
+    }
+    outcome
+}
+
+fn die() -> ! {
+    kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
+    loop {
+        std::thread::park();
+    }
+}

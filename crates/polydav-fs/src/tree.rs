@@ -1,0 +1,436 @@
+//! Copying and removing: content, files, whole trees, and what to tell of members that failed.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use polydav_store::{FailureKind, Member as Failed, Members, ResourcePath};
+use rustix::fs::{
+    self, FileType, Mode, OFlags, SeekFrom, Statx, Timespec, Timestamps, UTIME_OMIT, seek,
+};
+use rustix::io::Errno;
+
+use crate::descent::{Descent, Member, Trail, Turn};
+use crate::errno;
+use crate::resolve::{file_type, open_at, open_dir_at, stat, stat_at};
+use crate::sys;
+
+/// A directory while it is being filled or emptied.
+const PRIVATE_DIR: Mode = Mode::RWXU;
+
+/// The permission bits of a file, without those that lend rights.
+pub(crate) fn mode(stat: &Statx) -> Mode {
+    Mode::from_raw_mode((stat.stx_mode & 0o777).into())
+}
+
+/// The times of a copy: its content changed last when that of the source did.
+fn times(stat: &Statx) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: stat.stx_mtime.tv_sec,
+            tv_nsec: stat.stx_mtime.tv_nsec.into(),
+        },
+    }
+}
+
+/// Opens a file to be copied.
+pub(crate) fn open_source(dir: impl AsFd, name: &[u8]) -> Result<(OwnedFd, Statx), Errno> {
+    let file = open_at(dir, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let stat = stat(&file)?;
+    if file_type(&stat) == FileType::RegularFile { Ok((file, stat)) } else { Err(Errno::NODEV) }
+}
+
+/// Makes `target`, an empty file, the same as `source`: content, permissions, modification time.
+pub(crate) fn copy_file(
+    source: &OwnedFd,
+    known: &Statx,
+    target: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    let is_sparse = known.stx_blocks.saturating_mul(512) < known.stx_size;
+    if is_sparse {
+        copy_sparse(source, known.stx_size, target)?;
+    } else {
+        copy_range(source, target, known.stx_size)?;
+    }
+    sys::set_mode(target, mode(known))?;
+    sys::set_times(target, &times(known))
+}
+
+/// Copies what lies between the holes of a file.
+fn copy_sparse(source: &OwnedFd, length: u64, target: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut end = 0;
+    while end < length {
+        let start = match seek(source, SeekFrom::Data(end)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        end = seek(source, SeekFrom::Hole(start))?;
+        seek(source, SeekFrom::Start(start))?;
+        seek(target, SeekFrom::Start(start))?;
+        copy_range(source, target, end - start)?;
+    }
+    sys::truncate(target, length)
+}
+
+/// Copies `length` bytes, or fewer if the source ends earlier.
+fn copy_range(source: &OwnedFd, target: BorrowedFd<'_>, length: u64) -> Result<(), Errno> {
+    const CHUNK: u64 = 1 << 30;
+    let mut left = length;
+    while left > 0 {
+        let chunk = usize::try_from(left.min(CHUNK)).expect("a chunk fits");
+        match sys::copy_range(source, target, chunk) {
+            Ok(0) => return Ok(()),
+            Ok(copied) => left -= copied as u64,
+            Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                return copy_through(source, target, left);
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// As [`copy_range`], where the kernel can't do it by itself.
+fn copy_through(source: &OwnedFd, target: BorrowedFd<'_>, mut left: u64) -> Result<(), Errno> {
+    let mut buffer = vec![0; 128 * 1024];
+    while left > 0 {
+        let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        match rustix::io::read(source, &mut buffer[..most]) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                sys::write_all(target, &buffer[..read])?;
+                left -= read as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Copies the members of one directory, however deep, into another.
+pub(crate) struct TreeCopy {
+    source: Descent,
+    target: Trail,
+    /// The current directory of the source.
+    at: ResourcePath,
+    /// The permissions of the directories that are being filled.
+    modes: Vec<Mode>,
+    failed: Members,
+}
+
+impl TreeCopy {
+    /// Copies the members of `source`, which lies at `path`, into `target`. Returns the members
+    /// that couldn't be read.
+    ///
+    /// # Errors
+    /// If the copy can't be made at all: there is no space left, the disk fails.
+    pub(crate) fn run(
+        source: OwnedFd,
+        path: &ResourcePath,
+        target: OwnedFd,
+    ) -> Result<Members, Errno> {
+        let mut copy = Self {
+            source: Descent::new(source),
+            target: Trail::new(target),
+            at: path.clone(),
+            modes: Vec::new(),
+            failed: Members::default(),
+        };
+        loop {
+            let Self { source, target, at, failed, .. } = &mut copy;
+            let into = target.dir()?;
+            let mut member = |from: BorrowedFd<'_>, name: &CStr, kind| {
+                copy_member(from, into, name, kind, at, failed)
+            };
+            match source.next(&mut member) {
+                Ok(Ok(Turn::Dir(name))) => copy.enter(&name)?,
+                Ok(Ok(Turn::End)) => {
+                    if !copy.leave()? {
+                        return Ok(copy.failed);
+                    }
+                }
+                Ok(Err(fatal)) => return Err(fatal),
+                Err(errno) => {
+                    copy.fail(copy.at.clone(), errno)?;
+                    if !copy.leave()? {
+                        return Ok(copy.failed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, path: ResourcePath, errno: Errno) -> Result<(), Errno> {
+        fail(&mut self.failed, path, errno)
+    }
+
+    fn enter(&mut self, name: &CString) -> Result<(), Errno> {
+        let path = join(&self.at, name);
+        let known = match self.source.enter(name) {
+            Ok(()) => stat(self.source.dir()?)?,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return self.fail(path, errno),
+        };
+        sys::make_dir(self.target.dir()?, name.to_bytes(), PRIVATE_DIR)?;
+        self.target.enter(name.to_bytes())?;
+        self.modes.push(mode(&known));
+        self.at = path;
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<bool, Errno> {
+        if self.source.leave().is_none() {
+            return Ok(false);
+        }
+        if let Some(mode) = self.modes.pop()
+            && mode != PRIVATE_DIR
+        {
+            sys::set_mode(self.target.dir()?, mode)?;
+        }
+        self.target.leave();
+        self.at = self.at.parent().expect("below the root of the copy");
+        Ok(true)
+    }
+}
+
+/// Notes a member that couldn't be read; what ails the disk ends the whole copy.
+fn fail(failed: &mut Members, path: ResourcePath, errno: Errno) -> Result<(), Errno> {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::MFILE | Errno::NFILE | Errno::NOMEM => {
+            Err(errno)
+        }
+        _ => {
+            failed.push(Failed { path, kind: errno::kind(errno) });
+            Ok(())
+        }
+    }
+}
+
+/// Copies a member that is no directory, unless it turns out to be one.
+fn copy_member(
+    from: BorrowedFd<'_>,
+    into: BorrowedFd<'_>,
+    name: &CStr,
+    kind: FileType,
+    at: &ResourcePath,
+    failed: &mut Members,
+) -> Member<Errno> {
+    let bytes = name.to_bytes();
+    let kind = match kind {
+        FileType::Unknown => stat_at(from, bytes).map_or(kind, |stat| file_type(&stat)),
+        kind => kind,
+    };
+    let unreadable = match kind {
+        FileType::Directory => return Member::IsDir,
+        FileType::Symlink => match fs::readlinkat(from, name, Vec::new()) {
+            Ok(content) => match sys::symlink(content.as_bytes(), into, bytes) {
+                Ok(()) => return Member::Done,
+                Err(errno) => return Member::Break(errno),
+            },
+            Err(errno) => errno,
+        },
+        FileType::RegularFile | FileType::Unknown => match open_source(from, bytes) {
+            Ok((file, stat)) => {
+                let copied = sys::create(into, bytes, Mode::RUSR | Mode::WUSR)
+                    .and_then(|target| copy_file(&file, &stat, target.as_fd()));
+                return copied.map_or_else(Member::Break, |()| Member::Done);
+            }
+            Err(errno) => errno,
+        },
+        _ => Errno::NODEV,
+    };
+    if unreadable == Errno::NOENT {
+        return Member::Done;
+    }
+    fail(failed, join(at, name), unreadable).map_or_else(Member::Break, |()| Member::Done)
+}
+
+fn join(at: &ResourcePath, name: &CStr) -> ResourcePath {
+    at.join(name.to_bytes()).expect("the system's names are segments")
+}
+
+/// What became of a tree that was to be removed.
+pub(crate) struct Removed {
+    /// What is still there, less the collections it lies in.
+    pub(crate) failed: Members,
+    /// Whether anything was removed.
+    pub(crate) changed: bool,
+}
+
+/// Removes a directory with all its members, from the bottom up.
+pub(crate) struct TreeRemoval<'a> {
+    descent: Descent,
+    at: ResourcePath,
+    except: &'a [ResourcePath],
+    /// For the current directory and those it lies in: whether something in it stays.
+    stays: Vec<bool>,
+    removed: Removed,
+    /// Whether permissions are changed where they are in the way.
+    force: bool,
+}
+
+impl<'a> TreeRemoval<'a> {
+    /// Removes the directory `name` of `dir`, which lies at `path`, but for what lies at and under
+    /// `except`.
+    ///
+    /// # Errors
+    /// If nothing at all can be done with it.
+    pub(crate) fn run(
+        dir: impl AsFd,
+        name: &[u8],
+        path: &ResourcePath,
+        except: &'a [ResourcePath],
+    ) -> Result<Removed, Errno> {
+        let base = match open_dir_at(&dir, name) {
+            Ok(base) => base,
+            // One that may not be read may still be empty.
+            Err(errno) => {
+                sys::remove_dir(&dir, name).map_err(|_| errno)?;
+                return Ok(Removed { failed: Members::default(), changed: true });
+            }
+        };
+        Ok(Self::of(Descent::new(base), path, except).whole(dir, name))
+    }
+
+    fn of(descent: Descent, path: &ResourcePath, except: &'a [ResourcePath]) -> Self {
+        let removed = Removed { failed: Members::default(), changed: false };
+        Self { descent, at: path.clone(), except, stays: vec![false], removed, force: false }
+    }
+
+    fn whole(mut self, dir: impl AsFd, name: &[u8]) -> Removed {
+        let path = self.at.clone();
+        self.empty();
+        if self.stays == [false] {
+            self.remove_dir(&dir, name, path);
+        }
+        self.removed
+    }
+
+    /// Removes what lies in the first directory.
+    fn empty(&mut self) {
+        loop {
+            let Self { descent, at, except, stays, removed, .. } = self;
+            let stays = stays.last_mut().expect("one for each level");
+            let mut member = |dir: BorrowedFd<'_>, name: &CStr, _| -> Member<()> {
+                let path = join(at, name);
+                let kind = if except.contains(&path) {
+                    FailureKind::Locked
+                } else {
+                    match sys::unlink(dir, name.to_bytes()) {
+                        Ok(()) => {
+                            removed.changed = true;
+                            return Member::Done;
+                        }
+                        Err(Errno::NOENT) => return Member::Done,
+                        Err(Errno::ISDIR) => return Member::IsDir,
+                        Err(errno) => errno::kind(errno),
+                    }
+                };
+                *stays = true;
+                removed.failed.push(Failed { path, kind });
+                Member::Done
+            };
+            match descent.next(&mut member) {
+                Ok(Ok(Turn::Dir(name))) => self.enter(&name),
+                Ok(Ok(Turn::End) | Err(())) => {
+                    if self.descent.hides() {
+                        self.fail(self.at.clone(), FailureKind::Forbidden);
+                    }
+                    if !self.leave() {
+                        return;
+                    }
+                }
+                Err(errno) => {
+                    self.fail(self.at.clone(), errno::kind(errno));
+                    if !self.leave() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes a member that stays.
+    fn fail(&mut self, path: ResourcePath, kind: FailureKind) {
+        *self.stays.last_mut().expect("one for each level") = true;
+        self.removed.failed.push(Failed { path, kind });
+    }
+
+    fn enter(&mut self, name: &CString) {
+        let path = join(&self.at, name);
+        if self.except.contains(&path) {
+            return self.fail(path, FailureKind::Locked);
+        }
+        if self.force {
+            let _ = self.descent.dir().map(|dir| open_up(dir, name.to_bytes()));
+        }
+        match self.descent.enter(name) {
+            Ok(()) => {
+                self.stays.push(false);
+                self.at = path;
+            }
+            Err(Errno::NOENT) => {}
+            Err(errno) => {
+                let emptied =
+                    self.descent.dir().and_then(|dir| sys::remove_dir(dir, name.to_bytes()));
+                match emptied {
+                    Ok(()) => self.removed.changed = true,
+                    Err(_) => self.fail(path, errno::kind(errno)),
+                }
+            }
+        }
+    }
+
+    /// Leaves the current directory and removes it, if nothing in it stays.
+    fn leave(&mut self) -> bool {
+        let Some(name) = self.descent.leave() else { return false };
+        let path = self.at.clone();
+        self.at = path.parent().expect("below the root of the removal");
+        if self.stays.pop() == Some(true) {
+            *self.stays.last_mut().expect("one for each level") = true;
+            return true;
+        }
+        match self.descent.dir().map(|dir| dir.try_clone_to_owned()) {
+            Ok(Ok(dir)) => self.remove_dir(dir, &name, path),
+            _ => self.fail(path, FailureKind::Internal),
+        }
+        true
+    }
+
+    fn remove_dir(&mut self, dir: impl AsFd, name: &[u8], path: ResourcePath) {
+        match sys::remove_dir(dir, name) {
+            Ok(()) => self.removed.changed = true,
+            Err(Errno::NOENT) => {}
+            // Others put something in meanwhile.
+            Err(Errno::NOTEMPTY) => self.fail(path, FailureKind::Busy),
+            Err(errno) => self.fail(path, errno::kind(errno)),
+        }
+    }
+}
+
+/// Makes a directory one that can be emptied, if we may.
+fn open_up(dir: BorrowedFd<'_>, name: &[u8]) {
+    if stat_at(dir, name).is_ok_and(|stat| !mode(&stat).contains(PRIVATE_DIR)) {
+        let _ = sys::set_mode_at(dir, name, PRIVATE_DIR);
+    }
+}
+
+/// Removes whatever has this name in the staging folder; nothing there is fine.
+///
+/// # Errors
+/// If some of it can't be removed.
+pub(crate) fn purge(stage: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+    match sys::unlink(&stage, name) {
+        Err(Errno::ISDIR) => {}
+        Err(Errno::NOENT) => return Ok(()),
+        outcome => return outcome,
+    }
+    open_up(stage.as_fd(), name);
+    let base = open_dir_at(&stage, name)?;
+    let removal = TreeRemoval::of(Descent::bare(base), &ResourcePath::root(), &[]);
+    let removed = TreeRemoval { force: true, ..removal }.whole(stage, name);
+    if removed.failed.is_empty() { Ok(()) } else { Err(Errno::NOTEMPTY) }
+}

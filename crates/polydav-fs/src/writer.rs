@@ -1,0 +1,141 @@
+//! What a store needs to change anything, and the two ways to put one thing in another's place.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{Mode, RenameFlags};
+use rustix::io::Errno;
+
+use crate::resolve::{Root, STATE_DIR, open_dir_at};
+use crate::stage::{FILE_MODE, StageDir, rename_new};
+use crate::{sys, tree};
+
+/// The name of the staging folder.
+const STAGE: &[u8] = b"stage";
+
+/// What the file system can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    /// Files without a name that get one later.
+    pub(crate) unnamed: bool,
+    /// Renaming only if nothing is at the target.
+    pub(crate) noreplace: bool,
+    /// Exchanging two names in one call.
+    pub(crate) exchange: bool,
+}
+
+/// What a store needs to change anything.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// The folder of the store's state, `.polydav`.
+    pub(crate) dir: OwnedFd,
+    pub(crate) stage: Arc<StageDir>,
+    pub(crate) abilities: Abilities,
+    given_up: AtomicBool,
+}
+
+impl Writer {
+    /// Makes the folders, if they aren't there.
+    pub(crate) fn open(root: &Root) -> Result<Self, Errno> {
+        let dir = make_dir(root, STATE_DIR)?;
+        let stage = make_dir(&dir, STAGE)?;
+        let abilities = probe(&stage)?;
+        tracing::debug!(?abilities, "the file system was probed");
+        let stage = Arc::new(StageDir::new(stage, abilities.unnamed));
+        Ok(Self { dir, stage, abilities, given_up: AtomicBool::new(false) })
+    }
+
+    /// Takes no more changes until the store is opened again.
+    pub(crate) fn give_up(&self, why: &str) {
+        tracing::error!(why, "the store takes no more changes until it is opened again");
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    /// Whether no more changes are taken.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Puts what is staged under a name in the place of what is there, which goes to `aside`: the
+    /// same name, where the file system can exchange.
+    pub(crate) fn swap_in(
+        &self,
+        staged: &[u8],
+        target: (impl AsFd, &[u8]),
+        aside: &[u8],
+    ) -> Result<(), Errno> {
+        let target = (target.0.as_fd(), target.1);
+        if self.abilities.exchange {
+            return sys::rename((&*self.stage, staged), target, RenameFlags::EXCHANGE);
+        }
+        self.make_way((&*self.stage, staged), target, aside)
+    }
+
+    /// Puts one thing in the place of another, which goes to `aside`.
+    pub(crate) fn swap_over(
+        &self,
+        source: (impl AsFd, &[u8]),
+        target: (impl AsFd, &[u8]),
+        aside: &[u8],
+    ) -> Result<(), Errno> {
+        let (source, target) = ((source.0.as_fd(), source.1), (target.0.as_fd(), target.1));
+        if !self.abilities.exchange {
+            return self.make_way(source, target, aside);
+        }
+        sys::rename(source, target, RenameFlags::EXCHANGE)?;
+        sys::rename(source, (&*self.stage, aside), RenameFlags::empty()).inspect_err(|_| {
+            // It may not be moved out of its place; then everything stays as it was.
+            let _ = sys::rename(source, target, RenameFlags::EXCHANGE);
+        })
+    }
+
+    /// As the above, where the file system can't exchange: for a moment nothing is at the target.
+    fn make_way(
+        &self,
+        source: (impl AsFd, &[u8]),
+        target: (impl AsFd, &[u8]),
+        aside: &[u8],
+    ) -> Result<(), Errno> {
+        let (target, aside) = ((target.0.as_fd(), target.1), (&*self.stage, aside));
+        sys::rename(target, aside, RenameFlags::empty())?;
+        rename_new(source, target, self.abilities.noreplace).inspect_err(|_| {
+            let _ = rename_new(aside, target, self.abilities.noreplace);
+        })
+    }
+}
+
+/// Opens a folder of the store's own, and makes it if it isn't there.
+pub(crate) fn make_dir(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    match open_dir_at(&dir, name) {
+        Err(Errno::NOENT) => {}
+        outcome => return outcome,
+    }
+    match sys::make_dir(&dir, name, Mode::RWXU) {
+        Ok(()) => sys::sync(&dir)?,
+        Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    open_dir_at(&dir, name)
+}
+
+/// Finds out what the file system can do, by doing it.
+fn probe(stage: &OwnedFd) -> Result<Abilities, Errno> {
+    const ONE: &[u8] = b"probe-1";
+    const OTHER: &[u8] = b"probe-2";
+    let clean = || tree::purge(stage, ONE).and_then(|()| tree::purge(stage, OTHER));
+    clean()?;
+    let linked = sys::create_unnamed(stage, FILE_MODE).and_then(|file| sys::link(file, stage, ONE));
+    if linked.is_err() {
+        sys::create(stage, ONE, FILE_MODE)?;
+    }
+    sys::create(stage, OTHER, FILE_MODE)?;
+    let rename = |flags| sys::rename((stage, ONE), (stage, OTHER), flags);
+    let abilities = Abilities {
+        unnamed: linked.is_ok(),
+        noreplace: rename(RenameFlags::NOREPLACE) == Err(Errno::EXIST),
+        exchange: rename(RenameFlags::EXCHANGE).is_ok(),
+    };
+    clean()?;
+    Ok(abilities)
+}

@@ -1,0 +1,409 @@
+//! What the store does to a folder, step by step.
+
+mod world;
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use polydav_store::{FailureKind, Kind, Overwrite, Select, Store};
+use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
+
+const BOTH: [bool; 2] = [true, false];
+
+#[test]
+fn a_file_is_put_and_put_over() {
+    for full in BOTH {
+        let world = World::new(full);
+        let first = world.one(put("a", "one")).unwrap();
+        assert!(first.created);
+        fs::set_permissions(world.at("a"), fs::Permissions::from_mode(0o4640)).unwrap();
+        let second = world.one(put("a", "two")).unwrap();
+        assert!(!second.created);
+        assert_ne!(first.etag, second.etag);
+        assert_eq!(world.store.stat(&path("a"), &Select::None).unwrap().etag, second.etag);
+        assert_eq!(fs::read(world.at("a")).unwrap(), b"two");
+        assert_eq!(fs::metadata(world.at("a")).unwrap().mode() & 0o7777, 0o640);
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn staged_content_is_put() {
+    let world = World::new(true);
+    for name in ["a", "a"] {
+        let mut stage = world.store.stage(Some(6)).unwrap();
+        stage.write(b"abc").unwrap();
+        stage.write(b"def").unwrap();
+        world.one(world::put_staged(name, stage.finish().unwrap())).unwrap();
+    }
+    assert_eq!(fs::read(world.at("a")).unwrap(), b"abcdef");
+    drop(world.store.stage(None).unwrap());
+    world.is_tidy();
+    assert_eq!(world.store.stage(Some(u64::MAX)).err().unwrap().kind, FailureKind::NoSpace);
+}
+
+#[test]
+fn more_than_the_kernel_lets_open_is_staged() {
+    let world = World::new(true);
+    let staged: Vec<_> = (0..600)
+        .map(|number| {
+            let mut stage = world.store.stage(None).unwrap();
+            stage.write(format!("{number}").as_bytes()).unwrap();
+            stage.finish().unwrap()
+        })
+        .collect();
+    let steps = staged.into_iter().enumerate();
+    let steps = steps.map(|(n, staged)| world::put_staged(&format!("f{n}"), staged)).collect();
+    assert!(world.run(steps).iter().all(|outcome| outcome.as_ref().unwrap().created));
+    assert_eq!(fs::read(world.at("f599")).unwrap(), b"599");
+    world.is_tidy();
+}
+
+#[test]
+fn steps_are_refused_for_the_right_reason() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["d/", "d/x", "f"]);
+        symlink("f", world.at("link")).unwrap();
+        let refuse = Overwrite::Refuse;
+        let long = "n".repeat(300);
+        for (step, kind) in [
+            (put("none/a", ""), FailureKind::ParentMissing),
+            (put("f/a", ""), FailureKind::ParentMissing),
+            (put("d", ""), FailureKind::IsCollection),
+            (put("link", ""), FailureKind::Forbidden),
+            (put(&long, ""), FailureKind::NameTooLong),
+            (put(".POLYDAV", ""), FailureKind::Forbidden),
+            (put("d/.polydav/x", ""), FailureKind::Forbidden),
+            (mkcol("none/a"), FailureKind::ParentMissing),
+            (mkcol("d"), FailureKind::Exists),
+            (mkcol("f"), FailureKind::Exists),
+            (delete("none"), FailureKind::NotFound),
+            (delete("none/a"), FailureKind::NotFound),
+            (delete(".polydav"), FailureKind::Forbidden),
+            (copy("none", "f", refuse), FailureKind::NotFound),
+            (copy("f", "none/a", refuse), FailureKind::ParentMissing),
+            (copy("f", "d", refuse), FailureKind::TargetExists),
+            (copy(".polydav", "c", refuse), FailureKind::NotFound),
+            (copy("f", ".polydav", refuse), FailureKind::Forbidden),
+            (mv("none", "f", refuse), FailureKind::NotFound),
+            (mv("none/a", "f", refuse), FailureKind::NotFound),
+            (mv("none", "also/a", refuse), FailureKind::NotFound),
+            (mv("f", "none/a", refuse), FailureKind::ParentMissing),
+            (mv("f", "d", refuse), FailureKind::TargetExists),
+            (mv(".polydav", "c", refuse), FailureKind::Forbidden),
+            (patch("none", "p", "v"), FailureKind::NotFound),
+        ] {
+            let words = format!("{step:?}");
+            assert_eq!(world.one(step).unwrap_err().kind, kind, "{words}");
+        }
+        assert_eq!(names(&world), ["d", "d/x", "f", "link"]);
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let world = World::new(false);
+    world.tree(&["d/", "d/x", "f"]);
+    symlink("d", world.at("l")).unwrap();
+    for step in [
+        put("l/y", ""),
+        put("l/x", ""),
+        mkcol("l/c"),
+        delete("l/x"),
+        mv("l/x", "y", Overwrite::Replace),
+        mv("f", "l/y", Overwrite::Replace),
+        copy("f", "l/y", Overwrite::Replace),
+        copy("l/x", "y", Overwrite::Replace),
+        patch("l/x", "p", "v"),
+        patch("l", "p", "v"),
+    ] {
+        let words = format!("{step:?}");
+        assert_eq!(world.one(step).unwrap_err().kind, FailureKind::Forbidden, "{words}");
+    }
+    world.one(mv("l", "m", Overwrite::Replace)).unwrap();
+    world.one(copy("m", "c", Overwrite::Replace)).unwrap();
+    assert_eq!(fs::read_link(world.at("c")).unwrap().as_os_str(), "d");
+    world.one(delete("m")).unwrap();
+    assert_eq!(names(&world), ["c", "d", "d/x", "f"]);
+}
+
+#[test]
+fn links_are_read_through_only_beneath_the_root() {
+    let world = World::new(false);
+    world.tree(&["d/", "d/x"]);
+    fs::write(world.outside("secret"), "s").unwrap();
+    symlink("d", world.at("in")).unwrap();
+    symlink("d/x", world.at("file")).unwrap();
+    symlink(world.outside("secret"), world.at("out")).unwrap();
+    symlink("..", world.at("up")).unwrap();
+    symlink("nowhere", world.at("dangling")).unwrap();
+    symlink(".polydav", world.at("state")).unwrap();
+    symlink(".polydav/state.db", world.at("db")).unwrap();
+    symlink("loop", world.at("loop")).unwrap();
+    let kind = |at: &str| {
+        let entry = world.store.stat(&path(at), &Select::None).unwrap();
+        assert!(entry.link, "{at}");
+        entry.kind
+    };
+    assert_eq!(kind("in"), Kind::Collection);
+    assert_eq!(kind("file"), Kind::File);
+    for special in ["out", "up", "dangling", "state", "db", "loop"] {
+        assert_eq!(kind(special), Kind::Special, "{special}");
+        let failure = world.store.read(&path(special)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Forbidden, "{special}");
+    }
+    assert_eq!(world.read("in/x"), b"in d/x");
+    assert_eq!(world.read("file"), b"in d/x");
+    for hidden in ["state/state.db", ".polydav", ".PolyDAV/state.db", "in/.polydav"] {
+        let failure = world.store.read(&path(hidden)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NotFound, "{hidden}");
+        assert!(world.store.stat(&path(hidden), &Select::None).is_err(), "{hidden}");
+    }
+    for beyond in ["out/x", "up/secret"] {
+        assert!(world.store.read(&path(beyond)).is_err(), "{beyond}");
+    }
+    let all = ["d", "d/x", "dangling", "db", "file", "in", "loop", "out", "state", "up"];
+    assert_eq!(names(&world), all);
+}
+
+#[test]
+fn what_is_neither_file_nor_folder_is_special() {
+    let world = World::new(false);
+    world.tree(&["d/"]);
+    world.fifo("d/pipe");
+    let entry = world.store.stat(&path("d/pipe"), &Select::None).unwrap();
+    assert_eq!((entry.kind, entry.etag), (Kind::Special, None));
+    let failure = world.store.read(&path("d/pipe")).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Forbidden);
+    let forbidden = |outcome: polydav_store::Outcome| outcome.unwrap_err().kind;
+    assert_eq!(forbidden(world.one(put("d/pipe", ""))), FailureKind::Forbidden);
+    let step = copy("d/pipe", "p", Overwrite::Replace);
+    assert_eq!(forbidden(world.one(step)), FailureKind::Forbidden);
+    let failure = world.one(copy("d", "e", Overwrite::Replace)).unwrap_err();
+    assert_eq!(kinds(&failure), [("d/pipe".into(), FailureKind::Forbidden)]);
+    assert_eq!(names(&world), ["d", "d/pipe", "e"]);
+    world.one(mv("d/pipe", "q", Overwrite::Replace)).unwrap();
+    world.one(delete("q")).unwrap();
+    assert_eq!(names(&world), ["d", "e"]);
+}
+
+#[test]
+fn trees_are_copied_moved_and_removed() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a/", "a/b/", "a/b/x", "a/y", "t/", "t/old"]);
+        symlink("y", world.at("a/l")).unwrap();
+        fs::set_permissions(world.at("a/b"), fs::Permissions::from_mode(0o555)).unwrap();
+        fs::set_permissions(world.at("a/y"), fs::Permissions::from_mode(0o4600)).unwrap();
+        assert!(world.one(copy("a", "c", Overwrite::Refuse)).unwrap().created);
+        assert!(!world.one(copy("a", "t", Overwrite::Replace)).unwrap().created);
+        for top in ["c", "t"] {
+            let mode = |at: &str| {
+                fs::symlink_metadata(world.at(&format!("{top}/{at}"))).unwrap().mode() & 0o7777
+            };
+            assert_eq!((mode("b"), mode("y")), (0o555, 0o600));
+            assert_eq!(world.read(&format!("{top}/b/x")), b"in a/b/x");
+            assert_eq!(fs::read_link(world.at(&format!("{top}/l"))).unwrap().as_os_str(), "y");
+        }
+        let modified = |at: &str| fs::metadata(world.at(at)).unwrap().modified().unwrap();
+        assert_eq!(modified("a/y"), modified("c/y"));
+        assert!(!world.one(mv("c", "t", Overwrite::Replace)).unwrap().created);
+        assert!(world.one(mv("t", "u", Overwrite::Refuse)).unwrap().created);
+        world.one(delete("a")).unwrap();
+        assert_eq!(names(&world), ["u", "u/b", "u/b/x", "u/l", "u/y"]);
+        world.one(world::copy_alone("u", "v")).unwrap();
+        world.one(delete("u")).unwrap();
+        assert_eq!(names(&world), ["v"]);
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn anything_replaces_anything() {
+    for full in BOTH {
+        for rows in BOTH {
+            for (from, to) in [("f", "g"), ("f", "e"), ("d", "f"), ("d", "e"), ("l", "e")] {
+                for moves in BOTH {
+                    let world = World::new(full);
+                    world.tree(&["d/", "d/x", "e/", "e/y", "f", "g"]);
+                    symlink("g", world.at("l")).unwrap();
+                    if rows {
+                        for at in ["d", "d/x", "e", "e/y", "f", "g"] {
+                            world.one(patch(at, "p", at)).unwrap();
+                        }
+                    }
+                    let step = if moves { mv } else { copy };
+                    assert!(!world.one(step(from, to, Overwrite::Replace)).unwrap().created);
+                    assert_eq!(world.at(from).symlink_metadata().is_ok(), !moves);
+                    let had = if from == "l" || !rows { "" } else { from };
+                    assert_eq!(world.property(to, "p"), had, "{from} {to}");
+                    if from == "d" {
+                        assert_eq!(
+                            world.property(&format!("{to}/x"), "p"),
+                            if rows { "d/x" } else { "" }
+                        );
+                        assert!(!world.at(&format!("{to}/y")).exists());
+                    }
+                    if rows && moves && from != "l" {
+                        // What is made anew where something was has nothing of it.
+                        world.one(put(from, "")).unwrap();
+                        assert_eq!(world.property(from, "p"), "");
+                    }
+                    world.is_tidy();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn properties_follow_their_resource() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a/", "a/b/", "a/b/x"]);
+        world.one(patch("a/b/x", "p", "deep")).unwrap();
+        world.one(patch("a", "p", "top")).unwrap();
+        world.one(patch("", "p", "root")).unwrap();
+        world.one(copy("a", "c", Overwrite::Refuse)).unwrap();
+        world.one(mv("a", "m", Overwrite::Refuse)).unwrap();
+        for top in ["c", "m"] {
+            assert_eq!(world.property(top, "p"), "top");
+            assert_eq!(world.property(&format!("{top}/b/x"), "p"), "deep");
+        }
+        world.one(world::copy_alone("m", "alone")).unwrap();
+        assert_eq!(world.property("alone", "p"), "top");
+        world.one(put("m/b/x", "other")).unwrap();
+        assert_eq!(world.property("m/b/x", "p"), "deep");
+        world.one(delete("m")).unwrap();
+        // Rows of what outsiders removed are void.
+        fs::remove_dir_all(world.at("c")).unwrap();
+        for step in [mkcol("m"), mkcol("m/b"), put("m/b/x", ""), mkcol("c"), mkcol("c/b")] {
+            world.one(step).unwrap();
+        }
+        world.one(put("c/b/x", "")).unwrap();
+        for at in ["m", "m/b/x", "c", "c/b/x"] {
+            assert_eq!(world.property(at, "p"), "", "{at}");
+        }
+        assert_eq!(world.property("", "p"), "root");
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn a_run_sees_its_own_steps() {
+    for full in BOTH {
+        let world = World::new(full);
+        let outcomes = world.run(vec![
+            mkcol("a"),
+            put("a/x", "1"),
+            patch("a/x", "p", "v"),
+            mv("a", "b", Overwrite::Refuse),
+            mkcol("a"),
+            put("a/x", "2"),
+            copy("b/x", "b/y", Overwrite::Refuse),
+            delete("b/x"),
+            put("b/x", "3"),
+            mv("a/x", "b/y", Overwrite::Replace),
+        ]);
+        for outcome in outcomes {
+            outcome.unwrap();
+        }
+        assert_eq!(names(&world), ["a", "b", "b/x", "b/y"]);
+        assert_eq!((&world.read("b/x")[..], &world.read("b/y")[..]), (&b"3"[..], &b"2"[..]));
+        assert_eq!(
+            (world.property("b/x", "p"), world.property("b/y", "p")),
+            ("".into(), "".into())
+        );
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn one_inode_with_two_names_is_moved() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a"]);
+        fs::hard_link(world.at("a"), world.at("b")).unwrap();
+        world.one(patch("a", "p", "v")).unwrap();
+        world.one(mv("a", "b", Overwrite::Replace)).unwrap();
+        assert_eq!(names(&world), ["b"]);
+        assert_eq!(world.property("b", "p"), "v");
+    }
+}
+
+#[test]
+fn names_are_bytes() {
+    let world = World::new(false);
+    let odd = polydav_store::ResourcePath::parse(b"\xff\xfe %&<\"\n").unwrap();
+    world.one(world::put_at(odd.clone(), "odd")).unwrap();
+    world.one(mkcol("caf\u{e9}")).unwrap();
+    world.one(mkcol("cafe\u{301}")).unwrap();
+    assert!(world.at("").join(std::ffi::OsStr::from_bytes(odd.as_bytes())).exists());
+    assert!(names(&world).contains(&"caf\u{e9}".to_owned()));
+    assert_eq!(world.visits(u64::MAX).len(), 3);
+}
+
+#[test]
+fn a_spent_budget_cuts_collections() {
+    let world = World::new(false);
+    world.tree(&["a/", "a/x", "b/", "b/x", "c/", "c/x"]);
+    assert_eq!(world.visits(u64::MAX).len(), 6);
+    let visits = world.visits(3);
+    let cut = visits.iter().filter(|visit| matches!(visit, polydav_store::Visit::Cut(_))).count();
+    assert_eq!(cut, 1);
+    let visits = world.visits(0);
+    assert!(visits.iter().all(|visit| matches!(visit, polydav_store::Visit::Cut(_))));
+    assert_eq!(visits.len(), 3);
+}
+
+#[test]
+fn hidden_things_are_left_alone() {
+    let world = World::new(false);
+    world.tree(&["a/", "a/.Polydav/", "a/.Polydav/x", "a/y"]);
+    assert_eq!(names(&world), ["a", "a/y"]);
+    world.one(copy("a", "b", Overwrite::Refuse)).unwrap();
+    let failure = world.one(delete("a")).unwrap_err();
+    assert_eq!(kinds(&failure), [("a".into(), FailureKind::Forbidden)]);
+    assert!(world.at("a/.Polydav/x").exists());
+    assert!(!world.at("b/.Polydav").exists());
+    assert_eq!(names(&world), ["a", "b", "b/y"]);
+}
+
+#[test]
+fn a_run_stops_where_it_is_told_to() {
+    for full in BOTH {
+        let world = World::new(full);
+        let outcomes =
+            world.run_stopping(vec![put("a", ""), mkcol("a"), put("b", ""), mkcol("x/y")]);
+        let kinds: Vec<_> = outcomes.iter().map(|o| o.as_ref().err().map(|f| f.kind)).collect();
+        let dependency = Some(FailureKind::Dependency);
+        assert_eq!(kinds, [None, Some(FailureKind::Exists), dependency, dependency]);
+        assert_eq!(names(&world), ["a"]);
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn many_steps_go_through_together() {
+    for full in BOTH {
+        let world = World::new(full);
+        let steps: Vec<_> = (0..100)
+            .flat_map(|n| [mkcol(&format!("d{n}")), put(&format!("d{n}/f"), "x")])
+            .collect();
+        assert!(world.run(steps).iter().all(Result::is_ok));
+        let steps = (0..100).map(|n| copy(&format!("d{n}"), &format!("e{n}"), Overwrite::Refuse));
+        assert!(world.run(steps.collect()).iter().all(Result::is_ok));
+        let steps = (0..100).map(|n| patch(&format!("e{n}/f"), "p", &format!("{n}")));
+        assert!(world.run(steps.collect()).iter().all(Result::is_ok));
+        let steps = (0..100).map(|n| mv(&format!("e{n}"), &format!("d{n}"), Overwrite::Replace));
+        assert!(world.run(steps.collect()).iter().all(Result::is_ok));
+        assert_eq!(world.property("d99/f", "p"), "99");
+        let steps = (0..100).map(|n| delete(&format!("d{n}")));
+        assert!(world.run(steps.collect()).iter().all(Result::is_ok));
+        assert_eq!(names(&world), [""; 0]);
+        world.is_tidy();
+    }
+}
