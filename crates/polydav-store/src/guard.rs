@@ -59,7 +59,7 @@ pub struct IfList {
 /// One condition of an `If` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// The resource is covered by the lock with this token.
+    /// The resource is there, and covered by the lock with this token.
     Token(LockToken),
     /// The resource has this entity tag, given without its quotes.
     ETag(String),
@@ -211,8 +211,10 @@ fn condition_holds(
     condition: &Condition,
 ) -> Result<bool, Failure> {
     Ok(match condition {
+        // In the scope of the lock, and there: §10.4.4 has nothing match on an unmapped URL.
         Condition::Token(token) => {
             view.locks().covering(resource).iter().any(|lock| lock.token == *token)
+                && view.entry(resource)?.is_some()
         }
         Condition::ETag(tag) => view
             .entry(resource)?

@@ -114,7 +114,7 @@ fn tokens_and_tags_are_conditions_together(store: &dyn Store) {
         (put().when_at("", [token("urn:t")]), "Precondition /c/a"),
         (put().when([token("urn:t"), tag_of_a()]), "done"),
         (put().when_at("c", [token("urn:t")]), "done"),
-        (put().when_at("c/none", [token("urn:t")]), "done"),
+        (put().when_at("c/none", [token("urn:t")]), "Precondition /c/a"),
     ] {
         assert_eq!(tell_locked(store, &locks, [draft]), [verdict]);
     }
