@@ -133,7 +133,7 @@ impl Guard {
         {
             return refuse(match entry.and_then(|entry| entry.etag.as_ref()) {
                 Some(_) => "the entity tag is another one",
-                None => "the resource has no entity tag",
+                None => "there is no entity tag to match",
             });
         }
         if let Some(tags) = &self.if_none_match
@@ -230,5 +230,272 @@ fn seconds(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
         Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::kit::{Held, held, lock, mkcol, path, put};
+    use crate::{ETag, Kind, LockDepth, LockScope};
+
+    /// A view made by hand.
+    pub(crate) struct Seen {
+        entries: BTreeMap<ResourcePath, Entry>,
+        locks: Held,
+    }
+
+    impl Seen {
+        /// Files, with their entity tags, and locks. What ends in a slash is a collection.
+        pub(crate) fn new(resources: &[(&str, &str)], locks: Vec<Lock>) -> Self {
+            let entry = |&(joined, etag): &(&str, &str)| {
+                let path = path(joined.trim_end_matches('/'));
+                (path.clone(), entry(path, (!etag.is_empty()).then_some(etag)))
+            };
+            Self { entries: resources.iter().map(entry).collect(), locks: held(locks) }
+        }
+    }
+
+    fn entry(path: ResourcePath, etag: Option<&str>) -> Entry {
+        Entry {
+            path,
+            kind: if etag.is_some() { Kind::File } else { Kind::Collection },
+            length: 0,
+            modified: at(1_000),
+            created: None,
+            etag: etag.map(ETag::new),
+            link: false,
+            properties: Vec::new(),
+        }
+    }
+
+    impl View for Seen {
+        fn entry(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
+            match path.name() {
+                Some(b"forbidden") => Err(Failure::new(FailureKind::Forbidden, path.clone())),
+                _ => Ok(self.entries.get(path).cloned()),
+            }
+        }
+
+        fn locks(&self) -> &dyn LockView {
+            &self.locks
+        }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn judge(guard: &Guard, seen: &Seen, subject: &str) -> Result<(), Failure> {
+        let subject = path(subject);
+        guard.judge(seen, &subject, seen.entries.get(&subject))
+    }
+
+    /// RFC 9110 §13.1.1, §13.1.2.
+    #[test]
+    fn tags_are_matched_with_what_is_there() {
+        let seen = Seen::new(&[("file", "t"), ("collection/", "")], Vec::new());
+        for (tag, subject, matches) in [
+            ("*", "file", true),
+            ("*", "collection", true),
+            ("*", "nothing", false),
+            ("t", "file", true),
+            ("u", "file", false),
+            ("t", "collection", false),
+            ("t", "nothing", false),
+        ] {
+            let wanted = put(subject, "").if_match(tag).guard;
+            assert_eq!(judge(&wanted, &seen, subject).is_ok(), matches, "{tag} at {subject}");
+            let unwanted = put(subject, "").if_none_match(tag).guard;
+            assert_eq!(judge(&unwanted, &seen, subject).is_ok(), !matches, "{tag} at {subject}");
+        }
+        let either = ETagMatch::OneOf(vec!["u".into(), "t".into()]);
+        let wanted = Guard { if_match: Some(either), ..Guard::default() };
+        assert!(judge(&wanted, &seen, "file").is_ok());
+    }
+
+    /// RFC 9110 §13.1.4: with no more than seconds, and not beside If-Match.
+    #[test]
+    fn a_resource_is_unmodified_up_to_its_second() {
+        let ms = Duration::from_millis;
+        let epoch = SystemTime::UNIX_EPOCH;
+        for (modified, since, holds) in [
+            (at(1_000), at(1_000), true),
+            (at(1_000) + ms(999), at(1_000), true),
+            (at(1_001), at(1_000) + ms(999), false),
+            (at(999), at(1_000), true),
+            (epoch - ms(5_000), epoch - ms(4_000), true),
+            (epoch - ms(4_000), epoch - ms(5_000), false),
+            (epoch, epoch - ms(1_000), false),
+        ] {
+            let mut seen = Seen::new(&[("a", "t")], Vec::new());
+            seen.entries.values_mut().for_each(|entry| entry.modified = modified);
+            let guard = put("a", "").if_unmodified_since(since).guard;
+            assert_eq!(judge(&guard, &seen, "a").is_ok(), holds, "{modified:?} {since:?}");
+            assert!(judge(&guard, &seen, "nothing").is_ok());
+            let guard = put("a", "").if_unmodified_since(since).if_match("t").guard;
+            assert!(judge(&guard, &seen, "a").is_ok());
+        }
+    }
+
+    fn token(uri: &str) -> Condition {
+        Condition::Token(LockToken::new(uri))
+    }
+
+    fn tag(opaque: &str) -> Condition {
+        Condition::ETag(opaque.to_owned())
+    }
+
+    fn not(condition: Condition) -> Condition {
+        Condition::Not(Box::new(condition))
+    }
+
+    /// RFC 4918 §10.4: the lists, and whether the header holds for `/r`, which has the tag `t` and
+    /// lies under the lock `urn:r`; `/c` is locked by `urn:c`, and `/c/m` has the tag `m`.
+    #[test]
+    fn one_list_of_if_must_hold() {
+        type Lists = Vec<(Option<&'static str>, Vec<Condition>)>;
+        let cases: Vec<(&str, Lists, bool)> = vec![
+            ("one list", vec![(None, vec![tag("t")])], true),
+            ("one false list", vec![(None, vec![tag("u")])], false),
+            ("all of a list", vec![(None, vec![token("urn:r"), tag("t")])], true),
+            ("not all of a list", vec![(None, vec![token("urn:r"), tag("u")])], false),
+            ("not all of a list, the other way", vec![(None, vec![tag("u"), tag("t")])], false),
+            ("§10.4.6", vec![(None, vec![token("urn:r"), tag("u")]), (None, vec![tag("t")])], true),
+            ("§10.4.6, neither", vec![(None, vec![tag("u")]), (None, vec![tag("v")])], false),
+            ("§10.4.7", vec![(None, vec![not(token("urn:c")), token("urn:r")])], true),
+            ("§10.4.7, locked", vec![(None, vec![not(token("urn:r"))])], false),
+            (
+                "§10.4.8",
+                vec![(None, vec![token("urn:gone")]), (None, vec![not(token("DAV:no-lock"))])],
+                true,
+            ),
+            (
+                "§10.4.9: a weak tag never matches, the strong one does",
+                vec![
+                    (Some("r"), vec![token("urn:r"), Condition::Never]),
+                    (Some("r"), vec![tag("t")]),
+                ],
+                true,
+            ),
+            ("a weak tag", vec![(None, vec![Condition::Never])], false),
+            ("not a weak tag", vec![(None, vec![not(Condition::Never)])], true),
+            ("not twice", vec![(None, vec![not(not(tag("t")))])], true),
+            ("§10.4.10", vec![(Some("c"), vec![token("urn:c")])], true),
+            ("§10.4.4, in the scope", vec![(Some("c/m"), vec![token("urn:c")])], true),
+            ("§10.4.4, unmapped", vec![(Some("c/n"), vec![token("urn:c")])], false),
+            ("§10.4.4, not unmapped", vec![(Some("c/n"), vec![not(token("urn:c"))])], true),
+            ("§10.4.10, not locked", vec![(Some("d"), vec![token("urn:c")])], false),
+            ("the tag of another", vec![(Some("c/m"), vec![tag("m")])], true),
+            ("the tag of a collection", vec![(Some("c"), vec![tag("m")])], false),
+            ("§10.4.11", vec![(Some("specs/rfc2518.doc"), vec![tag("4217")])], false),
+            ("§10.4.11, not", vec![(Some("specs/rfc2518.doc"), vec![not(tag("4217"))])], true),
+        ];
+        let locks = vec![lock("urn:r", "r"), lock("urn:c", "c")];
+        let seen = Seen::new(&[("r", "t"), ("c/", ""), ("c/m", "m")], locks);
+        for (what, lists, holds) in cases {
+            let list = |(resource, conditions): (Option<&str>, Vec<Condition>)| IfList {
+                resource: resource.map(path),
+                conditions,
+            };
+            let if_lists = lists.into_iter().map(list).collect();
+            let guard = Guard { if_lists, ..Guard::default() };
+            assert_eq!(judge(&guard, &seen, "r").is_ok(), holds, "{what}");
+        }
+    }
+
+    #[test]
+    fn all_kinds_of_conditions_must_hold() {
+        let seen = Seen::new(&[("a", "t")], Vec::new());
+        let guarded = || put("a", "").if_match("t").if_none_match("u").when([tag("t")]);
+        assert!(judge(&guarded().guard, &seen, "a").is_ok());
+        for (draft, detail) in [
+            (guarded().if_match("u"), "the entity tag is another one"),
+            (guarded().if_none_match("t"), "the resource exists, and If-None-Match says"),
+            (put("a", "").when([tag("u")]), "no list of the If header holds"),
+            (put("a", "").if_unmodified_since(at(1)), "the resource was modified since"),
+        ] {
+            let failure = judge(&draft.guard, &seen, "a").unwrap_err();
+            assert_eq!((failure.kind, &failure.path), (FailureKind::Precondition, &path("a")));
+            assert_eq!(failure.etag, Some(ETag::new("t")));
+            assert!(failure.detail.unwrap().starts_with(detail));
+        }
+        let failure = judge(&put("b", "").if_match("*").guard, &seen, "b").unwrap_err();
+        assert_eq!(failure.etag, None);
+        assert_eq!(failure.detail.as_deref(), Some("there is no entity tag to match"));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_no_condition_that_fails() {
+        let seen = Seen::new(&[], Vec::new());
+        let guard = put("a", "").when_at("forbidden", [not(tag("t"))]).guard;
+        assert_eq!(judge(&guard, &seen, "a").unwrap_err().kind, FailureKind::Forbidden);
+    }
+
+    #[test]
+    fn a_guard_knows_whether_it_asks_anything() {
+        let ask = |draft: crate::kit::Draft| draft.guard.is_conditional();
+        assert!(!ask(mkcol("a").by("ann").token("urn:t")));
+        assert!(ask(mkcol("a").when([tag("t")])));
+        assert!(ask(mkcol("a").if_match("*")));
+        assert!(ask(mkcol("a").if_none_match("*")));
+        assert!(ask(mkcol("a").if_unmodified_since(at(1))));
+    }
+
+    /// RFC 4918 §6.2, §6.4, §7.5: who submitted what, and what it opens.
+    #[test]
+    fn a_lock_opens_to_the_token_of_its_principal() {
+        let named = |name: &str| Principal::Named(name.into());
+        let shared = |token, root| Lock { scope: LockScope::Shared, ..lock(token, root) };
+        let locks = held([
+            Lock { principal: named("ann"), ..lock("urn:a", "a") },
+            shared("urn:1", "c/s"),
+            Lock { principal: named("bob"), ..shared("urn:2", "c/s") },
+            Lock { depth: LockDepth::Zero, ..shared("urn:c", "c") },
+        ]);
+        for (draft, at, refused) in [
+            (mkcol("-"), "b", None),
+            (mkcol("-"), "a", Some("a")),
+            (mkcol("-"), "a/b/c", Some("a")),
+            (mkcol("-").token("urn:a"), "a", Some("a")),
+            (mkcol("-").by("bob").token("urn:a"), "a", Some("a")),
+            (mkcol("-").by("ann").token("urn:b"), "a", Some("a")),
+            (mkcol("-").by("ann").token("urn:b").token("urn:a"), "a/b", None),
+            (mkcol("-"), "c/s", Some("c/s")),
+            (mkcol("-").token("urn:1"), "c/s", None),
+            (mkcol("-").token("urn:2"), "c/s", Some("c/s")),
+            (mkcol("-").by("bob").token("urn:2"), "c/s", None),
+            (mkcol("-").token("urn:c"), "c/s", Some("c/s")),
+            (mkcol("-"), "c/m", None),
+        ] {
+            let told = draft.guard.unlock(&locks, &path(at)).map_err(|failure| failure.path);
+            assert_eq!(told.err(), refused.map(path), "{at} for {:?}", draft.guard);
+        }
+    }
+
+    #[test]
+    fn locks_under_a_path_are_told_once_by_the_outermost() {
+        let locks = held([
+            Lock { depth: LockDepth::Zero, ..lock("urn:t", "t") },
+            lock("urn:a", "t/a"),
+            Lock { depth: LockDepth::Zero, ..lock("urn:b", "t/b") },
+            lock("urn:c", "t/b/c"),
+            lock("urn:d", "t/b/d"),
+            lock("urn:e", "t/e/f"),
+            lock("urn:-", "t-"),
+        ]);
+        for (draft, expected) in [
+            (mkcol("-"), &["t/a", "t/b", "t/e/f"][..]),
+            (mkcol("-").token("urn:b"), &["t/a", "t/b/c", "t/b/d", "t/e/f"]),
+            (mkcol("-").token("urn:b").token("urn:c").token("urn:a"), &["t/b/d", "t/e/f"]),
+            (mkcol("-").token("urn:t"), &["t/a", "t/b", "t/e/f"]),
+        ] {
+            let told = draft.guard.locked_under(&locks, &path("t"));
+            assert_eq!(told, expected.iter().map(path).collect::<Vec<_>>());
+        }
+        assert!(Guard::default().locked_under(&locks, &path("t/a")).is_empty());
     }
 }

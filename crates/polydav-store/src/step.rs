@@ -313,3 +313,235 @@ fn refuse_locked_under(guard: &Guard, view: &dyn View, root: &ResourcePath) -> R
     let members: Members = locked.into_iter().map(member).collect();
     Err(Failure::of_members(root.clone(), members, false))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::tests::Seen;
+    use crate::kit::{Draft, copy, copy_alone, lock, mkcol, patch, put, remove, rename, verdict};
+    use crate::{Done, Lock, LockDepth, LockScope, Principal};
+
+    /// `open`, followed by what must be left alone; or the verdict.
+    fn open(draft: Draft, seen: &Seen) -> String {
+        match draft.step(0).open(seen) {
+            Ok(permit) => {
+                let except: Vec<_> = permit.except.iter().map(ToString::to_string).collect();
+                ["open".to_owned()].into_iter().chain(except).collect::<Vec<_>>().join(" ")
+            }
+            Err(failure) => verdict(&Err::<Done, _>(failure)),
+        }
+    }
+
+    fn check(seen: &Seen, cases: impl IntoIterator<Item = (Draft, &'static str)>) {
+        for (draft, expected) in cases {
+            let shown = format!("{draft:?}");
+            assert_eq!(open(draft, seen), expected, "{shown}");
+        }
+    }
+
+    fn joined<'a>(paths: impl Iterator<Item = &'a ResourcePath>) -> String {
+        paths.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_step_says_what_it_touches() {
+        for (draft, subject, changes, claims, vacates) in [
+            (put("a", ""), "/a", "/a", "/a", ""),
+            (mkcol("a"), "/a", "/a", "/a", ""),
+            (patch("a", []), "/a", "/a", "/a", ""),
+            (remove("a"), "/a", "/a", "/a", "/a"),
+            (copy("a", "b"), "/a", "/b", "/b /a", "/b"),
+            (rename("a", "b"), "/a", "/a /b", "/a /b", "/a /b"),
+        ] {
+            let step = draft.step(7);
+            assert_eq!(step.index(), 7);
+            assert_eq!(step.subject().to_string(), subject);
+            assert_eq!(joined(step.changes()), changes, "{step:?}");
+            assert_eq!(joined(step.claims()), claims, "{step:?}");
+            assert_eq!(joined(step.vacates()), vacates, "{step:?}");
+            step.discard();
+        }
+    }
+
+    /// RFC 4918 §9.3.1, §9.7.2, §9.8.5, §9.9.4.
+    #[test]
+    fn some_steps_make_no_sense_anywhere() {
+        let seen = Seen::new(&[], Vec::new());
+        check(
+            &seen,
+            [
+                (put("", ""), "IsCollection /"),
+                (mkcol(""), "Exists /"),
+                (remove(""), "Forbidden /"),
+                (patch("", []), "open"),
+                (put("a", ""), "open"),
+                (mkcol("a"), "open"),
+                (remove("a"), "open"),
+                (copy("a", "a"), "Overlap /a"),
+                (copy_alone("a", "a"), "Overlap /a"),
+                (rename("a", "a"), "Overlap /a"),
+                (copy("a", "a/b"), "Overlap /a/b"),
+                (copy_alone("a", "a/b"), "open"),
+                (rename("a", "a/b"), "Overlap /a/b"),
+                (copy("a/b", "a"), "Overlap /a"),
+                (copy_alone("a/b", "a"), "Overlap /a"),
+                (rename("a/b", "a"), "Overlap /a"),
+                (copy("a", "ab"), "open"),
+                (rename("a", "ab"), "open"),
+                (copy("", "a"), "Overlap /a"),
+                (copy_alone("", "a"), "open"),
+                (rename("", "a"), "Overlap /a"),
+                (copy("a", ""), "Overlap /"),
+            ],
+        );
+    }
+
+    #[test]
+    fn conditions_are_about_the_subject() {
+        let seen = Seen::new(&[("a", "t"), ("b", "u")], vec![lock("urn:a", "a")]);
+        check(
+            &seen,
+            [
+                (copy("b", "c").if_match("u"), "open"),
+                (copy("b", "a").if_match("t"), "Precondition /b"),
+                (copy("none", "c").if_match("*"), "NotFound /none"),
+                (rename("none", "c").if_none_match("*"), "NotFound /none"),
+                (remove("none").if_match("*"), "NotFound /none"),
+                (patch("none", []).if_match("*"), "NotFound /none"),
+                (put("none", "").if_match("*"), "Precondition /none"),
+                (mkcol("none").if_match("*"), "Precondition /none"),
+                (put("none", "").if_none_match("*"), "open"),
+                (remove("a").if_match("u"), "Precondition /a"),
+                (remove("a").if_match("t"), "Locked /a"),
+                (put("forbidden", "").if_match("*"), "Forbidden /forbidden"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_step_that_asks_nothing_looks_at_nothing() {
+        let seen = Seen::new(&[], Vec::new());
+        let drafts = || {
+            [put("forbidden", ""), remove("forbidden"), copy("forbidden", "a/forbidden")]
+                .map(|draft| draft.token("urn:t"))
+        };
+        check(&seen, drafts().map(|draft| (draft, "open")));
+        let seen = Seen::new(&[], vec![lock("urn:t", "t")]);
+        let [put, ..] = drafts();
+        check(&seen, [(put, "Forbidden /forbidden")]);
+    }
+
+    /// RFC 4918 §7.4 and §7.5, for each method: `c` is a collection with the file `c/f`, `x` a file
+    /// elsewhere; each row has a lock, the steps that it forbids, and those that it doesn't.
+    #[test]
+    fn locks_are_checked_on_all_that_changes() {
+        let resources =
+            [("", ""), ("c/", ""), ("c/f", "t"), ("c/d/", ""), ("c/d/e", "u"), ("x", "v")];
+        let shallow = |root| Lock { depth: LockDepth::Zero, ..lock("urn:t", root) };
+        let deep = |root| lock("urn:t", root);
+        let rows: Vec<(Lock, Vec<Draft>, Vec<Draft>)> = vec![
+            (
+                deep("c/f"),
+                vec![
+                    put("c/f", ""),
+                    patch("c/f", []),
+                    mkcol("c/f"),
+                    remove("c/f"),
+                    rename("c/f", "y"),
+                    rename("x", "c/f"),
+                    copy("x", "c/f"),
+                ],
+                vec![put("c/g", ""), copy("c/f", "y"), remove("c/d"), patch("c", []), remove("x")],
+            ),
+            (
+                shallow("c"),
+                vec![
+                    patch("c", []),
+                    put("c/n", ""),
+                    mkcol("c/n"),
+                    copy("x", "c/n"),
+                    rename("x", "c/n"),
+                    rename("x", "c/f"),
+                    rename("c/f", "c/n"),
+                    rename("c/f", "y"),
+                    remove("c/f"),
+                    remove("c"),
+                    rename("c", "y"),
+                ],
+                vec![
+                    put("c/f", ""),
+                    patch("c/f", []),
+                    copy("x", "c/f"),
+                    mkcol("c/f"),
+                    put("c/d/n", ""),
+                    remove("c/d/e"),
+                    copy("c", "y"),
+                ],
+            ),
+            (
+                deep("c"),
+                vec![
+                    put("c/f", ""),
+                    patch("c/d", []),
+                    mkcol("c/d/n"),
+                    remove("c/d/e"),
+                    rename("c/d/e", "y"),
+                    copy("x", "c/d/e"),
+                ],
+                vec![copy("c/d", "y"), put("x", ""), put("y", "")],
+            ),
+            (shallow(""), vec![put("y", ""), remove("x"), rename("c/f", "y")], vec![put("x", "")]),
+        ];
+        for (lock, forbidden, free) in rows {
+            let refusal: &str = &format!("Locked {}", lock.root);
+            let seen = Seen::new(&resources, vec![lock.clone()]);
+            for draft in forbidden {
+                let shown = format!("{draft:?} under {lock:?}");
+                let again = Draft { guard: draft.guard.clone(), action: again(&draft.action) };
+                assert_eq!(open(draft, &seen), refusal, "{shown}");
+                assert_eq!(open(again.token("urn:t"), &seen), "open", "{shown}, with its token");
+            }
+            check(&seen, free.into_iter().map(|draft| (draft, "open")));
+        }
+    }
+
+    /// The same action; content is none of the guard's business.
+    fn again(action: &Action) -> Action {
+        let joined = |path: &ResourcePath| path.as_bytes().to_vec();
+        match action {
+            Action::Put { target, .. } => put(joined(target), "").action,
+            Action::MakeCollection { target } => mkcol(joined(target)).action,
+            Action::Remove { target } => remove(joined(target)).action,
+            Action::Copy { source, target, .. } => copy(joined(source), joined(target)).action,
+            Action::Rename { source, target, .. } => rename(joined(source), joined(target)).action,
+            Action::Patch { target, .. } => patch(joined(target), []).action,
+        }
+    }
+
+    /// RFC 4918 §9.6.1: what is locked stays. §9.8.5, §9.9.4: it forbids to move or replace all.
+    #[test]
+    fn locked_members_are_left_alone_or_forbid_all() {
+        let ann = Principal::Named("ann".into());
+        let locks = vec![
+            lock("urn:f", "c/f"),
+            Lock { scope: LockScope::Shared, principal: ann, ..lock("urn:e", "c/d/e") },
+            lock("urn:n", "n/m"),
+        ];
+        let seen = Seen::new(&[("c/", ""), ("c/f", "t"), ("c/d/", ""), ("c/d/e", "u")], locks);
+        check(
+            &seen,
+            [
+                (remove("c"), "open /c/d/e /c/f"),
+                (remove("c").token("urn:f").token("urn:e"), "open /c/d/e"),
+                (remove("c").token("urn:f").token("urn:e").by("ann"), "open /c/f"),
+                (rename("c", "y"), "Members /c: Locked /c/d/e, Locked /c/f"),
+                (rename("c", "y").token("urn:f"), "Members /c: Locked /c/d/e"),
+                (rename("x", "c"), "Members /c: Locked /c/d/e, Locked /c/f"),
+                (copy("x", "c"), "Members /c: Locked /c/d/e, Locked /c/f"),
+                (copy("c", "y"), "open"),
+                (copy("x", "n"), "open"),
+                (rename("x", "n"), "open"),
+            ],
+        );
+    }
+}
