@@ -1,7 +1,5 @@
 //! An element kept whole.
 
-use std::collections::HashSet;
-
 use super::attribute::Attribute;
 use super::char::{is_name_char, is_ncname};
 use super::error::Error;
@@ -188,6 +186,24 @@ impl Element {
         Fragment::from_trusted(out)
     }
 
+    /// Its text, if it has neither children nor attributes, and the text mentions no prefix that
+    /// only this element explains. The prefixes the writers of this crate declare explain
+    /// themselves.
+    pub(crate) fn as_plain_text(&self) -> Option<String> {
+        let text = match &self.children[..] {
+            [] => "",
+            [Node::Text(text)] => text.as_str(),
+            _ => return None,
+        };
+        let ours = |prefix: &str, namespace: &str| {
+            matches!((prefix, namespace), ("D", DAV) | ("B", crate::batch::NAMESPACE))
+        };
+        let needed = self.declarations().any(|(prefix, namespace)| {
+            !ours(prefix, namespace) && mentioned(text).any(|mention| mention == prefix)
+        });
+        (self.attributes.is_empty() && !needed).then(|| text.to_owned())
+    }
+
     /// Makes explicit what was in scope around the element and may be needed within.
     ///
     /// `outside` is what was in scope around it, `used` the prefixes that occur in it.
@@ -196,14 +212,11 @@ impl Element {
             let name = Name::from_static(XML, "lang");
             self.set_attribute(name, Str::Static("xml"), lang.to_string());
         }
-        // Sorted, so that the same input always gives the same bytes.
-        let mut used: Vec<String> = used.0.into_iter().collect();
-        used.sort_unstable();
-        for prefix in used.iter().map(String::as_str).chain([""]) {
-            let declared = self.declarations.iter().any(|(bound, _)| **bound == *prefix);
-            match outside.resolve(prefix) {
-                Some(namespace) if !declared && prefix != "xml" && !namespace.is_empty() => {
-                    self.declarations.push((Str::from(prefix), namespace.clone()));
+        for prefix in used.0.into_iter().chain([Str::EMPTY]) {
+            let declared = self.declarations.iter().any(|(bound, _)| *bound == prefix);
+            match outside.resolve(&prefix) {
+                Some(namespace) if !declared && &*prefix != "xml" && !namespace.is_empty() => {
+                    self.declarations.push((prefix, namespace.clone()));
                 }
                 _ => {}
             }
@@ -314,29 +327,32 @@ fn write_value(out: &mut Vec<u8>, value: &str) {
 
 /// Prefixes that a value may need: those of its names, and whatever looks like one in its text.
 #[derive(Debug, Default)]
-pub(crate) struct Prefixes(HashSet<String>);
+pub(crate) struct Prefixes(Vec<Str>);
 
 impl Prefixes {
-    pub(crate) fn add(&mut self, prefix: &str) {
+    pub(crate) fn add(&mut self, prefix: &Str) {
         if !prefix.is_empty() && !self.0.contains(prefix) {
-            self.0.insert(prefix.to_owned());
+            self.0.push(prefix.clone());
         }
     }
 
-    /// Adds every `prefix:` in `text` that `outside` binds.
-    pub(crate) fn add_mentioned(&mut self, text: &str, outside: &Scope) {
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once(':') {
-            let from = before
-                .rfind(|c| !is_name_char(c))
-                .map_or(0, |at| at + before[at..].chars().next().map_or(0, char::len_utf8));
-            let prefix = &before[from..];
-            if is_ncname(prefix) && outside.resolve(prefix).is_some() {
-                self.add(prefix);
+    /// Adds every `prefix:` in `text` that is bound in `scope`.
+    pub(crate) fn add_mentioned(&mut self, text: &str, scope: &Scope) {
+        for prefix in mentioned(text) {
+            if let Some((prefix, _)) = scope.lookup(prefix) {
+                self.add(&prefix);
             }
-            rest = after;
         }
     }
+}
+
+/// What stands before a colon in `text` and could be a prefix.
+fn mentioned(text: &str) -> impl Iterator<Item = &str> {
+    memchr::memchr_iter(b':', text.as_bytes()).filter_map(|colon| {
+        let before = &text[..colon];
+        let name = before.trim_end_matches(is_name_char);
+        Some(&before[name.len()..]).filter(|prefix| is_ncname(prefix))
+    })
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub use self::escape::{escape_attribute, escape_text};
 pub use self::fragment::Fragment;
 pub use self::name::{InvalidName, Name};
 pub use self::reader::{Event, Limits, Reader, Start};
+pub(crate) use self::scope::Scope;
 
 /// The namespace of RFC 4918's elements.
 pub const DAV: &str = "DAV:";

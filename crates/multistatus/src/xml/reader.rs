@@ -17,7 +17,6 @@ use super::str::Str;
 
 /// How much a document may ask for. Each bound is enforced while reading, before memory is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Bytes of the document (as UTF-8). Default: 16 MiB.
     pub bytes: u64,
@@ -27,7 +26,7 @@ pub struct Limits {
     pub elements: u64,
     /// Attributes of one element, namespace declarations included. Default: 64.
     pub attributes: usize,
-    /// Namespace bindings in scope at once. Default: 256.
+    /// Namespace bindings in scope at once. Default: 64.
     pub namespaces: usize,
     /// Bytes of a name or a namespace. Default: 1 KiB.
     pub name: usize,
@@ -46,7 +45,7 @@ impl Default for Limits {
             depth: 64,
             elements: 500_000,
             attributes: 64,
-            namespaces: 256,
+            namespaces: 64,
             name: 1024,
         }
     }
@@ -348,6 +347,11 @@ impl<R: BufRead> Reader<R> {
 
     fn over(&self, limit: Limit, count: u64, what: &str) -> Error {
         self.refuse(ErrorKind::Limit(limit), format!("at most {count} {what}"))
+    }
+
+    /// Lets every further call fail.
+    pub(crate) fn fail(&mut self) {
+        self.failed = true;
     }
 
     fn advance(&mut self) -> Result<Step, Error> {

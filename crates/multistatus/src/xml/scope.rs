@@ -35,6 +35,11 @@ impl Scope {
         self.bindings.push((prefix, namespace));
     }
 
+    /// [`Scope::declare`] for what is known when the program is built.
+    pub(crate) fn declare_static(&mut self, prefix: &'static str, namespace: &'static str) {
+        self.declare(Str::Static(prefix), Str::Static(namespace));
+    }
+
     /// What the innermost element itself declares.
     pub(crate) fn declared(&self) -> &[(Str, Str)] {
         let from = self.frames.last().map_or(0, |frame| frame.bindings);
