@@ -165,3 +165,62 @@ impl<F: FnMut(usize, Outcome)> Report for F {
         self(index, outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::kit::{mkcol, run, verdict};
+
+    /// The verdicts of five steps of which the second fails, cancelled at the `cancelled`th.
+    fn verdicts(on_failure: OnFailure, cancelled: usize) -> Vec<String> {
+        let asked = AtomicUsize::new(0);
+        let cancel = Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) == cancelled);
+        let mut course = Course::of(&Run { on_failure, cancel, ..run(Vec::new()) });
+        let mut act = |index: usize| {
+            let outcome = course.attempt(mkcol(index.to_string()).step(index), |step| {
+                let failure = Failure::new(FailureKind::Exists, step.subject().clone());
+                if index == 1 { Err(failure) } else { Ok(Done::default()) }
+            });
+            let over = if course.is_over() { " over" } else { "" };
+            verdict(&outcome) + over
+        };
+        (0..4).map(&mut act).collect()
+    }
+
+    #[test]
+    fn the_first_reason_to_end_a_run_stays_the_reason() {
+        use OnFailure::{Continue, Stop};
+        for (on_failure, cancelled, expected) in [
+            (Continue, 9, ["done", "Exists /1", "done", "done"]),
+            (Continue, 2, ["done", "Exists /1", "NotAttempted /2 over", "NotAttempted /3 over"]),
+            (Stop, 9, ["done", "Exists /1 over", "Dependency /2 over", "Dependency /3 over"]),
+            (Stop, 2, ["done", "Exists /1 over", "Dependency /2 over", "Dependency /3 over"]),
+            (
+                Stop,
+                1,
+                ["done", "NotAttempted /1 over", "NotAttempted /2 over", "NotAttempted /3 over"],
+            ),
+        ] {
+            assert_eq!(verdicts(on_failure, cancelled), expected, "{on_failure:?} {cancelled}");
+        }
+    }
+
+    #[test]
+    fn what_was_attempted_elsewhere_counts() {
+        for (on_failure, kind, expected) in [
+            (OnFailure::Continue, FailureKind::Exists, "done"),
+            (OnFailure::Continue, FailureKind::NotAttempted, "NotAttempted /a"),
+            (OnFailure::Stop, FailureKind::NotAttempted, "NotAttempted /a"),
+            (OnFailure::Stop, FailureKind::Exists, "Dependency /a"),
+        ] {
+            let mut course = Course::of(&Run { on_failure, ..run(Vec::new()) });
+            course.note(&Ok(Done::default()));
+            assert!(!course.is_over());
+            course.note(&Err(Failure::new(kind, crate::ResourcePath::root())));
+            let outcome = course.attempt(mkcol("a").step(0), |_| Ok(Done::default()));
+            assert_eq!(verdict(&outcome), expected);
+        }
+    }
+}

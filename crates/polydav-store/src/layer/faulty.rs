@@ -174,3 +174,105 @@ impl Stage for FaultyStage {
         self.stage.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::{Draft, apply, lines, mkcol, path, put, put_content, run, verdict};
+    use crate::{Cancel, Content, MemoryStore, NoLocks, OnFailure, WalkDepth};
+
+    /// Uses each part of a store once, and steps twice; tells what failed.
+    fn work(store: &dyn Store) -> Result<Vec<String>, Failure> {
+        let mut stage = store.stage(None)?;
+        stage.write(b"x")?;
+        let staged = Content::Staged(stage.finish()?);
+        let steps = vec![put_content("a", staged).step(0), mkcol("c").step(1)];
+        let told = apply(store, &NoLocks, run(steps)).iter().map(verdict).collect();
+        store.stat(&path("a"), &Select::None)?;
+        let walk = Walk { depth: WalkDepth::One, select: Select::None };
+        store.walk(&path(""), &walk, &mut |_| ControlFlow::Continue(()))?;
+        store.read(&path("a"))?.content.read_at(&mut [0], 0)?;
+        store.space(&path(""))?;
+        Ok(told)
+    }
+
+    #[test]
+    fn each_call_fails_in_turn() {
+        let told: Vec<_> = (1..)
+            .map(|nth| {
+                let store = Faulty::new(MemoryStore::new());
+                store.arm(nth);
+                let told = work(&store).unwrap_or_else(|failure| vec![verdict(&Err(failure))]);
+                (store.struck(), told.join(", "))
+            })
+            .take_while(|(struck, told)| {
+                assert_eq!(*struck, told != "created, created");
+                *struck
+            })
+            .map(|(_, told)| told)
+            .collect();
+        let expected = [
+            "Internal /",           // stage
+            "Internal /",           // write
+            "Internal /",           // finish
+            "NotFound /a",          // the first step: then there is nothing to stat
+            "created, Internal /c", // the second step
+            "Internal /a",          // stat
+            "Internal /",           // walk
+            "Internal /a",          // read
+            "Internal /a",          // read_at
+            "Internal /",           // space
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn it_counts_from_when_it_was_armed() {
+        let store = Faulty::new(MemoryStore::new());
+        assert!(work(&store).is_ok());
+        assert_eq!((store.calls(), store.struck()), (10, false));
+        store.arm(2);
+        assert_eq!((store.calls(), store.struck()), (0, false));
+        assert!(store.stat(&path(""), &Select::None).is_ok() && !store.struck());
+        assert!(store.stat(&path(""), &Select::None).is_err() && store.struck());
+        assert!(store.stat(&path(""), &Select::None).is_ok() && store.struck());
+        store.arm(0);
+        assert!(store.stat(&path(""), &Select::None).is_ok() && !store.struck());
+    }
+
+    fn drafts() -> [Draft; 4] {
+        [mkcol("a"), mkcol("a"), put("a/b", "x"), put("a/c", "x")]
+    }
+
+    #[test]
+    fn a_struck_step_is_not_done_and_the_others_go_their_course() {
+        use OnFailure::{Continue, Stop};
+        for (nth, on_failure, expected) in [
+            (1, Continue, ["Internal /a", "created", "created", "created"]),
+            (3, Continue, ["created", "Exists /a", "Internal /a/b", "created"]),
+            (4, Continue, ["created", "Exists /a", "created", "Internal /a/c"]),
+            (5, Continue, ["created", "Exists /a", "created", "created"]),
+            (1, Stop, ["Internal /a", "Dependency /a", "Dependency /a/b", "Dependency /a/c"]),
+            (3, Stop, ["created", "Exists /a", "Dependency /a/b", "Dependency /a/c"]),
+        ] {
+            let store = Faulty::new(MemoryStore::new());
+            store.arm(nth);
+            let steps = drafts().into_iter().enumerate().map(|(n, draft)| draft.step(n)).collect();
+            let outcomes = apply(&store, &NoLocks, Run { on_failure, ..run(steps) });
+            assert_eq!(outcomes.iter().map(verdict).collect::<Vec<_>>(), expected);
+            let made = expected.iter().filter(|verdict| *verdict == &"created").count();
+            store.arm(0);
+            assert_eq!(lines(&store).len(), made);
+        }
+    }
+
+    #[test]
+    fn a_cancelled_run_is_not_struck() {
+        let store = Faulty::new(MemoryStore::new());
+        store.arm(2);
+        let steps = drafts().into_iter().enumerate().map(|(n, draft)| draft.step(n)).collect();
+        let run = Run { cancel: Cancel::when(|| true), ..run(steps) };
+        let outcomes = apply(&store, &NoLocks, run);
+        assert!(outcomes.iter().all(|outcome| verdict(outcome).starts_with("NotAttempted")));
+    }
+}

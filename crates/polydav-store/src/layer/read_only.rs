@@ -61,3 +61,21 @@ impl<S: Store> Store for ReadOnly<S> {
         self.0.space(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+    use crate::kit::{given, lines, mkcol, path, put, tell};
+
+    #[test]
+    fn what_is_there_is_read_and_stays() {
+        let store = MemoryStore::new();
+        given(&store, [mkcol("a"), put("a/b", "x")]);
+        let store = ReadOnly::new(store);
+        assert_eq!(lines(&store), ["/a/", "/a/b=x"]);
+        assert!(store.space(&path("")).is_ok());
+        assert_eq!(tell(&store, [put("a/b", "y"), mkcol("c")]), ["ReadOnly /a/b", "ReadOnly /c"]);
+        assert_eq!(lines(&store), ["/a/", "/a/b=x"]);
+    }
+}
