@@ -289,3 +289,130 @@ fn locked() -> impl Strategy<Value = Lock> {
         },
     )
 }
+
+/// The model itself is held against functions over a map of strings.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::{Resource, tell};
+    use crate::{FailureKind, Kind};
+
+    /// By path, the content of a file or `None` for a collection, and properties.
+    type Plain = BTreeMap<String, (Option<String>, BTreeMap<String, String>)>;
+
+    fn within(root: &str, path: &str) -> bool {
+        root.is_empty() || path == root || path.starts_with(&format!("{root}/"))
+    }
+
+    fn check_parent(tree: &Plain, path: &str) -> Result<(), FailureKind> {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        match tree.get(parent) {
+            Some((None, _)) => Ok(()),
+            _ => Err(FailureKind::ParentMissing),
+        }
+    }
+
+    /// Changes `tree` as the act says; returns whether something came to be where nothing was.
+    fn perform(tree: &mut Plain, act: &Act) -> Result<bool, FailureKind> {
+        match act {
+            Act::Put { target, content, .. } => {
+                match tree.get(target) {
+                    Some((None, _)) => return Err(FailureKind::IsCollection),
+                    _ => check_parent(tree, target)?,
+                }
+                let created = !tree.contains_key(target);
+                tree.entry(target.clone()).or_default().0 = Some(content.clone());
+                Ok(created)
+            }
+            Act::MakeCollection(target) if tree.contains_key(target) => Err(FailureKind::Exists),
+            Act::MakeCollection(target) => {
+                check_parent(tree, target)?;
+                tree.insert(target.clone(), (None, BTreeMap::new()));
+                Ok(true)
+            }
+            Act::Remove(target) if target.is_empty() => Err(FailureKind::Forbidden),
+            Act::Remove(target) if !tree.contains_key(target) => Err(FailureKind::NotFound),
+            Act::Remove(target) => {
+                tree.retain(|path, _| !within(target, path));
+                Ok(false)
+            }
+            Act::Copy { source, target, alone, refuse } => {
+                let below = within(source, target) && (source == target || !alone);
+                double(tree, (source, target), below, *refuse, *alone)
+            }
+            Act::Rename { source, target, refuse } => {
+                let created =
+                    double(tree, (source, target), within(source, target), *refuse, false)?;
+                tree.retain(|path, _| !within(source, path));
+                Ok(created)
+            }
+            Act::Patch { target, changes } => {
+                let (_, properties) = tree.get_mut(target).ok_or(FailureKind::NotFound)?;
+                for (name, value) in changes {
+                    properties.remove(*name);
+                    properties.extend(value.clone().map(|value| ((*name).to_owned(), value)));
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn double(
+        tree: &mut Plain,
+        (source, target): (&str, &str),
+        below: bool,
+        refuse: bool,
+        alone: bool,
+    ) -> Result<bool, FailureKind> {
+        if below || within(target, source) {
+            return Err(FailureKind::Overlap);
+        }
+        if !tree.contains_key(source) {
+            return Err(FailureKind::NotFound);
+        }
+        check_parent(tree, target)?;
+        let created = !tree.contains_key(target);
+        if refuse && !created {
+            return Err(FailureKind::TargetExists);
+        }
+        let old = tree.clone();
+        tree.retain(|path, _| !within(target, path));
+        for (path, node) in old {
+            if path == source || (within(source, &path) && !alone) {
+                let rest = path[source.len()..].to_owned();
+                tree.insert(format!("{target}{rest}"), node);
+            }
+        }
+        Ok(created)
+    }
+
+    fn plain(store: &dyn Store) -> Plain {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let node = |resource: Resource| {
+            let content = (resource.kind == Kind::File).then(|| text(&resource.content));
+            let properties = resource.properties.iter();
+            (content, properties.map(|(name, value)| (name.local().into(), text(value))).collect())
+        };
+        let all = snapshot(store).into_iter();
+        all.map(|(path, resource)| (text(path.as_bytes()), node(resource))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_model_does_what_plain_functions_do(acts in vec(act(Capabilities::ALL), 1..30)) {
+            let store = MemoryStore::new();
+            furnish(&store);
+            let mut tree = plain(&store);
+            for act in &acts {
+                let told = tell(&store, [act.draft(&store)]).concat();
+                let expected = match perform(&mut tree, act) {
+                    Ok(true) => "created".to_owned(),
+                    Ok(false) => "done".to_owned(),
+                    Err(kind) => format!("{kind:?}"),
+                };
+                prop_assert_eq!(told.split(' ').next(), Some(expected.as_str()), "{:?}", act);
+                prop_assert_eq!(plain(&store), tree.clone(), "after {:?}", act);
+            }
+        }
+    }
+}
