@@ -252,13 +252,78 @@ mod tests {
         assert_eq!(tokens(&table.conflicts(&path("a"), Exclusive, Zero, now)), ["a0"]);
     }
 
+    /// RFC 4918 §9.10.5.
+    #[test]
+    fn a_new_lock_conflicts_with_those_it_meets() {
+        use {LockDepth::*, LockScope::*};
+        for (held, root, scope, depth, conflict) in [
+            (Shared, "a", Shared, Infinity, false),
+            (Shared, "a", Exclusive, Zero, true),
+            (Exclusive, "a", Shared, Zero, true),
+            (Exclusive, "a", Exclusive, Zero, true),
+            (Exclusive, "a/b", Exclusive, Zero, true),
+            (Exclusive, "b", Exclusive, Infinity, false),
+            (Exclusive, "", Exclusive, Zero, false),
+            (Exclusive, "", Exclusive, Infinity, true),
+            (Exclusive, "", Shared, Infinity, true),
+            (Shared, "", Shared, Infinity, false),
+        ] {
+            let mut table = LockTable::default();
+            table.insert(lock("t", "a", Infinity, held));
+            let told = table.conflicts(&path(root), scope, depth, SystemTime::UNIX_EPOCH);
+            assert_eq!(!told.is_empty(), conflict, "{scope:?} {depth:?} {root:?} on {held:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_keeps_one_lock_for_a_token() {
+        use {LockDepth::*, LockScope::*};
+        let mut table = LockTable::default();
+        assert!(table.is_empty());
+        for (token, root) in [("1", "a"), ("2", "a"), ("3", "b"), ("1", "c")] {
+            table.insert(lock(token, root, Infinity, Shared));
+        }
+        assert_eq!((table.is_empty(), table.len()), (false, 3));
+        let now = SystemTime::UNIX_EPOCH;
+        assert_eq!(tokens(&table.covering(&path("a"), now)), ["2"]);
+        assert_eq!(
+            table.find(&LockToken::new("1"), now).map(|lock| lock.root.clone()),
+            Some(path("c"))
+        );
+        assert!(table.find(&LockToken::new("4"), now).is_none());
+        assert!(table.remove(&LockToken::new("4")).is_none());
+        for token in ["2", "3", "1"] {
+            let token = LockToken::new(token);
+            assert_eq!(table.remove(&token).map(|lock| lock.token.clone()), Some(token.clone()));
+            assert!(table.find(&token, now).is_none());
+        }
+        assert!(table.is_empty() && table.rooted_under(&path(""), now).is_empty());
+    }
+
+    #[test]
+    fn no_locks_are_none() {
+        assert!(NoLocks.is_empty());
+        assert!(NoLocks.covering(&path("a")).is_empty());
+        assert!(NoLocks.rooted_under(&path("")).is_empty());
+        assert_eq!(LockToken::new("urn:t").to_string(), "urn:t");
+    }
+
     #[test]
     fn a_lock_ends_at_its_time() {
         let mut table = LockTable::default();
         table.insert(lock("a", "a", LockDepth::Zero, LockScope::Shared));
-        assert!(table.find(&LockToken::new("a"), later()).is_none());
-        assert!(table.covering(&path("a"), later()).is_empty());
+        let longer = lock("b", "b", LockDepth::Zero, LockScope::Shared);
+        table.insert(Lock { expires: later() + Duration::from_secs(1), ..longer });
+        let before = later() - Duration::from_secs(1);
+        for (token, now, there) in
+            [("a", before, true), ("a", later(), false), ("b", later(), true)]
+        {
+            assert_eq!(table.find(&LockToken::new(token), now).is_some(), there);
+            assert_eq!(!table.covering(&path(token), now).is_empty(), there);
+            assert_eq!(tokens(&table.rooted_under(&path(""), now)).contains(&token), there);
+        }
+        assert!(table.expire(before).is_empty());
         assert_eq!(tokens(&table.expire(later())), ["a"]);
-        assert!(table.is_empty());
+        assert_eq!(table.len(), 1);
     }
 }
