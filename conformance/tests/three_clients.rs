@@ -1,0 +1,105 @@
+//! The three clients that must work as they are written: curl, PHP's cURL, Python's requests.
+//!
+//! Each sends `examples/batch-data.xml` to a server of its own over the same sample folder. All
+//! are answered 207 with the same items, and leave the same tree.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use conformance::batch::{self, Answer};
+use conformance::folder::{Tree, assert_same};
+use conformance::{Folder, Server, require, run};
+
+/// Operation, resource and status of each item of the example.
+const EXPECTED: [(&str, &str, u16); 8] = [
+    ("mkcol", "/2026/", 201),
+    ("put", "/2026/hello.txt", 201),
+    ("copy", "/templates/letter.txt", 201),
+    ("move", "/inbox/report.txt", 201),
+    ("move", "/inbox/missing.txt", 404),
+    ("put", "/inbox/notes.txt", 412),
+    ("proppatch", "/2026/report.txt", 200),
+    ("delete", "/old/", 204),
+];
+
+#[test]
+fn curl_php_and_python_get_the_same_207() {
+    if !require(&["curl", "php", "python3"]) {
+        return;
+    }
+    let curl = tried(|url| {
+        let mut curl = Command::new("curl");
+        curl.args(["-i", "-X", "POST", "-d", "@batch-data.xml", url]);
+        curl
+    });
+    let php = tried(|url| script("php", "batch.php", url));
+    // Debian's, for which Debian's requests is installed.
+    let python = tried(|url| script("/usr/bin/python3", "batch.py", url));
+    for (answer, tree) in [&curl, &php, &python] {
+        let said = answer.items.iter().map(|i| (i.op.as_str(), i.href.as_str(), i.status));
+        assert_eq!(said.collect::<Vec<_>>(), EXPECTED);
+        assert_eq!(answer.counts, [8, 6, 2, 0]);
+        assert_same(tree, &expected_tree());
+    }
+    assert_eq!(curl.0, php.0);
+    assert_eq!(curl.0, python.0);
+}
+
+fn script(program: &str, name: &str, url: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(name)).arg(url);
+    command
+}
+
+/// What a client is answered, and the tree after it.
+fn tried(client: impl FnOnce(&str) -> Command) -> (Answer, Tree) {
+    let folder = sample();
+    let server = Server::serve(&folder);
+    let mut command = client(&format!("{}batch-operation", server.url()));
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let said = run(command.current_dir(examples)).success().stdout;
+    let (head, body) = said.split_once("\r\n\r\n").expect("an answer has a head");
+    let (status, fields) = head.split_once("\r\n").expect("an answer has header fields");
+    assert_eq!(status, "HTTP/1.1 207 Multi-Status", "{said}");
+    let fields: BTreeMap<String, &str> = (fields.lines())
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.trim()))
+        .collect();
+    assert_eq!(fields["content-type"].to_lowercase(), "application/xml; charset=\"utf-8\"");
+    assert_eq!(fields["batch-result"], "total=8, succeeded=6, failed=2, skipped=0");
+    let answer = batch::parse(body);
+    server.stop();
+    (answer, folder.tree())
+}
+
+/// What `polydav demo` serves.
+fn sample() -> Folder {
+    let folder = Folder::new();
+    for (name, content) in SAMPLE {
+        folder.write(name, content);
+    }
+    folder
+}
+
+const SAMPLE: [(&str, &str); 5] = [
+    ("inbox/report.txt", "the report\n"),
+    ("inbox/photo.jpg", "a photo\n"),
+    ("inbox/notes.txt", "my notes\n"),
+    ("templates/letter.txt", "Dear reader\n"),
+    ("old/draft.txt", "an old draft\n"),
+];
+
+fn expected_tree() -> Tree {
+    let file = |path: &str, content: &str| (PathBuf::from(path), Some(content.as_bytes().to_vec()));
+    let folders = ["2026", "inbox", "templates"].map(|path| (PathBuf::from(path), None));
+    let files = [
+        file("2026/hello.txt", "Hello from one request."),
+        file("2026/letter.txt", "Dear reader\n"),
+        file("2026/report.txt", "the report\n"),
+        file("inbox/notes.txt", "my notes\n"),
+        file("inbox/photo.jpg", "a photo\n"),
+        file("templates/letter.txt", "Dear reader\n"),
+    ];
+    folders.into_iter().chain(files).collect()
+}
