@@ -7,11 +7,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use crate::Result;
 use crate::report::Ending;
 use crate::workspace::{on_path, output, succeed};
-use crate::{Result, test};
 
 const PACKAGES: [&str; 18] = [
     "apache2",
@@ -80,7 +80,7 @@ fn installed(package: &str) -> bool {
 fn apt(verb: &str) -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").args(["--quiet", "--quiet", verb]);
-    command.stdin(test::no_input());
+    command.stdin(Stdio::null());
     command
 }
 

@@ -47,8 +47,12 @@ impl Report {
         }
     }
 
-    /// Runs a step on which others build, asked for or not.
-    pub(crate) fn always<E: Into<Ending>>(&mut self, name: &str, work: impl FnOnce() -> Result<E>) {
+    /// Runs a step on which others build, asked for or not; false if it failed.
+    pub(crate) fn always<E: Into<Ending>>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Result<E>,
+    ) -> bool {
         println!("\n==== {name} ====");
         let start = Instant::now();
         let ending = work().map(Into::into);
@@ -58,17 +62,15 @@ impl Report {
             Ok(Ending::Skipped(reason)) => println!("SKIPPED {name}: {reason}"),
             Err(message) => println!("FAILED {name}: {message}"),
         }
+        let good = ending.is_ok();
         self.lines.push(Line { name: name.to_owned(), ending, took });
+        good
     }
 
     /// Prints the table, and says whether the run as a whole is good.
     ///
     /// With `strict`, a skipped step is as bad as a failed one.
     pub(crate) fn finish(self, strict: bool) -> Result {
-        if let Some(unknown) = self.only.iter().find(|o| !self.lines.iter().any(|l| l.name == **o))
-        {
-            return Err(format!("there is no step named {unknown}"));
-        }
         println!("\n{:<16} {:<8} {:>8}", "step", "result", "seconds");
         let (mut passed, mut failed, mut skipped) = (0, 0, Vec::new());
         for line in &self.lines {
@@ -92,6 +94,10 @@ impl Report {
             println!("NOT TESTED: {skip}");
         }
         println!("\n{passed} passed, {failed} failed, {} skipped", skipped.len());
+        if let Some(unknown) = self.only.iter().find(|o| !self.lines.iter().any(|l| l.name == **o))
+        {
+            return Err(format!("there is no step named {unknown}"));
+        }
         if failed > 0 {
             return Err("the tests failed".to_owned());
         }

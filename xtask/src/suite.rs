@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use crate::report::{Ending, Report};
 use crate::workspace::{Workspace, succeed};
-use crate::{Result, test};
+use crate::{Result, tool};
 
 /// What a suite prints, at the start of a line, for each test that it didn't run.
 const SKIPPED: &str = "SKIPPED ";
@@ -18,8 +18,8 @@ pub(crate) fn run_all(workspace: &Workspace, report: &mut Report, strict: bool) 
     if wanted.is_empty() {
         return Ok(());
     }
-    report.always("npm", || test::npm(workspace));
-    report.always("build", || {
+    report.always("npm", || tool::npm_packages(workspace));
+    let built = report.always("build", || {
         // What people run is what is tested: the release profile.
         succeed(&mut workspace.cargo("build --quiet --release --package polydav"))?;
         succeed(&mut workspace.cargo("test --quiet --package conformance --no-run"))
@@ -28,7 +28,10 @@ pub(crate) fn run_all(workspace: &Workspace, report: &mut Report, strict: bool) 
         succeed(&mut workspace.cargo("test --quiet --package conformance --lib"))
     });
     for name in wanted {
-        report.always(&name, || run(workspace, &name, strict));
+        // Never against a binary of yesterday.
+        report.always(&name, || {
+            if built { run(workspace, &name, strict) } else { Err("the build failed".to_owned()) }
+        });
     }
     Ok(())
 }
@@ -52,11 +55,8 @@ fn run(workspace: &Workspace, name: &str, strict: bool) -> Result<Ending> {
     let mut command = workspace.cargo("test --quiet --package conformance --test");
     command.args([name, "--", "--show-output"]);
     environment(workspace, &mut command, strict);
-    let mut child = command
-        .stdin(test::no_input())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| e.to_string())?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|e| e.to_string())?;
     let mut skipped = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n') {

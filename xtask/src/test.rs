@@ -1,9 +1,7 @@
 //! `cargo xtask test`: every check and every test, in one order, with a table at the end.
 
-use std::process::Stdio;
-
 use crate::report::{Ending, Report};
-use crate::workspace::{Workspace, on_path, succeed};
+use crate::workspace::{Workspace, succeed};
 use crate::{Result, debian, house, suite, tidy, tool};
 
 /// Runs all steps, or those named in `only`.
@@ -44,18 +42,4 @@ fn deny(workspace: &Workspace, strict: bool) -> Result<Ending> {
     // Without the advisories: their database isn't on a package registry.
     succeed(deny.args(["--all-features", "check", "bans", "licenses", "sources"]))?;
     Ok(Ending::Passed)
-}
-
-/// What the suites need from npm; without node they say so themselves.
-pub(crate) fn npm(workspace: &Workspace) -> Result<Ending> {
-    if !on_path("npm") {
-        return Ok(Ending::Skipped("npm is not installed".to_owned()));
-    }
-    tool::npm_packages(workspace)?;
-    Ok(Ending::Passed)
-}
-
-/// Commands must not wait for a person.
-pub(crate) fn no_input() -> Stdio {
-    Stdio::null()
 }
