@@ -9,6 +9,7 @@
 //! | [`header`] | the fields of RFC 4918 §10, the conditionals and ranges of RFC 9110, `Prefer` |
 //! | [`reference`](mod@reference) | what names a resource: Request-URI, `Destination`, hrefs |
 //! | [`body`] | `propfind`, `propertyupdate`, `lockinfo` |
+//! | [`batch`] | the batch document, in XML, JSON and NDJSON |
 //! | [`condition`] | the codes that stand in `DAV:error` |
 //!
 //! Three rules hold everywhere:
@@ -18,6 +19,7 @@
 //! - an error says where the value went wrong and what was expected there;
 //! - whatever the input, a parser returns, in time and memory proportional to it.
 
+pub mod batch;
 pub mod body;
 pub mod condition;
 pub mod header;

@@ -97,8 +97,13 @@ impl<'a> Scan<'a> {
                 Some(b'\\') => self.at += 1,
                 _ => {}
             }
-            let Some(byte) = self.peek() else { return self.fail("a closing double quote") };
-            text.push(byte);
+            match self.peek() {
+                None => return self.fail("a closing double quote"),
+                Some(byte) if byte.is_ascii_control() && byte != b'\t' => {
+                    return self.fail("no control characters");
+                }
+                Some(byte) => text.push(byte),
+            }
             self.at += 1;
         }
         self.at += 1;
@@ -168,6 +173,7 @@ mod tests {
         assert_eq!(read("ab").unwrap(), "ab");
         assert!(read(r#""a\"#).is_err());
         assert!(read("\"").is_err());
+        assert!(read("\"a\r\n\"").is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod property_update;
 
 pub use lock_info::{LockInfo, LockKind, LockScope};
 pub use prop_find::PropFind;
+pub(crate) use property_update::read_changes;
 pub use property_update::{Change, PropertyUpdate};
 
 use std::collections::HashSet;

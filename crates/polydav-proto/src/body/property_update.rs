@@ -56,7 +56,7 @@ impl PropertyUpdate {
     ///
     /// # Errors
     ///
-    /// If it is not XML, or changes nothing. Lines count from the beginning of `text`.
+    /// If it is not XML, or changes nothing. The place it tells includes the element around.
     pub fn parse_fragment(text: &str, limits: Limits) -> Result<Self, Error> {
         let body = format!("<D:propertyupdate xmlns:D=\"DAV:\">{text}</D:propertyupdate>");
         Self::parse(body.as_bytes(), limits)
@@ -65,7 +65,7 @@ impl PropertyUpdate {
 
 /// Reads the open element to its end: a `DAV:set` or `DAV:remove`, of which the properties are added
 /// to the changes, or another one, which is passed over.
-fn read_changes(
+pub(crate) fn read_changes(
     reader: &mut Reader<&[u8]>,
     element: &Start,
     changes: &mut Vec<Change>,

@@ -1,0 +1,388 @@
+//! From what a document spells to what it means: all rules that both spellings share.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::name::{Attribute, Setting, quote, unknown};
+use super::{
+    Action, BatchRequest, Conditions, Fault, Field, Format, InvalidBatch, InvalidValue, Kind,
+    Limits, Mode, Operation, Place, Transfer, Value, Verb,
+};
+use crate::body::PropertyUpdate;
+use crate::header::{
+    ContentType, Depth, Header, IdempotencyKey, If, IfMatch, IfNoneMatch, LockToken, Overwrite,
+    StateToken, parse_date,
+};
+use crate::reference::{Path, Reference};
+use crate::scan::Invalid;
+
+/// What a document says, word by word.
+pub(super) struct Drafts {
+    pub(super) format: Format,
+    /// Where the settings stand.
+    pub(super) place: Place,
+    pub(super) settings: [Option<String>; Setting::ALL.len()],
+    pub(super) items: Vec<Draft>,
+}
+
+/// What one operation says.
+pub(super) struct Draft {
+    pub(super) place: Place,
+    pub(super) verb: Verb,
+    pub(super) attributes: [Option<String>; Attribute::ALL.len()],
+    /// The body of a put.
+    pub(super) content: Vec<u8>,
+    /// Whether that is base64; XML tells it by an attribute.
+    pub(super) base64: bool,
+    /// The body of a proppatch.
+    pub(super) patch: Option<PropertyUpdate>,
+    /// The body of a create or update.
+    pub(super) values: Vec<(String, DraftValue)>,
+}
+
+pub(super) enum DraftValue {
+    Ready(Value),
+    Ref(String),
+}
+
+/// Base64 as people send it: with its padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl Draft {
+    pub(super) fn new(place: Place, verb: Verb) -> Self {
+        Self {
+            place,
+            verb,
+            attributes: Default::default(),
+            content: Vec::new(),
+            base64: false,
+            patch: None,
+            values: Vec::new(),
+        }
+    }
+}
+
+impl Drafts {
+    pub(super) fn new(format: Format, place: Place) -> Self {
+        Self { format, place, settings: Default::default(), items: Vec::new() }
+    }
+
+    /// Refuses one operation more than the limits allow.
+    pub(super) fn make_room(&self, limits: &Limits) -> Result<(), InvalidBatch> {
+        let most = limits.items_max;
+        if self.items.len() < most {
+            return Ok(());
+        }
+        Place::Document.fail(Fault::TooLarge, format!("a batch has at most {most} operations"))
+    }
+
+    pub(super) fn finish(
+        mut self,
+        collection: &Path,
+        limits: &Limits,
+    ) -> Result<BatchRequest, InvalidBatch> {
+        let base = match self.take(Setting::Base) {
+            Some(base) => Reference::parse_href(base.as_bytes(), &collection.clone().into())
+                .or_else(|error| self.place.refuse(format!("base: {error}")))?,
+            None => collection.clone().into(),
+        };
+        let key = match self.take(Setting::Key) {
+            Some(key) => match IdempotencyKey::parse(key.as_bytes()) {
+                Ok(key) => Some(key),
+                Err(error) => return self.place.refuse(format!("key: {error}")),
+            },
+            None => None,
+        };
+        let mode = self.take_mode()?;
+        let strict = self.take_flag(Setting::Strict)?;
+        let dry_run = self.take_flag(Setting::DryRun)?;
+        let mut reader = Reader { format: self.format, base, limits, ids: HashMap::new() };
+        let items = self.items.into_iter().enumerate();
+        let operations = items.map(|(index, draft)| reader.operation(index, draft));
+        let operations = operations.collect::<Result<_, _>>()?;
+        Ok(BatchRequest { mode, strict, key, dry_run, operations, base: reader.base })
+    }
+
+    fn take(&mut self, setting: Setting) -> Option<String> {
+        self.settings[setting as usize].take()
+    }
+
+    fn take_mode(&mut self) -> Result<Mode, InvalidBatch> {
+        let Some(name) = self.take(Setting::Mode) else { return Ok(Mode::default()) };
+        match Mode::ALL.iter().find(|(_, known)| *known == name) {
+            Some((mode, _)) => Ok(*mode),
+            None => self.place.refuse(unknown("mode", &name, Mode::ALL.map(|(_, known)| known))),
+        }
+    }
+
+    fn take_flag(&mut self, setting: Setting) -> Result<bool, InvalidBatch> {
+        match self.take(setting).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => {
+                let name = setting.name(self.format);
+                self.place.refuse(format!("{name}: expected true or false, not {}", quote(other)))
+            }
+        }
+    }
+}
+
+/// Reads drafts in document order, so that one can only refer to those before it.
+struct Reader<'a> {
+    format: Format,
+    base: Reference,
+    limits: &'a Limits,
+    ids: HashMap<String, (usize, Verb)>,
+}
+
+impl Reader<'_> {
+    fn operation(&mut self, index: usize, mut draft: Draft) -> Result<Operation, InvalidBatch> {
+        self.check_attributes(&draft)?;
+        let needs = self.needs(&draft)?;
+        let body = self.body(&mut draft)?;
+        let Draft { place, verb, mut attributes, .. } = draft;
+        let id = attributes[Attribute::Id as usize].take();
+        if let Some(id) = &id {
+            self.name(&place, id, index, verb)?;
+        }
+        let values = Values { format: self.format, base: &self.base, attributes: &attributes };
+        let action = body.and_then(|body| values.action(body));
+        let href = attributes[Attribute::Href as usize].take().unwrap_or_default();
+        Ok(Operation { index, id, verb, href, needs, action })
+    }
+
+    fn check_attributes(&self, draft: &Draft) -> Result<(), InvalidBatch> {
+        let verb = draft.verb;
+        for (attribute, ..) in Attribute::ALL {
+            let present = draft.attributes[attribute as usize].is_some();
+            let wanted = matches!(attribute, Attribute::Href | Attribute::Dest);
+            match (present, attribute.belongs_to(verb)) {
+                (true, false) => {
+                    let name = attribute.name(self.format);
+                    return draft.place.refuse(format!("{verb} has no {name}"));
+                }
+                (false, true) if wanted => {
+                    let name = attribute.name(self.format);
+                    return draft.place.refuse(format!("{verb} lacks {name}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn name(
+        &mut self,
+        place: &Place,
+        id: &str,
+        index: usize,
+        verb: Verb,
+    ) -> Result<(), InvalidBatch> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(allowed) {
+            let id = quote(id);
+            return place.refuse(format!("id: expected 1 to 64 of A-Za-z0-9._~-, not {id}"));
+        }
+        match self.ids.insert(id.to_owned(), (index, verb)) {
+            None => Ok(()),
+            Some((first, _)) => {
+                place.refuse(format!("the id {} is that of operation {first} too", quote(id)))
+            }
+        }
+    }
+
+    fn needs(&self, draft: &Draft) -> Result<Vec<usize>, InvalidBatch> {
+        let needs = draft.attributes[Attribute::Needs as usize].as_deref().unwrap_or_default();
+        let mut indices = BTreeSet::new();
+        for id in needs.split_ascii_whitespace() {
+            indices.insert(self.earlier(draft, "needs", id)?.0);
+        }
+        Ok(indices.into_iter().collect())
+    }
+
+    /// The operation of this id. Only such as come before can be referred to: so there are no
+    /// circles either.
+    fn earlier(&self, draft: &Draft, what: &str, id: &str) -> Result<(usize, Verb), InvalidBatch> {
+        match self.ids.get(id) {
+            Some(&operation) => Ok(operation),
+            None => {
+                let id = quote(id);
+                draft.place.refuse(format!("{what}: no operation before this one has the id {id}"))
+            }
+        }
+    }
+
+    /// The operation's own body. One that is of bad structure or too long is a fault of the
+    /// document, one that can't be decoded is a fault of the item.
+    fn body(&self, draft: &mut Draft) -> Result<Result<Body, InvalidValue>, InvalidBatch> {
+        Ok(Ok(match draft.verb {
+            Verb::MkCol => Body::MkCol,
+            Verb::Put => return Ok(self.content(draft)?.map(Body::Put)),
+            Verb::Copy => Body::Copy,
+            Verb::Move => Body::Move,
+            Verb::Delete => Body::Delete,
+            Verb::PropPatch => match draft.patch.take() {
+                Some(update) => Body::PropPatch(update),
+                None => return draft.place.refuse("proppatch lacks properties to set or remove"),
+            },
+            Verb::Create => Body::Create(self.fields(draft)?),
+            Verb::Update => Body::Update(self.fields(draft)?),
+        }))
+    }
+
+    fn content(&self, draft: &mut Draft) -> Result<Result<Vec<u8>, InvalidValue>, InvalidBatch> {
+        let text = std::mem::take(&mut draft.content);
+        let content = match draft.attributes[Attribute::Encoding as usize].as_deref() {
+            Some("base64") => self.decode(text),
+            Some(other) => {
+                let message = format!("encoding: expected base64, not {}", quote(other));
+                return draft.place.refuse(message);
+            }
+            None if draft.base64 => self.decode(text),
+            None => Ok(text),
+        };
+        let most = self.limits.content_bytes_max;
+        if content.as_ref().is_ok_and(|content| content.len() > most) {
+            return draft.place.fail(Fault::TooLarge, format!("a body has at most {most} bytes"));
+        }
+        Ok(content)
+    }
+
+    fn decode(&self, mut text: Vec<u8>) -> Result<Vec<u8>, InvalidValue> {
+        text.retain(|byte| !byte.is_ascii_whitespace());
+        let name = if self.format == Format::Xml { "encoding" } else { "contentBase64" };
+        let message = |error| format!("expected base64: {error}");
+        BASE64.decode(text).map_err(|error| InvalidValue { name, message: message(error) })
+    }
+
+    fn fields(&self, draft: &mut Draft) -> Result<Vec<Field>, InvalidBatch> {
+        let values = std::mem::take(&mut draft.values);
+        let mut names = HashSet::new();
+        for (name, _) in &values {
+            if !names.insert(name.as_str()) {
+                return draft.place.refuse(format!("there are two fields {}", quote(name)));
+            }
+        }
+        let field = |(name, value)| {
+            let value = match value {
+                DraftValue::Ready(value) => value,
+                DraftValue::Ref(id) => match self.earlier(draft, "ref", &id)? {
+                    (index, Verb::Create) => Value::Ref(index),
+                    _ => return draft.place.refuse(format!("ref: {} creates no row", quote(&id))),
+                },
+            };
+            Ok(Field { name, value })
+        };
+        values.into_iter().map(field).collect()
+    }
+}
+
+/// What an operation has beside its values.
+enum Body {
+    MkCol,
+    Put(Vec<u8>),
+    Copy,
+    Move,
+    Delete,
+    PropPatch(PropertyUpdate),
+    Create(Vec<Field>),
+    Update(Vec<Field>),
+}
+
+/// The values of one operation, each read as the header of that name is.
+struct Values<'a> {
+    format: Format,
+    base: &'a Reference,
+    attributes: &'a [Option<String>; Attribute::ALL.len()],
+}
+
+impl Values<'_> {
+    fn action(&self, body: Body) -> Result<Action, InvalidValue> {
+        let resource = self.reference(Attribute::Href)?;
+        let conditions = self.conditions()?;
+        let kind = match body {
+            Body::MkCol => Kind::MkCol,
+            Body::Put(content) => {
+                Kind::Put { content_type: self.read(Attribute::Type, parse_type)?, content }
+            }
+            Body::Copy => Kind::Copy(self.transfer("0 or infinity", Depth::Zero)?),
+            Body::Move => Kind::Move(self.transfer("infinity", Depth::Infinity)?),
+            Body::Delete => Kind::Delete { depth: self.depth()? },
+            Body::PropPatch(update) => Kind::PropPatch(update),
+            Body::Create(fields) => Kind::Create(fields),
+            Body::Update(fields) => Kind::Update(fields),
+        };
+        Ok(Action { resource, conditions, kind })
+    }
+
+    fn conditions(&self) -> Result<Conditions, InvalidValue> {
+        Ok(Conditions {
+            if_match: self.read(Attribute::IfMatch, IfMatch::parse)?.map(|IfMatch(tags)| tags),
+            if_none_match: self
+                .read(Attribute::IfNoneMatch, IfNoneMatch::parse)?
+                .map(|IfNoneMatch(tags)| tags),
+            if_unmodified_since: self.read(Attribute::IfUnmodifiedSince, parse_date)?,
+            state: self.read(Attribute::If, If::parse)?,
+            tokens: self.read(Attribute::Tokens, parse_tokens)?.unwrap_or_default(),
+        })
+    }
+
+    /// Where a copy or move leads; the depth is infinity, or `also`.
+    fn transfer(&self, expected: &'static str, also: Depth) -> Result<Transfer, InvalidValue> {
+        let depth = self.depth()?;
+        if depth != Depth::Infinity && depth != also {
+            return Err(self.wrong(Attribute::Depth, Invalid { offset: 0, expected }));
+        }
+        let overwrite = self.read(Attribute::Overwrite, Overwrite::parse)?;
+        Ok(Transfer { dest: self.reference(Attribute::Dest)?, depth, overwrite })
+    }
+
+    fn depth(&self) -> Result<Depth, InvalidValue> {
+        Ok(self.read(Attribute::Depth, Depth::parse)?.unwrap_or(Depth::Infinity))
+    }
+
+    fn reference(&self, attribute: Attribute) -> Result<Reference, InvalidValue> {
+        let text = self.text(attribute).unwrap_or_default();
+        Reference::parse_href(text.as_bytes(), self.base)
+            .map_err(|error| self.wrong(attribute, error.into()))
+    }
+
+    fn read<T>(
+        &self,
+        attribute: Attribute,
+        parse: impl FnOnce(&[u8]) -> Result<T, Invalid>,
+    ) -> Result<Option<T>, InvalidValue> {
+        let value = self.text(attribute).map(|text| parse(text.trim_ascii().as_bytes()));
+        value.transpose().map_err(|invalid| self.wrong(attribute, invalid))
+    }
+
+    fn text(&self, attribute: Attribute) -> Option<&str> {
+        self.attributes[attribute as usize].as_deref()
+    }
+
+    fn wrong(&self, attribute: Attribute, invalid: Invalid) -> InvalidValue {
+        InvalidValue { name: attribute.name(self.format), message: invalid.to_string() }
+    }
+}
+
+/// A media type as it can be sent again in a header: on one line.
+fn parse_type(value: &[u8]) -> Result<String, Invalid> {
+    ContentType::parse(value)?;
+    let odd = value.iter().position(|byte| !(b' '..=b'~').contains(byte));
+    match (odd, std::str::from_utf8(value)) {
+        (None, Ok(text)) => Ok(text.to_owned()),
+        (odd, _) => Err(Invalid { offset: odd.unwrap_or(0), expected: "visible ASCII characters" }),
+    }
+}
+
+/// State tokens with spaces between, in angle brackets or without.
+fn parse_tokens(value: &[u8]) -> Result<Vec<StateToken>, Invalid> {
+    let tokens = value.split(u8::is_ascii_whitespace).filter(|token| !token.is_empty());
+    tokens.map(|token| LockToken::parse_lenient(token).map(|LockToken(token)| token)).collect()
+}

@@ -1,0 +1,367 @@
+//! The batch document: many operations in one request.
+//!
+//! XML, JSON and NDJSON are three spellings of one [`BatchRequest`], and everything but the
+//! spelling is decided once, in `draft`. What is wrong with a document is one of two things:
+//!
+//! - its *structure*: it is not well-formed, names something unknown, lacks an href, refers to an
+//!   item that isn't there. Then no item runs, and the whole request fails ([`InvalidBatch`]);
+//! - a *value* that a header would carry: an href, an entity tag, a date. Then that item fails, and
+//!   the others run ([`InvalidValue`], in [`Operation::action`]).
+
+mod draft;
+mod json;
+mod name;
+mod sniff;
+mod swap;
+mod xml;
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::body::PropertyUpdate;
+use crate::header::{Depth, IdempotencyKey, If, Matching, Overwrite, StateToken};
+use crate::reference::Path;
+use crate::reference::Reference;
+
+pub use sniff::{UnknownFormat, sniff};
+pub use swap::overwrites_later_source;
+
+/// How a batch document is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// An XML document in the namespace [`NAMESPACE`], or in none.
+    Xml,
+    /// A JSON object with `operations`, or the array of them.
+    Json,
+    /// JSON objects one after the other, an operation each.
+    NdJson,
+}
+
+/// The XML namespace of the document.
+pub const NAMESPACE: &str = "urn:polydav:batch:1";
+
+/// What a batch document may not exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most operations.
+    pub items_max: usize,
+    /// The longest document, in bytes.
+    pub document_bytes_max: usize,
+    /// The longest body in it, in bytes, decoded.
+    pub content_bytes_max: usize,
+    /// The deepest nesting of elements, or of arrays and objects.
+    pub depth_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            items_max: 10_000,
+            document_bytes_max: 16 << 20,
+            content_bytes_max: 8 << 20,
+            depth_max: 64,
+        }
+    }
+}
+
+/// A batch, read and found to be of good structure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchRequest {
+    /// What follows a failure.
+    pub mode: Mode,
+    /// Whether the answer is 422 instead of 207 if an item failed.
+    pub strict: bool,
+    /// What relative hrefs were read against.
+    pub base: Reference,
+    /// The name under which the batch may be sent again.
+    pub key: Option<IdempotencyKey>,
+    /// Whether to tell what would happen, and change nothing.
+    pub dry_run: bool,
+    /// The operations, in document order: each at the place that its index says.
+    pub operations: Vec<Operation>,
+}
+
+/// What follows when an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// The next one.
+    #[default]
+    BestEffort,
+    /// Nothing.
+    Stop,
+    /// Nothing, and what was done is undone.
+    Atomic,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// Its place in the document, from 0.
+    pub index: usize,
+    /// Its name, if it was given one. No two operations share one.
+    pub id: Option<String>,
+    /// What it does.
+    pub verb: Verb,
+    /// The resource, as the document has it.
+    pub href: String,
+    /// Operations that must have succeeded before: their indices, all of which are smaller.
+    pub needs: Vec<usize>,
+    /// What is to be done, unless a value is wrong: then this item is answered with 400.
+    pub action: Result<Action, InvalidValue>,
+}
+
+/// The kinds of operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// Make a collection.
+    MkCol,
+    /// Store a body.
+    Put,
+    /// Copy a resource, and what lies below.
+    Copy,
+    /// Move a resource, and what lies below.
+    Move,
+    /// Delete a resource, and what lies below.
+    Delete,
+    /// Set and remove properties.
+    PropPatch,
+    /// Make a row, whose name the server chooses.
+    Create,
+    /// Change columns of a row.
+    Update,
+}
+
+/// What an operation does, to what, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    /// The resource it is about; for a copy or move the source.
+    pub resource: Reference,
+    /// What must be true for it to run.
+    pub conditions: Conditions,
+    /// What it does.
+    pub kind: Kind,
+}
+
+/// The verb of an operation and what belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Make a collection.
+    MkCol,
+    /// Store a body.
+    Put {
+        /// Its media type, in the form of a `Content-Type` field.
+        content_type: Option<String>,
+        /// The body.
+        content: Vec<u8>,
+    },
+    /// Copy a resource.
+    Copy(Transfer),
+    /// Move a resource. Whatever the depth says, all of it is meant.
+    Move(Transfer),
+    /// Delete a resource. A collection can only be deleted with depth infinity.
+    Delete {
+        /// The depth asked for: infinity, if none was.
+        depth: Depth,
+    },
+    /// Set and remove properties.
+    PropPatch(PropertyUpdate),
+    /// Make a row with these columns.
+    Create(Vec<Field>),
+    /// Change these columns.
+    Update(Vec<Field>),
+}
+
+/// Where a copy or move leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The target.
+    pub dest: Reference,
+    /// The depth asked for: infinity, if none was.
+    pub depth: Depth,
+    /// What to do about a target that exists, if that was said. Absent, it is replaced, unless that
+    /// looks like a mistake ([`overwrites_later_source`]).
+    pub overwrite: Option<Overwrite>,
+}
+
+/// A column and its value. No two fields of an operation share a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// The name of the column.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// The value of a column. XML knows only texts, nulls and references.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(serde_json::Number),
+    /// A text.
+    Text(String),
+    /// The row that the operation of this index, an earlier one, made.
+    Ref(usize),
+}
+
+/// What must be true for an operation to run. All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Conditions {
+    /// As [`IfMatch`](crate::header::IfMatch).
+    pub if_match: Option<Matching>,
+    /// As [`IfNoneMatch`](crate::header::IfNoneMatch).
+    pub if_none_match: Option<Matching>,
+    /// As [`IfUnmodifiedSince`](crate::header::IfUnmodifiedSince), except that what is no date is
+    /// an error here.
+    pub if_unmodified_since: Option<SystemTime>,
+    /// As the field of that name.
+    pub state: Option<If>,
+    /// Tokens that are submitted without being a condition.
+    pub tokens: Vec<StateToken>,
+}
+
+/// A value that makes its operation fail (400), and no other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {message}")]
+pub struct InvalidValue {
+    /// The attribute or key it stands in.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// A document of which no operation can be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}{message}")]
+pub struct InvalidBatch {
+    /// What kind of fault it is.
+    pub fault: Fault,
+    /// Where it is.
+    pub place: Place,
+    /// What is wrong, and what to do about it.
+    pub message: String,
+}
+
+/// The ways in which a document can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// It can't be read (400).
+    Malformed,
+    /// It can be read, and makes no sense (422).
+    Unprocessable,
+    /// It goes beyond one of the [`Limits`] (413).
+    TooLarge,
+}
+
+/// Where in a document something is wrong. Written, it is followed by `: `, unless it is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// No place in particular.
+    Document,
+    /// A line and a column, from 1.
+    Line {
+        /// The line.
+        line: u64,
+        /// The column, in bytes.
+        column: u64,
+    },
+    /// A path, such as `operations[3].dest`.
+    Path(String),
+}
+
+/// Something a batch asks for that can't be done yet (422).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is not supported by this server{}", Item(*index))]
+pub struct Unsupported {
+    /// What was asked for, as it was spelled.
+    pub what: &'static str,
+    /// By which operation, if by one.
+    pub index: Option<usize>,
+}
+
+struct Item(Option<usize>);
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |index| write!(f, " (operation {index})"))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document => Ok(()),
+            Self::Line { line, column } => write!(f, "line {line}, column {column}: "),
+            Self::Path(path) => write!(f, "{path}: "),
+        }
+    }
+}
+
+impl Place {
+    fn refuse<T>(&self, message: impl Into<String>) -> Result<T, InvalidBatch> {
+        self.fail(Fault::Unprocessable, message)
+    }
+
+    fn fail<T>(&self, fault: Fault, message: impl Into<String>) -> Result<T, InvalidBatch> {
+        Err(InvalidBatch { fault, place: self.clone(), message: message.into() })
+    }
+}
+
+impl BatchRequest {
+    /// Reads a batch document, of which relative hrefs start from `collection`: that of the
+    /// Request-URI, unless the document names another base.
+    ///
+    /// # Errors
+    ///
+    /// If its structure is wrong, or it is larger than the limits allow.
+    pub fn parse(
+        format: Format,
+        body: &[u8],
+        collection: &Path,
+        limits: &Limits,
+    ) -> Result<Self, InvalidBatch> {
+        if body.len() > limits.document_bytes_max {
+            let most = limits.document_bytes_max;
+            let message = format!("the document is longer than {most} bytes");
+            return Place::Document.fail(Fault::TooLarge, message);
+        }
+        let drafts = match format {
+            Format::Xml => xml::read(body, limits)?,
+            Format::Json => json::read(body, limits)?,
+            Format::NdJson => json::read_lines(body, limits)?,
+        };
+        drafts.finish(collection, limits)
+    }
+
+    /// The first thing asked for that this version reads but can't do. Support for it takes its
+    /// line away here.
+    #[must_use]
+    pub fn unsupported(&self) -> Option<Unsupported> {
+        let whole = |what| Some(Unsupported { what, index: None });
+        if self.mode == Mode::Atomic {
+            return whole("mode \"atomic\"");
+        }
+        if self.key.is_some() {
+            return whole("a key");
+        }
+        if self.dry_run {
+            return whole("a dry run");
+        }
+        self.operations.iter().find_map(Operation::unsupported)
+    }
+}
+
+impl Operation {
+    fn unsupported(&self) -> Option<Unsupported> {
+        let what = match self.verb {
+            Verb::Create => "create",
+            Verb::Update => "update",
+            _ if !self.needs.is_empty() => "needs",
+            _ => return None,
+        };
+        Some(Unsupported { what, index: Some(self.index) })
+    }
+}
