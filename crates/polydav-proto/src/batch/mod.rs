@@ -7,6 +7,24 @@
 //!   item that isn't there. Then no item runs, and the whole request fails ([`InvalidBatch`]);
 //! - a *value* that a header would carry: an href, an entity tag, a date. Then that item fails, and
 //!   the others run ([`InvalidValue`], in [`Operation::action`]).
+//!
+//! ```
+//! use polydav_proto::batch::{BatchRequest, Limits, sniff};
+//! use polydav_proto::reference::Path;
+//!
+//! let body = br#"<batch mode="stop"><mkcol href="a/"/><delete href="../b"/></batch>"#;
+//! let format = sniff(None, body).unwrap();
+//! let batch = BatchRequest::parse(format, body, &Path::root(), &Limits::default()).unwrap();
+//! assert!(batch.operations[0].action.is_ok());
+//! let error = batch.operations[1].action.as_ref().unwrap_err();
+//! assert_eq!(error.to_string(), "href: expected a path without dot segments at byte 0");
+//!
+//! let body = br#"[{"op": "mvoe", "href": "a", "dest": "b"}]"#;
+//! let format = sniff(None, body).unwrap();
+//! let error = BatchRequest::parse(format, body, &Path::root(), &Limits::default()).unwrap_err();
+//! let said = r#"operations[0]: unknown operation "mvoe" (did you mean "move"?)"#;
+//! assert_eq!(error.to_string(), said);
+//! ```
 
 mod draft;
 mod json;
@@ -20,8 +38,7 @@ use std::time::SystemTime;
 
 use crate::body::PropertyUpdate;
 use crate::header::{Depth, IdempotencyKey, If, Matching, Overwrite, StateToken};
-use crate::reference::Path;
-use crate::reference::Reference;
+use crate::reference::{Path, Reference};
 
 pub use sniff::{UnknownFormat, sniff};
 pub use swap::overwrites_later_source;
