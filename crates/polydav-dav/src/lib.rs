@@ -1,1 +1,150 @@
-//! polydav-dav.
+//! WebDAV over the engine of polydav: a file for each method, and the batch endpoint.
+//!
+//! A request comes in as an [`http::Request`] and is read into values; a method that changes
+//! something makes a plan of it and has the engine run that; what became of each step is written
+//! as a 207, or as a single status where there is one resource. [`Dav::call`] never fails: what
+//! went wrong is an answer too.
+//!
+//! Statuses are made here and nowhere below; `status` holds the one map from a store's failure to a
+//! code.
+
+mod batch;
+mod body;
+mod change;
+mod get;
+mod guard;
+mod intake;
+mod live;
+mod lock;
+mod options;
+mod page;
+mod problem;
+mod propfind;
+mod proppatch;
+mod quirk;
+mod reply;
+mod request;
+mod site;
+mod status;
+
+use std::sync::Arc;
+
+use http::header::ALLOW;
+use http::{Response, StatusCode};
+use polydav_engine::Engine;
+use polydav_store::Principal;
+
+pub use crate::batch::{BatchCounts, BatchOptions};
+pub use crate::body::{Body, Incoming};
+pub use crate::site::{Base, Foreign, InvalidPublicUrl, PublicUrl, Site};
+
+use crate::get::Want;
+use crate::problem::Problem;
+use crate::request::Request;
+
+/// The bounds of requests.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many resources a PROPFIND of depth infinity tells of; `None` refuses that depth.
+    pub infinity_budget: Option<u64>,
+    /// The longest file a PUT may make, in bytes.
+    pub put_bytes_max: Option<u64>,
+    /// The longest XML body of a method, in bytes.
+    pub xml_bytes_max: usize,
+    /// The bounds of batches.
+    pub batch: BatchOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            infinity_budget: Some(1_000_000),
+            put_bytes_max: None,
+            xml_bytes_max: 1024 * 1024,
+            batch: BatchOptions::default(),
+        }
+    }
+}
+
+/// A WebDAV service over one store. Clones are handles of the same service.
+#[derive(Debug, Clone)]
+pub struct Dav(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    site: Site,
+    options: Options,
+    running: batch::Running,
+}
+
+impl Dav {
+    /// A service over what `engine` runs.
+    pub fn new(engine: Engine, site: Site, options: Options) -> Self {
+        let running = batch::Running::default();
+        Self(Arc::new(Inner { engine, site, options, running }))
+    }
+
+    /// Which hosts are ours.
+    pub fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    /// What runs the plans.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Answers a request of `principal`.
+    pub async fn call(
+        &self,
+        request: http::Request<Incoming>,
+        principal: Principal,
+    ) -> Response<Body> {
+        let base = self.0.site.base(request.headers());
+        let method = request.method().clone();
+        let answered = match Request::read(request, base.clone(), principal) {
+            Ok(request) => self.dispatch(method.as_str(), request).await,
+            Err(problem) => Err(problem),
+        };
+        answered.unwrap_or_else(|problem| problem.into_response(&base))
+    }
+
+    async fn dispatch(&self, method: &str, request: Request) -> Result<Response<Body>, Problem> {
+        if method == "OPTIONS" {
+            return Ok(options::options(request.is_batch()));
+        }
+        if request.is_batch() {
+            let Inner { engine, options, running, .. } = &*self.0;
+            return match method {
+                "POST" => batch::batch(engine, &options.batch, running, request).await,
+                _ => Ok(not_allowed(options::ALLOWED_BATCH)),
+            };
+        }
+        if request::is_reserved(&request.path) {
+            return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such resource"));
+        }
+        let Inner { engine, options, .. } = &*self.0;
+        match method {
+            "GET" => get::get(engine, request, Want::Content).await,
+            "HEAD" => get::get(engine, request, Want::Header).await,
+            "PUT" => change::put(engine, options, request).await,
+            "DELETE" => change::delete(engine, request).await,
+            "MKCOL" => change::mkcol(engine, request).await,
+            "COPY" => change::copy(engine, request).await,
+            "MOVE" => change::r#move(engine, request).await,
+            "PROPFIND" => propfind::propfind(engine, options, request).await,
+            "PROPPATCH" => proppatch::proppatch(engine, options, request).await,
+            "LOCK" => lock::lock(engine, options, request).await,
+            "UNLOCK" => lock::unlock(engine, request).await,
+            _ => Ok(not_allowed(options::ALLOWED)),
+        }
+    }
+}
+
+fn not_allowed(allowed: http::HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::from("this method is not for this resource\n"));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}

@@ -1,0 +1,238 @@
+//! `POST /batch-operation`: many operations in one request, and a 207 that tells of each.
+//!
+//! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them.
+//! Nothing here changes a resource: a batch goes the way of every other request.
+
+mod plan;
+mod reply;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{Response, StatusCode};
+use polydav_engine::{Engine, Plan, PlanMode};
+use polydav_proto::batch::{self as document, BatchRequest, Fault, Format, InvalidBatch};
+use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer, Return};
+use polydav_store::{Cancel, Guard, Principal, ResourcePath};
+
+use self::plan::Planned;
+use crate::body::Body;
+use crate::intake;
+use crate::problem::Problem;
+use crate::request::Request;
+
+/// The bounds of batches.
+#[derive(Debug, Clone)]
+pub struct BatchOptions {
+    /// The bounds of a document.
+    pub limits: document::Limits,
+    /// After this time no further operation starts; the answer still tells of all.
+    pub deadline: Duration,
+    /// How many batches of one principal may run at a time.
+    pub running_max: usize,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        let deadline = Duration::from_secs(50);
+        Self { limits: document::Limits::default(), deadline, running_max: 4 }
+    }
+}
+
+/// How many operations of a batch went how; stands in the extensions of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchCounts {
+    /// All.
+    pub total: u64,
+    /// Those with a 2xx.
+    pub succeeded: u64,
+    /// Those that were tried, and failed.
+    pub failed: u64,
+    /// Those that were not tried, or undone.
+    pub skipped: u64,
+}
+
+/// The batches that run, by principal.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<HashMap<Principal, usize>>>);
+
+/// One of them. Dropped when it has ended.
+struct Slot {
+    running: Running,
+    principal: Principal,
+}
+
+impl Running {
+    fn enter(&self, principal: &Principal, max: usize) -> Result<Slot, Problem> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(principal.clone()).or_default();
+        if *count >= max {
+            let detail = format!("{max} batches are running already; send it again later");
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+                .with_header(http::header::RETRY_AFTER, "5"));
+        }
+        *count += 1;
+        Ok(Slot { running: self.clone(), principal: principal.clone() })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut counts = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = counts.entry(self.principal.clone()) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// What the header says about a batch.
+struct Asked {
+    prefer: Prefer,
+    format: Option<Format>,
+    content_type: Option<ContentType>,
+}
+
+/// Answers `POST /batch-operation`.
+pub(crate) async fn batch(
+    engine: &Engine,
+    options: &BatchOptions,
+    running: &Running,
+    mut request: Request,
+) -> Result<Response<Body>, Problem> {
+    let deadline = Instant::now() + options.deadline;
+    intake::refuse_coding(&request.headers)?;
+    let asked = Asked::read(&request)?;
+    let slot = running.enter(&request.principal, options.running_max)?;
+    let body = std::mem::take(&mut request.body);
+    let body = intake::collect(body, options.limits.document_bytes_max).await?;
+    let guard = outer_guard(engine, request.guard()?, request.path).await?;
+    let (limits, base) = (options.limits, request.base.clone());
+    let Asked { prefer, format, content_type } = asked;
+    let read = move || {
+        let format_in = document::sniff(content_type.as_ref(), &body)
+            .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
+        let batch = BatchRequest::parse(format_in, &body, &base.collection(), &limits)?;
+        if let Some(unsupported) = batch.unsupported() {
+            let detail = unsupported.to_string();
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
+        let answer = reply::Answer {
+            format: format.unwrap_or(format_in),
+            strict: batch.strict || prefer.batch_strict,
+            minimal: prefer.answer == Some(Return::Minimal),
+            mode: batch.mode,
+        };
+        Ok((plan::plan(batch, &guard, &base), answer, base))
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let (planned, answer, base) = read.map_err(|_| failed())??;
+    let id = engine.environment().random();
+    let engine = engine.clone();
+    // The batch ends, and holds its slot, even if the client hangs up.
+    let task = tokio::spawn(async move {
+        let told = run(&engine, planned, answer.mode, deadline).await;
+        drop(slot);
+        told
+    });
+    let told = task.await.map_err(|_| failed())?;
+    let write = move || answer.write(told, &base, id);
+    tokio::task::spawn_blocking(write).await.map_err(|_| failed())?
+}
+
+fn failed() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+}
+
+impl Asked {
+    fn read(request: &Request) -> Result<Self, Problem> {
+        if header::read::<IdempotencyKey>(&request.headers)?.is_some() {
+            let detail = "Idempotency-Key is not supported by this server";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
+        let accept = header::read::<Accept>(&request.headers)?;
+        let content_type = header::read::<ContentType>(&request.headers)?;
+        Ok(Self {
+            prefer: header::read::<Prefer>(&request.headers)?.unwrap_or_default(),
+            format: accept.and_then(|accept| chosen(&accept)),
+            content_type,
+        })
+    }
+}
+
+/// The format that `Accept` names; `*/*` names none.
+fn chosen(accept: &Accept) -> Option<Format> {
+    const OFFERED: &[&str] = &["application/xml", "application/json"];
+    let favourite = accept.choose(OFFERED)?;
+    // Whoever takes one as gladly as the other gets the format of the request.
+    let reversed = accept.choose(&[OFFERED[1], OFFERED[0]])?;
+    match (favourite, reversed) {
+        (0, 1) => Some(Format::Xml),
+        (1, 0) => Some(Format::Json),
+        _ => None,
+    }
+}
+
+/// The conditions of the header guard the endpoint as a whole; the tokens they submit count for
+/// every operation (RFC 4918 §10.4.1).
+async fn outer_guard(engine: &Engine, guard: Guard, path: ResourcePath) -> Result<Guard, Problem> {
+    let submitted = Guard {
+        principal: guard.principal.clone(),
+        tokens: guard.tokens.clone(),
+        ..Guard::default()
+    };
+    if guard.is_conditional() {
+        let engine = engine.clone();
+        intake::blocking(move || guard.judge(&engine.view(), &path, None)).await?;
+    }
+    Ok(submitted)
+}
+
+impl From<InvalidBatch> for Problem {
+    fn from(error: InvalidBatch) -> Self {
+        let status = match error.fault {
+            Fault::Malformed => StatusCode::BAD_REQUEST,
+            Fault::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// Runs what was planned and says what became of each operation.
+async fn run(
+    engine: &Engine,
+    planned: Vec<Planned>,
+    mode: document::Mode,
+    deadline: Instant,
+) -> Vec<reply::Told> {
+    let stop = mode == document::Mode::Stop;
+    let mut steps = Vec::with_capacity(planned.len());
+    let mut told = Vec::with_capacity(planned.len());
+    let mut doomed = false;
+    for planned in planned {
+        let (item, step) = planned.into_parts();
+        // In mode stop nothing runs behind an operation that is known to fail.
+        let step = step.filter(|_| !doomed);
+        doomed |= stop && item.verdict.is_some();
+        told.push(reply::Told::new(item, step.is_some()));
+        steps.extend(step);
+    }
+    let plan = Plan {
+        steps,
+        mode: if stop { PlanMode::Stop } else { PlanMode::BestEffort },
+        cancel: Cancel::when(move || Instant::now() >= deadline),
+    };
+    let mut outcomes = engine.run(plan).await.into_iter();
+    for item in told.iter_mut().filter(|item| item.was_sent()) {
+        item.outcome = outcomes.next();
+    }
+    if stop {
+        reply::note_cause(&mut told);
+    }
+    told
+}

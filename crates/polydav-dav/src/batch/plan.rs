@@ -1,0 +1,199 @@
+//! From the operations of a document to steps.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use http::StatusCode;
+use multistatus::PropStat;
+use polydav_proto::batch::{
+    Action as Asked, BatchRequest, Conditions, Kind, Operation, Transfer, Verb,
+    overwrites_later_source,
+};
+use polydav_proto::body::PropertyUpdate;
+use polydav_proto::header::{Depth as DepthField, Overwrite as OverwriteField};
+use polydav_proto::reference::Reference;
+use polydav_store::{Action, Content, Depth, Guard, LockToken, Overwrite, ResourcePath, Step};
+
+use crate::request::is_reserved;
+use crate::site::Base;
+use crate::{guard, proppatch};
+
+/// An operation on its way: what the answer needs to know of it, and what is to be done.
+pub(super) struct Planned {
+    item: Item,
+    step: Option<Step>,
+}
+
+/// What the answer needs to know of an operation.
+pub(super) struct Item {
+    pub(super) index: usize,
+    pub(super) id: Option<String>,
+    pub(super) verb: Verb,
+    /// As the document has it.
+    pub(super) href: String,
+    /// The resource, if it is one of ours, and whether its URL is that of a collection.
+    pub(super) resource: Option<(ResourcePath, bool)>,
+    /// Where a copy or move leads.
+    pub(super) target: Option<ResourcePath>,
+    /// The properties a proppatch is about.
+    pub(super) update: Option<PropertyUpdate>,
+    /// Why it fails, whatever the store says.
+    pub(super) verdict: Option<Verdict>,
+}
+
+/// Why an operation fails before it is tried.
+pub(super) enum Verdict {
+    /// With this status.
+    Refused(StatusCode, String),
+    /// Because properties are protected; it is still held to its conditions first.
+    Protected(Vec<PropStat>),
+}
+
+impl Planned {
+    pub(super) fn into_parts(self) -> (Item, Option<Step>) {
+        (self.item, self.step)
+    }
+}
+
+/// Plans every operation; `outer` holds what the header submits for all of them.
+pub(super) fn plan(batch: BatchRequest, outer: &Guard, base: &Base) -> Vec<Planned> {
+    let swapped = overwrites_later_source(&batch.operations);
+    let operations = batch.operations.into_iter();
+    operations.map(|operation| plan_one(operation, &swapped, outer, base)).collect()
+}
+
+fn plan_one(
+    operation: Operation,
+    swapped: &BTreeSet<usize>,
+    outer: &Guard,
+    base: &Base,
+) -> Planned {
+    let Operation { index, id, verb, href, action, .. } = operation;
+    let mut item =
+        Item { index, id, verb, href, resource: None, target: None, update: None, verdict: None };
+    let step = match action {
+        Err(invalid) => Err(Verdict::Refused(StatusCode::BAD_REQUEST, invalid.to_string())),
+        Ok(asked) => step(&mut item, asked, swapped.contains(&index), outer, base),
+    };
+    let step = match step {
+        Ok(step) => Some(step),
+        Err(verdict) => {
+            item.verdict = Some(verdict);
+            None
+        }
+    };
+    Planned { item, step }
+}
+
+fn step(
+    item: &mut Item,
+    asked: Asked,
+    is_swap: bool,
+    outer: &Guard,
+    base: &Base,
+) -> Result<Step, Verdict> {
+    let slash = asked.resource.path.has_slash();
+    let path = resolve(&asked.resource, base)?;
+    let is_collection = slash || matches!(asked.kind, Kind::MkCol);
+    item.resource = Some((path.clone(), is_collection));
+    if let Kind::Put { .. } = asked.kind
+        && slash
+    {
+        let detail = "an href that ends in a slash is that of a collection; put makes files";
+        return Err(Verdict::Refused(StatusCode::METHOD_NOT_ALLOWED, detail.to_owned()));
+    }
+    if is_swap {
+        let detail = "overwrites-later-source: the target is the source of a later operation; \
+                      set overwrite to say that this is meant";
+        return Err(Verdict::Refused(StatusCode::CONFLICT, detail.to_owned()));
+    }
+    let guard = guard_of(&asked.conditions, outer, base);
+    let action = action(item, path, asked.kind, base)?;
+    Ok(Step::new(item.index, guard, action))
+}
+
+fn resolve(reference: &Reference, base: &Base) -> Result<ResourcePath, Verdict> {
+    let foreign = |_| {
+        let detail = "that is a resource of another server".to_owned();
+        Verdict::Refused(StatusCode::BAD_GATEWAY, detail)
+    };
+    let path = base.resolve(reference).map_err(foreign)?;
+    if is_reserved(&path) {
+        let detail = "this is the batch endpoint, and no resource".to_owned();
+        return Err(Verdict::Refused(StatusCode::FORBIDDEN, detail));
+    }
+    Ok(path)
+}
+
+fn guard_of(conditions: &Conditions, outer: &Guard, base: &Base) -> Guard {
+    let mut guard = outer.clone();
+    if let Some(field) = &conditions.state {
+        guard::add_if(&mut guard, field, base);
+    }
+    guard.tokens.extend(conditions.tokens.iter().map(|token| LockToken::new(token.as_str())));
+    guard.if_match = conditions.if_match.as_ref().map(guard::strong);
+    guard.if_none_match = conditions.if_none_match.as_ref().map(guard::weak);
+    guard.if_unmodified_since = conditions.if_unmodified_since;
+    guard
+}
+
+fn action(item: &mut Item, path: ResourcePath, kind: Kind, base: &Base) -> Result<Action, Verdict> {
+    Ok(match kind {
+        Kind::MkCol => Action::MakeCollection { target: path },
+        Kind::Put { content, .. } => Action::Put {
+            target: path,
+            content: Content::Inline(Bytes::from(content)),
+            modified: None,
+        },
+        Kind::Delete { depth: DepthField::Infinity } => Action::Remove { target: path },
+        Kind::Delete { .. } => {
+            let detail = "depth: a delete is always of depth infinity".to_owned();
+            return Err(Verdict::Refused(StatusCode::BAD_REQUEST, detail));
+        }
+        Kind::Copy(transfer) => {
+            let depth = match transfer.depth {
+                DepthField::Zero => Depth::Zero,
+                DepthField::One | DepthField::Infinity => Depth::Infinity,
+            };
+            let (target, overwrite) = arrival(item, &transfer, base)?;
+            Action::Copy { source: path, target, depth, overwrite }
+        }
+        Kind::Move(transfer) => {
+            let (target, overwrite) = arrival(item, &transfer, base)?;
+            Action::Rename { source: path, target, overwrite }
+        }
+        Kind::PropPatch(update) => patch(item, path, update),
+        // A document with one of these was refused as a whole.
+        Kind::Create(_) | Kind::Update(_) => {
+            let detail = "this server has no records".to_owned();
+            return Err(Verdict::Refused(StatusCode::METHOD_NOT_ALLOWED, detail));
+        }
+    })
+}
+
+fn arrival(
+    item: &mut Item,
+    transfer: &Transfer,
+    base: &Base,
+) -> Result<(ResourcePath, Overwrite), Verdict> {
+    let target = resolve(&transfer.dest, base)?;
+    item.target = Some(target.clone());
+    let overwrite = match transfer.overwrite {
+        None | Some(OverwriteField::Replace) => Overwrite::Replace,
+        Some(OverwriteField::Refuse) => Overwrite::Refuse,
+    };
+    Ok((target, overwrite))
+}
+
+/// An update of protected properties changes nothing, yet is held to its conditions.
+fn patch(item: &mut Item, target: ResourcePath, update: PropertyUpdate) -> Action {
+    let refused = proppatch::refused(&update);
+    let changes = if refused.is_empty() {
+        proppatch::changes(&update)
+    } else {
+        item.verdict = Some(Verdict::Protected(proppatch::prop_stats(&update, &refused)));
+        Vec::new()
+    };
+    item.update = Some(update);
+    Action::Patch { target, changes }
+}

@@ -1,0 +1,274 @@
+//! From outcomes to the 207 of a batch: one response for each operation, in their order.
+
+use std::collections::HashSet;
+
+use http::{HeaderValue, Response, StatusCode};
+use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry};
+use multistatus::{MultiStatus, Report};
+use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
+use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
+
+use super::BatchCounts;
+use super::plan::{Item, Verdict};
+use crate::body::Body;
+use crate::problem::{self, Problem};
+use crate::request::BATCH;
+use crate::site::Base;
+use crate::{proppatch, reply, status};
+
+/// The most members told of in one answer.
+const MEMBERS_MAX: usize = 10_000;
+
+/// An operation and what became of it.
+pub(super) struct Told {
+    item: Item,
+    sent: bool,
+    pub(super) outcome: Option<Outcome>,
+    /// The operation it wasn't tried because of.
+    cause: Option<usize>,
+}
+
+impl Told {
+    pub(super) fn new(item: Item, sent: bool) -> Self {
+        Self { item, sent, outcome: None, cause: None }
+    }
+
+    /// Whether it went to the engine.
+    pub(super) fn was_sent(&self) -> bool {
+        self.sent
+    }
+
+    fn has_failed(&self) -> bool {
+        self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
+    }
+}
+
+/// In mode stop: whatever stands behind the first failure wasn't tried because of it.
+pub(super) fn note_cause(told: &mut [Told]) {
+    let Some(first) = told.iter().position(Told::has_failed) else { return };
+    let in_time = !matches!(&told[first].outcome, Some(Err(failure)) if is_not_attempted(failure));
+    if in_time {
+        told[first + 1..].iter_mut().for_each(|item| item.cause = Some(first));
+    }
+}
+
+fn is_not_attempted(failure: &Failure) -> bool {
+    failure.kind == FailureKind::NotAttempted
+}
+
+/// How the answer is to be written.
+pub(super) struct Answer {
+    pub(super) format: Format,
+    pub(super) strict: bool,
+    pub(super) minimal: bool,
+    pub(super) mode: AskedMode,
+}
+
+impl Answer {
+    /// Writes the answer; `id` names what has no URL of its own.
+    pub(super) fn write(
+        self,
+        all: Vec<Told>,
+        base: &Base,
+        id: u128,
+    ) -> Result<Response<Body>, Problem> {
+        let mut teller = Teller { base, id, hrefs: HashSet::new(), members_left: MEMBERS_MAX };
+        let responses: Vec<_> = all.into_iter().map(|told| teller.tell(told)).collect();
+        let mode = match self.mode {
+            AskedMode::BestEffort => Mode::BestEffort,
+            AskedMode::Stop => Mode::Stop,
+            AskedMode::Atomic => Mode::Atomic,
+        };
+        let mut body = MultiStatus::batch(mode, responses);
+        let summary = body.trailer.summary.clone().unwrap_or_default();
+        if self.minimal {
+            body.responses.retain(|response| !has_succeeded(response));
+        }
+        let mut response = self.body(&body)?;
+        if self.strict && summary.succeeded < summary.total {
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        }
+        response.headers_mut().insert(told::BATCH_RESULT, summary.to_header());
+        response.extensions_mut().insert(BatchCounts {
+            total: summary.total,
+            succeeded: summary.succeeded,
+            failed: summary.failed,
+            skipped: summary.skipped,
+        });
+        Ok(response)
+    }
+
+    fn body(&self, body: &MultiStatus) -> Result<Response<Body>, Problem> {
+        let broken = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "the answer to a batch could not be written");
+            super::failed()
+        };
+        match self.format {
+            Format::Xml => Ok(reply::multi_status(body.to_xml().map_err(|error| broken(&error))?)),
+            Format::Json | Format::NdJson => {
+                let json = json::to_json(body).map_err(|error| broken(&error))?;
+                let mut response = reply::multi_status(json);
+                let kind = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+                Ok(response)
+            }
+        }
+    }
+}
+
+fn has_succeeded(response: &multistatus::Response) -> bool {
+    response.item.as_ref().is_some_and(|item| item.status.is_success())
+}
+
+/// Tells of the operations one after the other; no href stands in two responses.
+struct Teller<'a> {
+    base: &'a Base,
+    id: u128,
+    hrefs: HashSet<ResourcePath>,
+    members_left: usize,
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, told: Told) -> multistatus::Response {
+        let href = self.href(&told.item);
+        let mut item = self.item(&told);
+        let response = match (&told.item.verdict, &told.outcome, &told.item.update) {
+            (Some(Verdict::Protected(stats)), Some(Ok(_)), _) => {
+                item.status = StatusCode::FORBIDDEN;
+                item.outcome = told::Outcome::NotApplied;
+                item.retry = Some(ToldRetry::Fix);
+                let report = Report::Properties(stats.clone());
+                return multistatus::Response { report, ..multistatus::Response::item(href, item) };
+            }
+            (_, Some(Ok(_)), Some(update)) => {
+                item.status = StatusCode::OK;
+                let stats = proppatch::prop_stats(update, &HashSet::new());
+                let report = Report::Properties(stats);
+                return multistatus::Response { report, ..multistatus::Response::item(href, item) };
+            }
+            (Some(Verdict::Refused(_, detail)), None, _) => {
+                multistatus::Response::item(href, item).with_description(detail.clone())
+            }
+            (_, Some(Err(failure)), _) => self.failed(href, item, failure),
+            (_, _, _) => multistatus::Response::item(href, item),
+        };
+        match (&told.item.target, &told.outcome) {
+            (Some(target), Some(Ok(_))) => {
+                let is_collection =
+                    told.item.resource.as_ref().is_some_and(|(_, is_collection)| *is_collection);
+                response.with_location(self.base.href(target, is_collection))
+            }
+            _ => response,
+        }
+    }
+
+    /// The resource's own href in the first response about it, else one that only this item has.
+    fn href(&mut self, item: &Item) -> String {
+        if let Some((path, is_collection)) = &item.resource
+            && self.hrefs.insert(path.clone())
+        {
+            return self.base.href(path, *is_collection);
+        }
+        let batch = String::from_utf8_lossy(BATCH);
+        let place = format!("{batch}/{:032x}/items/{}", self.id, item.index);
+        let path = ResourcePath::parse(place).expect("it is made of digits and letters");
+        self.base.href(&path, false)
+    }
+
+    fn item(&mut self, told: &Told) -> told::Item {
+        let (status, outcome, retry) = verdict(told);
+        let mut item =
+            told::Item::new(told.item.index as u64, op(told.item.verb), &told.item.href, status);
+        item.id.clone_from(&told.item.id);
+        item.outcome = outcome;
+        item.retry = retry;
+        item.cause = told.cause.map(|cause| cause as u64);
+        if let Some(Ok(Done { etag: Some(etag), .. })) = &told.outcome {
+            item.etag = Some(etag.to_string());
+        }
+        item
+    }
+
+    fn failed(
+        &mut self,
+        href: String,
+        mut item: told::Item,
+        failure: &Failure,
+    ) -> multistatus::Response {
+        problem::log(failure);
+        let members = failure.members.list();
+        let count = members.len().min(self.members_left);
+        self.members_left -= count;
+        item.members_truncated = count < members.len() || failure.members.untold() > 0;
+        item.members = members[..count]
+            .iter()
+            .map(|member| Member {
+                href: self.base.href(&member.path, false),
+                status: status::of_kind(member.kind),
+                description: Some(status::describe(member.kind).to_owned()),
+            })
+            .collect();
+        let response = multistatus::Response::item(href, item)
+            .with_description(problem::sentence(failure).into_owned());
+        match problem::condition_of(failure, self.base) {
+            Some(condition) => response.with_condition(condition),
+            None => response,
+        }
+    }
+}
+
+fn op(verb: Verb) -> &'static str {
+    match verb {
+        Verb::MkCol => "mkcol",
+        Verb::Put => "put",
+        Verb::Copy => "copy",
+        Verb::Move => "move",
+        Verb::Delete => "delete",
+        Verb::PropPatch => "proppatch",
+        Verb::Create => "create",
+        Verb::Update => "update",
+    }
+}
+
+fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
+    match (&told.outcome, &told.item.verdict) {
+        (Some(Ok(done)), _) => {
+            let status = if done.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+            (status, told::Outcome::Applied, None)
+        }
+        (Some(Err(failure)), _) => {
+            (status::of(failure), outcome(failure), Some(retry(failure.kind.retry())))
+        }
+        (None, Some(Verdict::Refused(status, _))) if told.cause.is_none() => {
+            let retry = match *status {
+                StatusCode::BAD_GATEWAY | StatusCode::FORBIDDEN => ToldRetry::Never,
+                _ => ToldRetry::Fix,
+            };
+            (*status, told::Outcome::NotApplied, Some(retry))
+        }
+        (None, _) => {
+            (StatusCode::FAILED_DEPENDENCY, told::Outcome::NotAttempted, Some(ToldRetry::Safe))
+        }
+    }
+}
+
+fn outcome(failure: &Failure) -> told::Outcome {
+    match (failure.effect, failure.kind) {
+        (Effect::Partial, _) => told::Outcome::Partial,
+        (Effect::RolledBack, _) => told::Outcome::RolledBack,
+        (Effect::Unknown, _) => told::Outcome::Unknown,
+        (Effect::None, FailureKind::NotAttempted | FailureKind::Dependency) => {
+            told::Outcome::NotAttempted
+        }
+        (Effect::None, _) => told::Outcome::NotApplied,
+    }
+}
+
+fn retry(retry: Retry) -> ToldRetry {
+    match retry {
+        Retry::Never => ToldRetry::Never,
+        Retry::Fix => ToldRetry::Fix,
+        Retry::AfterRefresh => ToldRetry::AfterRefresh,
+        Retry::Safe => ToldRetry::Safe,
+    }
+}

@@ -1,0 +1,174 @@
+//! The methods that are a plan of one step: PUT, MKCOL, DELETE, COPY, MOVE.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, ETAG};
+use http::{Response, StatusCode};
+use polydav_engine::{Engine, Plan};
+use polydav_proto::header::{self, Depth as DepthField};
+use polydav_store::{Action, Content, Depth, Done, Kind, ResourcePath, Step};
+
+use crate::body::Body;
+use crate::problem::Problem;
+use crate::quirk::{self, Quirk};
+use crate::request::Request;
+use crate::{Options, intake};
+
+/// PUT (RFC 4918 §9.7, RFC 9110 §9.3.4).
+pub(crate) async fn put(
+    engine: &Engine,
+    options: &Options,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    if header::has_content_range(&request.headers) {
+        return Err(Problem::bad_request("a PUT of a part (Content-Range) is not supported"));
+    }
+    intake::refuse_coding(&request.headers)?;
+    if request.slash {
+        let detail = "a URL that ends in a slash is that of a collection; PUT makes files";
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail));
+    }
+    let modified = modified_time(&request)?;
+    let guard = request.guard()?;
+    let action = |content| Action::Put { target: request.path.clone(), content, modified };
+    look_before(engine, Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())))).await?;
+    let length = announced_length(&request);
+    if let (Some(length), Some(max)) = (length, options.put_bytes_max)
+        && length > max
+    {
+        let detail = format!("a file may have {max} bytes at most");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    let content = intake::content(engine, request.body, length, options.put_bytes_max).await?;
+    let mut action = Action::Put { target: request.path.clone(), content, modified };
+    if let Action::Put { content: Content::Staged(staged), .. } = &mut action
+        && length.is_some_and(|length| length != staged.length)
+    {
+        return Err(Problem::bad_request("the body does not have the announced length"));
+    }
+    let done = run(engine, Step::new(0, guard, action)).await?;
+    let mut response = created_or_empty(&done);
+    if let Some(etag) = &done.etag {
+        let value = etag.to_string().parse().expect("an entity tag is visible ASCII");
+        response.headers_mut().insert(ETAG, value);
+    }
+    if modified.is_some() {
+        let accepted = http::HeaderValue::from_static("accepted");
+        response.headers_mut().insert(quirk::MODIFIED_TIME, accepted);
+    }
+    Ok(response)
+}
+
+/// Refuses what is bound to fail before the body is asked for (`Expect: 100-continue`). It is a
+/// courtesy: what decides is the check inside the store.
+async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
+    let engine = engine.clone();
+    intake::blocking(move || {
+        let permit = step.open(&engine.view())?;
+        let target = permit.action.subject();
+        let store = engine.store();
+        let fail = |kind, path: &ResourcePath| Err(polydav_store::Failure::new(kind, path.clone()));
+        match store.find(target)? {
+            Some(entry) if entry.is_collection() => {
+                fail(polydav_store::FailureKind::IsCollection, target)
+            }
+            Some(_) => Ok(()),
+            None => match target.parent() {
+                Some(parent)
+                    if !store.find(&parent)?.is_some_and(|entry| entry.is_collection()) =>
+                {
+                    fail(polydav_store::FailureKind::ParentMissing, &parent)
+                }
+                _ => Ok(()),
+            },
+        }
+    })
+    .await
+}
+
+fn announced_length(request: &Request) -> Option<u64> {
+    request.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn modified_time(request: &Request) -> Result<Option<SystemTime>, Problem> {
+    let Some(value) = request.headers.get(quirk::MODIFIED_TIME) else { return Ok(None) };
+    if !quirk::has(Quirk::ModifiedTimeOfPut, &request.headers) {
+        return Ok(None);
+    }
+    let seconds = value.to_str().ok().and_then(|text| text.parse::<f64>().ok());
+    let since = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    match since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)) {
+        Some(time) => Ok(Some(time)),
+        None => Err(Problem::bad_request("X-OC-Mtime: expected seconds since 1970")),
+    }
+}
+
+/// MKCOL (RFC 4918 §9.3).
+pub(crate) async fn mkcol(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+    request.refuse_body()?;
+    let step = Step::new(0, request.guard()?, Action::MakeCollection { target: request.path });
+    run(engine, step).await.map(|done| created_or_empty(&done))
+}
+
+/// DELETE (RFC 4918 §9.6).
+pub(crate) async fn delete(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+    if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity)
+        && is_collection(engine, request.path.clone()).await?
+    {
+        let detail = "Depth: DELETE of a collection is always of depth infinity";
+        return Err(Problem::bad_request(detail));
+    }
+    let step = Step::new(0, request.guard()?, Action::Remove { target: request.path });
+    run(engine, step).await.map(|done| created_or_empty(&done))
+}
+
+/// COPY (RFC 4918 §9.8).
+pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+    request.refuse_body()?;
+    let depth = match request.depth()? {
+        Some(DepthField::Zero) => Depth::Zero,
+        None | Some(DepthField::Infinity) => Depth::Infinity,
+        Some(DepthField::One) => {
+            return Err(Problem::bad_request("Depth: expected 0 or infinity for COPY"));
+        }
+    };
+    let (target, overwrite) = (request.destination()?, request.overwrite()?);
+    let guard = request.guard()?;
+    let action = Action::Copy { source: request.path, target, depth, overwrite };
+    run(engine, Step::new(0, guard, action)).await.map(|done| created_or_empty(&done))
+}
+
+/// MOVE (RFC 4918 §9.9).
+pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+    request.refuse_body()?;
+    if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity)
+        && is_collection(engine, request.path.clone()).await?
+    {
+        let detail = "Depth: MOVE of a collection is always of depth infinity";
+        return Err(Problem::bad_request(detail));
+    }
+    let (target, overwrite) = (request.destination()?, request.overwrite()?);
+    let guard = request.guard()?;
+    let action = Action::Rename { source: request.path, target, overwrite };
+    run(engine, Step::new(0, guard, action)).await.map(|done| created_or_empty(&done))
+}
+
+async fn is_collection(engine: &Engine, path: ResourcePath) -> Result<bool, Problem> {
+    let engine = engine.clone();
+    let entry = intake::blocking(move || engine.store().find(&path)).await?;
+    Ok(entry.is_some_and(|entry| entry.kind == Kind::Collection))
+}
+
+async fn run(engine: &Engine, step: Step) -> Result<Done, Problem> {
+    let mut outcomes = engine.run(Plan::of(step)).await;
+    let outcome = outcomes.pop().expect("a plan of one step has one outcome");
+    Ok(outcome?)
+}
+
+fn created_or_empty(done: &Done) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() =
+        if done.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    response
+}

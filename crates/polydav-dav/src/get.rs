@@ -1,0 +1,312 @@
+//! GET and HEAD (RFC 9110 §9.3, §13, §14; RFC 4918 §9.4).
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use polydav_engine::Engine;
+use polydav_proto::header::{
+    IfModifiedSince, IfNoneMatch, IfRange, Range as RangeField, Resolved, read, write_date,
+};
+use polydav_store::{ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, Select, View};
+
+use crate::body::{Body, Feed};
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::{guard, intake, live, page};
+
+/// A file up to this size is read in one go.
+const WHOLE_MAX: u64 = 64 * 1024;
+
+/// A larger one is read in portions of this size.
+const PORTION: usize = 256 * 1024;
+
+/// Whether the content is wanted, or the header alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// GET.
+    Content,
+    /// HEAD.
+    Header,
+}
+
+/// GET and HEAD.
+pub(crate) async fn get(
+    engine: &Engine,
+    request: Request,
+    want: Want,
+) -> Result<Response<Body>, Problem> {
+    let conditions = Conditions::read(&request)?;
+    let engine = engine.clone();
+    let boundary = format!("{:032x}", engine.environment().random());
+    let path = request.path.clone();
+    let found = intake::blocking(move || find(&engine, &path, &conditions, want, &boundary));
+    match found.await? {
+        Found::File(mut response, entry) => {
+            headers_of_file(response.headers_mut(), &entry);
+            Ok(response)
+        }
+        Found::Collection(entry, members) => {
+            Ok(page::respond(&request.base, &entry, members, request.slash))
+        }
+    }
+}
+
+enum Found {
+    File(Response<Body>, Entry),
+    Collection(Entry, page::Members),
+}
+
+/// The conditional fields of a request that reads.
+struct Conditions {
+    guard: Guard,
+    none_match: Option<ETagMatch>,
+    modified_since: Option<SystemTime>,
+    range: Option<RangeField>,
+    if_range: Option<IfRange>,
+}
+
+impl Conditions {
+    fn read(request: &Request) -> Result<Self, Problem> {
+        // If-None-Match makes a reading request 304, not 412: it isn't the guard's business.
+        let guard = Guard { if_none_match: None, ..request.guard()? };
+        let none_match = read::<IfNoneMatch>(&request.headers)?;
+        let range = read::<RangeField>(&request.headers)
+            .map_err(|error| Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, error.to_string()))?;
+        Ok(Self {
+            guard,
+            none_match: none_match.map(|field| guard::weak(&field.0)),
+            modified_since: read::<IfModifiedSince>(&request.headers)?.and_then(|since| since.0),
+            range,
+            if_range: read::<IfRange>(&request.headers)?,
+        })
+    }
+
+    /// Whether the client has this already (RFC 9110 §13.2.2).
+    fn is_known(&self, entry: &Entry) -> bool {
+        match (&self.none_match, self.modified_since) {
+            (Some(ETagMatch::Any), _) => true,
+            (Some(ETagMatch::OneOf(tags)), _) => {
+                entry.etag.as_ref().is_some_and(|etag| tags.iter().any(|tag| tag == etag.as_str()))
+            }
+            (None, Some(since)) => whole_seconds(entry.modified) <= whole_seconds(since),
+            (None, None) => false,
+        }
+    }
+
+    fn range_of(&self, entry: &Entry) -> Resolved {
+        let unchanged = match &self.if_range {
+            None => true,
+            Some(IfRange::Tag(tag)) => {
+                let etag = entry.etag.as_ref().map(polydav_store::ETag::as_str);
+                !tag.weak && etag == Some(&*tag.tag)
+            }
+            Some(IfRange::Date(date)) => whole_seconds(entry.modified) == whole_seconds(*date),
+        };
+        match &self.range {
+            Some(range) if unchanged => range.resolve(entry.length),
+            _ => Resolved::Whole,
+        }
+    }
+}
+
+/// HTTP dates have no more than seconds.
+fn whole_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// All that blocks before the answer begins.
+fn find(
+    engine: &Engine,
+    path: &polydav_store::ResourcePath,
+    conditions: &Conditions,
+    want: Want,
+    boundary: &str,
+) -> Result<Found, Failure> {
+    let store = engine.store();
+    let entry = store.stat(path, &Select::None)?;
+    if entry.is_collection() {
+        conditions.guard.judge(&engine.view(), path, Some(&entry))?;
+        let members = page::Members::read(&**store, path)?;
+        return Ok(Found::Collection(entry, members));
+    }
+    let reading = store.read(path)?;
+    let view: &dyn View = &engine.view();
+    conditions.guard.judge(view, path, Some(&reading.entry))?;
+    let response = respond(&reading.entry, reading.content, conditions, want, boundary)?;
+    Ok(Found::File(response, reading.entry))
+}
+
+fn respond(
+    entry: &Entry,
+    content: Arc<dyn ReadAt>,
+    conditions: &Conditions,
+    want: Want,
+    boundary: &str,
+) -> Result<Response<Body>, Failure> {
+    if conditions.is_known(entry) {
+        return Ok(bare(StatusCode::NOT_MODIFIED));
+    }
+    // RFC 9110 §14.2: Range is for GET alone.
+    let range = if want == Want::Content { conditions.range_of(entry) } else { Resolved::Whole };
+    let (status, kind, pieces) = match range {
+        Resolved::Whole => (StatusCode::OK, None, vec![Piece::Part(0..entry.length)]),
+        Resolved::Unsatisfiable => return Ok(unsatisfiable(entry.length)),
+        Resolved::Parts(parts) => {
+            let (field, pieces) = partial(&parts, entry, boundary);
+            (StatusCode::PARTIAL_CONTENT, Some(field), pieces)
+        }
+    };
+    let length = pieces.iter().map(Piece::length).sum();
+    let body = match want {
+        Want::Header => Body::default(),
+        Want::Content => body_of(pieces, length, content)?,
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if let Some((name, value)) = kind {
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}
+
+fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = status;
+    response
+}
+
+fn unsatisfiable(length: u64) -> Response<Body> {
+    let mut response = bare(StatusCode::RANGE_NOT_SATISFIABLE);
+    response.headers_mut().insert(header::CONTENT_RANGE, ascii(format!("bytes */{length}")));
+    response
+}
+
+/// A piece of a body: text of ours, or a part of the file.
+enum Piece {
+    Text(Bytes),
+    Part(Range<u64>),
+}
+
+impl Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Part(part) => part.end - part.start,
+        }
+    }
+}
+
+/// One part as it is, several as `multipart/byteranges` (RFC 9110 §14.6).
+fn partial(
+    parts: &[Range<u64>],
+    entry: &Entry,
+    boundary: &str,
+) -> ((HeaderName, HeaderValue), Vec<Piece>) {
+    let range =
+        |part: &Range<u64>| format!("bytes {}-{}/{}", part.start, part.end - 1, entry.length);
+    if let [part] = parts {
+        return ((header::CONTENT_RANGE, ascii(range(part))), vec![Piece::Part(part.clone())]);
+    }
+    let kind = live::content_type(&entry.path);
+    let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
+    for part in parts {
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {}\r\n\r\n",
+            range(part)
+        );
+        pieces.push(Piece::Text(head.into()));
+        pieces.push(Piece::Part(part.clone()));
+    }
+    pieces.push(Piece::Text(format!("\r\n--{boundary}--\r\n").into()));
+    let field = format!("multipart/byteranges; boundary={boundary}");
+    ((header::CONTENT_TYPE, ascii(field)), pieces)
+}
+
+fn ascii(text: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("it is made of visible ASCII")
+}
+
+fn body_of(pieces: Vec<Piece>, length: u64, content: Arc<dyn ReadAt>) -> Result<Body, Failure> {
+    if length <= WHOLE_MAX {
+        let mut whole = Vec::with_capacity(length as usize);
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => whole.extend_from_slice(&text),
+                Piece::Part(part) => {
+                    let start = whole.len();
+                    whole.resize(start + (part.end - part.start) as usize, 0);
+                    read_full(&*content, &mut whole[start..], part.start)?;
+                }
+            }
+        }
+        return Ok(whole.into());
+    }
+    let (feed, body) = Body::stream(Some(length));
+    tokio::task::spawn_blocking(move || {
+        if let Err(failure) = stream(&feed, pieces, &*content) {
+            tracing::warn!(%failure, "a file could not be read to its end");
+            feed.fail(io::Error::other(failure));
+        }
+    });
+    Ok(body)
+}
+
+fn stream(feed: &Feed, pieces: Vec<Piece>, content: &dyn ReadAt) -> Result<(), Failure> {
+    for piece in pieces {
+        let part = match piece {
+            Piece::Text(text) => match feed.send(text) {
+                Ok(()) => continue,
+                Err(_) => return Ok(()),
+            },
+            Piece::Part(part) => part,
+        };
+        let mut offset = part.start;
+        while offset < part.end {
+            let length = (part.end - offset).min(PORTION as u64) as usize;
+            let mut portion = vec![0; length];
+            read_full(content, &mut portion, offset)?;
+            offset += length as u64;
+            if feed.send(portion.into()).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_full(content: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(), Failure> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match content.read_at(&mut buffer[done..], offset + done as u64)? {
+            0 => {
+                let root = polydav_store::ResourcePath::root();
+                return Err(Failure::new(FailureKind::Internal, root)
+                    .with_detail("the file became shorter while it was read"));
+            }
+            count => done += count,
+        }
+    }
+    Ok(())
+}
+
+/// What every answer about a file carries. Stored content must not act on our origin: the browser
+/// takes its type as given and puts it into a sandbox.
+fn headers_of_file(headers: &mut HeaderMap, entry: &Entry) {
+    let kind = live::content_type(&entry.path);
+    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+    if let Some(etag) = &entry.etag {
+        headers.insert(header::ETAG, ascii(etag.to_string()));
+    }
+    if let Some(date) = write_date(entry.modified) {
+        headers.insert(header::LAST_MODIFIED, ascii(date));
+    }
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+}

@@ -1,0 +1,72 @@
+//! The header fields that make a request conditional, read into a `Guard`.
+
+use http::HeaderMap;
+use polydav_proto::header::{
+    self, EntityTag, If, IfMatch, IfNoneMatch, IfUnmodifiedSince, LockToken as LockTokenField,
+    Matching, State,
+};
+use polydav_store::{Condition, ETagMatch, Guard, IfList, LockToken, Principal};
+
+use crate::problem::Problem;
+use crate::quirk::{self, Quirk};
+use crate::site::Base;
+
+/// The conditions of a request.
+pub(crate) fn of_request(
+    headers: &HeaderMap,
+    base: &Base,
+    principal: &Principal,
+) -> Result<Guard, Problem> {
+    let mut guard = Guard { principal: principal.clone(), ..Guard::default() };
+    if let Some(field) = header::read::<If>(headers)? {
+        add_if(&mut guard, &field, base);
+    } else if quirk::has(Quirk::TokenInLockToken, headers) {
+        let field = header::read::<LockTokenField>(headers)?;
+        guard.tokens.extend(field.map(|field| LockToken::new(field.0.as_str())));
+    }
+    guard.if_match = header::read::<IfMatch>(headers)?.map(|field| strong(&field.0));
+    guard.if_none_match = header::read::<IfNoneMatch>(headers)?.map(|field| weak(&field.0));
+    let since = header::read::<IfUnmodifiedSince>(headers)?;
+    guard.if_unmodified_since = since.and_then(|since| since.0);
+    Ok(guard)
+}
+
+/// The lists of an `If`, and the tokens it submits: every one, wherever it stands (RFC 4918
+/// §10.4.1).
+pub(crate) fn add_if(guard: &mut Guard, field: &If, base: &Base) {
+    guard.tokens.extend(field.tokens().map(|token| LockToken::new(token.as_str())));
+    for list in &field.lists {
+        let resource = list.resource.as_ref().map(|resource| base.resolve(resource));
+        let foreign = matches!(resource, Some(Err(_)));
+        let conditions = list.conditions.iter().map(|condition| {
+            let state = match &condition.state {
+                _ if foreign => Condition::Never,
+                State::Token(token) => Condition::Token(LockToken::new(token.as_str())),
+                State::Tag(EntityTag { weak: true, .. }) => Condition::Never,
+                State::Tag(tag) => Condition::ETag(tag.tag.to_string()),
+            };
+            if condition.not { Condition::Not(Box::new(state)) } else { state }
+        });
+        let conditions = conditions.collect();
+        guard.if_lists.push(IfList { resource: resource.and_then(Result::ok), conditions });
+    }
+}
+
+/// Tags to be compared strongly: weak ones never match.
+pub(crate) fn strong(matching: &Matching) -> ETagMatch {
+    tags(matching, |tag| !tag.weak)
+}
+
+/// Tags to be compared weakly.
+pub(crate) fn weak(matching: &Matching) -> ETagMatch {
+    tags(matching, |_| true)
+}
+
+fn tags(matching: &Matching, counts: impl Fn(&EntityTag) -> bool) -> ETagMatch {
+    match matching {
+        Matching::Any => ETagMatch::Any,
+        Matching::Tags(tags) => ETagMatch::OneOf(
+            tags.iter().filter(|tag| counts(tag)).map(|tag| tag.tag.to_string()).collect(),
+        ),
+    }
+}

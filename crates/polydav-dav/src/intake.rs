@@ -1,0 +1,146 @@
+//! Taking in the body of a request: into memory up to a bound, or into the store's staging.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::join;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use polydav_engine::Engine;
+use polydav_store::{Content, Stage};
+
+use crate::body::Incoming;
+use crate::problem::Problem;
+
+/// Content up to this size stays in memory.
+const INLINE_MAX: usize = 64 * 1024;
+
+/// So many bytes are gathered before they are handed to the store.
+const GATHER: usize = 256 * 1024;
+
+/// The whole body, if it isn't longer than `max` bytes.
+pub(crate) async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    let mut whole = BytesMut::new();
+    while let Some(data) = next(&mut body).await? {
+        if whole.len() + data.len() > max {
+            return Err(too_large(max as u64));
+        }
+        if whole.is_empty() && http_body::Body::is_end_stream(&body) {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// The content of a PUT. The store sees it in portions, while the next is on its way.
+pub(crate) async fn content(
+    engine: &Engine,
+    mut body: Incoming,
+    length: Option<u64>,
+    max: Option<u64>,
+) -> Result<Content, Problem> {
+    let mut taken = 0;
+    let (mut portion, mut ended) = gather(&mut body, INLINE_MAX + 1, &mut taken, max).await?;
+    if ended && taken <= INLINE_MAX as u64 {
+        return Ok(Content::Inline(joined(portion)));
+    }
+    let store = engine.store().clone();
+    let mut stage = blocking(move || store.stage(length)).await?;
+    loop {
+        let writing = write(stage, portion);
+        if ended {
+            stage = writing.await?;
+            break;
+        }
+        let (written, gathered) = join(writing, gather(&mut body, GATHER, &mut taken, max)).await;
+        stage = written?;
+        (portion, ended) = gathered?;
+    }
+    if length.is_some_and(|length| length != taken) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the body ended before its length"));
+    }
+    Ok(Content::Staged(blocking(move || stage.finish()).await?))
+}
+
+async fn write(mut stage: Box<dyn Stage>, portion: Vec<Bytes>) -> Result<Box<dyn Stage>, Problem> {
+    blocking(move || {
+        portion.iter().try_for_each(|data| stage.write(data))?;
+        Ok(stage)
+    })
+    .await
+}
+
+/// Takes at least `enough` bytes, unless the body ends before.
+async fn gather(
+    body: &mut Incoming,
+    enough: usize,
+    taken: &mut u64,
+    max: Option<u64>,
+) -> Result<(Vec<Bytes>, bool), Problem> {
+    let mut portion = Vec::new();
+    let mut length = 0;
+    while length < enough {
+        let Some(data) = next(body).await? else { return Ok((portion, true)) };
+        length += data.len();
+        *taken += data.len() as u64;
+        if let Some(max) = max
+            && *taken > max
+        {
+            return Err(too_large(max));
+        }
+        portion.push(data);
+    }
+    Ok((portion, false))
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}"))
+        })?;
+        // Trailers say nothing we act upon.
+        if let Ok(data) = frame.into_data()
+            && !data.is_empty()
+        {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}
+
+fn joined(mut portion: Vec<Bytes>) -> Bytes {
+    match portion.len() {
+        0 => Bytes::new(),
+        1 => portion.swap_remove(0),
+        _ => portion.concat().into(),
+    }
+}
+
+fn too_large(max: u64) -> Problem {
+    let detail = format!("the body is longer than {max} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}
+
+/// Refuses a coded body: stored as it comes it would be gibberish (RFC 9110 §8.4).
+pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(http::header::CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "a body with Content-Encoding is not accepted; send it as it is",
+        )
+        .with_header(http::header::ACCEPT_ENCODING, "identity")),
+        _ => Ok(()),
+    }
+}
+
+/// Runs `work` on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, polydav_store::Failure> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(panic) => {
+            tracing::error!(%panic, "blocking work ended in a panic");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
+        }
+    }
+}

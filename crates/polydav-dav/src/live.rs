@@ -1,0 +1,178 @@
+//! The live properties (RFC 4918 §15, RFC 4331), as a table.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use multistatus::xml::{Element, Name};
+use polydav_proto::header::{TimeType, write_date};
+use polydav_store::{Entry, Lock, LockDepth, LockScope, ResourcePath, Space};
+
+use crate::site::Base;
+
+/// What the value of a live property is made from.
+pub(crate) struct Facts<'a> {
+    pub(crate) entry: &'a Entry,
+    /// The locks that cover the resource.
+    pub(crate) locks: &'a [Arc<Lock>],
+    pub(crate) base: &'a Base,
+    pub(crate) now: SystemTime,
+    pub(crate) space: Option<Space>,
+}
+
+/// The content of a live property.
+pub(crate) enum Value {
+    Empty,
+    Text(Cow<'static, str>),
+    Elements(Vec<Element>),
+}
+
+/// A live property: its name, whether `allprop` tells of it, and how its value is made. A resource
+/// for which none is made doesn't have the property.
+pub(crate) struct Live {
+    pub(crate) name: Name,
+    pub(crate) in_allprop: bool,
+    pub(crate) value: fn(&Facts<'_>) -> Option<Value>,
+}
+
+/// All live properties. Clients can't set them, but for `displayname`: its value here is what it
+/// is as long as nobody set it.
+pub(crate) const TABLE: &[Live] = &[
+    Live { name: Name::dav("resourcetype"), in_allprop: true, value: resourcetype },
+    Live { name: Name::dav("displayname"), in_allprop: true, value: displayname },
+    Live { name: Name::dav("getcontentlength"), in_allprop: true, value: getcontentlength },
+    Live { name: Name::dav("getcontenttype"), in_allprop: true, value: getcontenttype },
+    Live { name: Name::dav("getetag"), in_allprop: true, value: getetag },
+    Live { name: Name::dav("getlastmodified"), in_allprop: true, value: getlastmodified },
+    Live { name: Name::dav("creationdate"), in_allprop: true, value: creationdate },
+    Live { name: Name::dav("lockdiscovery"), in_allprop: true, value: lockdiscovery },
+    Live { name: Name::dav("supportedlock"), in_allprop: true, value: supportedlock },
+    Live { name: Name::dav("quota-available-bytes"), in_allprop: false, value: quota_available },
+    Live { name: Name::dav("quota-used-bytes"), in_allprop: false, value: quota_used },
+];
+
+/// The one live property that a client may overlay with a value of its own (RFC 4918 §15.2).
+pub(crate) const DISPLAYNAME: Name = Name::dav("displayname");
+
+/// The row of a property, if it is live.
+pub(crate) fn find(name: &Name) -> Option<&'static Live> {
+    TABLE.iter().find(|live| live.name == *name)
+}
+
+/// Whether a client may not change it.
+pub(crate) fn is_protected(name: &Name) -> bool {
+    *name != DISPLAYNAME && find(name).is_some()
+}
+
+/// Whether it tells of the space in the store, which costs a question of its own.
+pub(crate) fn is_quota(name: &Name) -> bool {
+    name.is_dav("quota-available-bytes") || name.is_dav("quota-used-bytes")
+}
+
+/// The type of a file, by its name alone: content is never opened to guess it.
+pub(crate) fn content_type(path: &ResourcePath) -> &'static str {
+    let name = path.name().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+    mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream")
+}
+
+fn text(text: impl Into<Cow<'static, str>>) -> Option<Value> {
+    Some(Value::Text(text.into()))
+}
+
+fn dav(local: &'static str) -> Element {
+    Element::new(Name::dav(local))
+}
+
+fn resourcetype(facts: &Facts<'_>) -> Option<Value> {
+    Some(match facts.entry.is_collection() {
+        true => Value::Elements(vec![dav("collection")]),
+        false => Value::Empty,
+    })
+}
+
+fn displayname(facts: &Facts<'_>) -> Option<Value> {
+    let name = facts.entry.path.name().unwrap_or_default();
+    text(xml_text(&String::from_utf8_lossy(name)))
+}
+
+/// What can't stand in XML at all becomes a replacement character; the href says it exactly.
+fn xml_text(name: &str) -> String {
+    let is_char = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    name.chars().map(|c| if is_char(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+fn getcontentlength(facts: &Facts<'_>) -> Option<Value> {
+    if facts.entry.is_collection() { None } else { text(facts.entry.length.to_string()) }
+}
+
+fn getcontenttype(facts: &Facts<'_>) -> Option<Value> {
+    let entry = facts.entry;
+    if entry.is_collection() { None } else { text(content_type(&entry.path)) }
+}
+
+fn getetag(facts: &Facts<'_>) -> Option<Value> {
+    text(facts.entry.etag.as_ref()?.to_string())
+}
+
+fn getlastmodified(facts: &Facts<'_>) -> Option<Value> {
+    text(write_date(facts.entry.modified)?)
+}
+
+/// RFC 3339, in whole seconds as its example has it.
+fn creationdate(facts: &Facts<'_>) -> Option<Value> {
+    let created = jiff::Timestamp::try_from(facts.entry.created?).ok()?;
+    text(created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+fn quota_available(facts: &Facts<'_>) -> Option<Value> {
+    text(facts.space?.available.to_string())
+}
+
+fn quota_used(facts: &Facts<'_>) -> Option<Value> {
+    text(facts.space?.used.to_string())
+}
+
+fn supportedlock(_: &Facts<'_>) -> Option<Value> {
+    let entry = |scope| {
+        dav("lockentry")
+            .with_child(dav("lockscope").with_child(dav(scope)))
+            .with_child(dav("locktype").with_child(dav("write")))
+    };
+    Some(Value::Elements(vec![entry("exclusive"), entry("shared")]))
+}
+
+fn lockdiscovery(facts: &Facts<'_>) -> Option<Value> {
+    if facts.locks.is_empty() {
+        return Some(Value::Empty);
+    }
+    let locks = facts.locks.iter().map(|lock| active_lock(lock, facts.base, facts.now));
+    Some(Value::Elements(locks.collect()))
+}
+
+/// One lock as `DAV:lockdiscovery` tells it (RFC 4918 §14.1).
+pub(crate) fn active_lock(lock: &Lock, base: &Base, now: SystemTime) -> Element {
+    let scope = match lock.scope {
+        LockScope::Exclusive => "exclusive",
+        LockScope::Shared => "shared",
+    };
+    let depth = match lock.depth {
+        LockDepth::Zero => "0",
+        LockDepth::Infinity => "infinity",
+    };
+    let left = lock.expires.duration_since(now).unwrap_or_default();
+    let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+    let href = |url: &str| dav("href").with_text(url);
+    let mut active = dav("activelock")
+        .with_child(dav("locktype").with_child(dav("write")))
+        .with_child(dav("lockscope").with_child(dav(scope)))
+        .with_child(dav("depth").with_text(depth));
+    if let Some(owner) = &lock.owner
+        && let Ok(owner) = Element::parse(owner, multistatus::xml::Limits::default())
+    {
+        active.push(owner);
+    }
+    active
+        .with_child(dav("timeout").with_text(&TimeType::Second(seconds).to_string()))
+        .with_child(dav("locktoken").with_child(href(lock.token.as_str())))
+        .with_child(dav("lockroot").with_child(href(&base.href(&lock.root, false))))
+}

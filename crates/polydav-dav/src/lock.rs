@@ -1,0 +1,120 @@
+//! LOCK and UNLOCK (RFC 4918 §9.10, §9.11).
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use multistatus::xml::{Element, Limits, Name};
+use polydav_engine::{Engine, LockRequest, Locked, RefreshRequest, UnlockRequest};
+use polydav_proto::body::{LockInfo, LockScope as Scope};
+use polydav_proto::header::{
+    self, Depth, Header as _, LockToken as LockTokenField, TimeType, Timeout,
+};
+use polydav_store::{Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members};
+
+use crate::body::Body;
+use crate::problem::Problem;
+use crate::quirk::{self, Quirk};
+use crate::request::Request;
+use crate::site::Base;
+use crate::{Options, intake, live, reply};
+
+/// LOCK: makes a lock, or with an empty body prolongs one.
+pub(crate) async fn lock(
+    engine: &Engine,
+    options: &Options,
+    mut request: Request,
+) -> Result<Response<Body>, Problem> {
+    let body = std::mem::take(&mut request.body);
+    let body = intake::collect(body, options.xml_bytes_max).await?;
+    let timeout = timeout(&request)?;
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return refresh(engine, request, timeout).await;
+    }
+    let info = LockInfo::parse(&body, Limits::default())?;
+    let depth = match request.depth()? {
+        Some(Depth::Zero) => LockDepth::Zero,
+        None | Some(Depth::Infinity) => LockDepth::Infinity,
+        Some(Depth::One) => {
+            return Err(Problem::bad_request("Depth: expected 0 or infinity for LOCK"));
+        }
+    };
+    let guard = request.guard()?;
+    let scope = match info.scope {
+        Scope::Exclusive => LockScope::Exclusive,
+        Scope::Shared => LockScope::Shared,
+    };
+    let owner = info.owner.map(|owner| owner.to_fragment().into_bytes().into());
+    let path = request.path.clone();
+    let asked = LockRequest { path, scope, depth, owner, timeout, guard };
+    let Locked { lock, created } = engine.lock(asked).await.map_err(with_requested)?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = discovery(&lock, engine, &request.base);
+    *response.status_mut() = status;
+    let token = HeaderValue::try_from(format!("<{}>", lock.token));
+    let token = token.expect("a token of ours is visible ASCII");
+    response.headers_mut().insert(HeaderName::from_static("lock-token"), token);
+    Ok(response)
+}
+
+async fn refresh(
+    engine: &Engine,
+    request: Request,
+    timeout: Option<Duration>,
+) -> Result<Response<Body>, Problem> {
+    let guard = request.guard()?;
+    if guard.tokens.is_empty() {
+        let detail = "a LOCK without a body prolongs a lock, whose token If must name";
+        return Err(Problem::bad_request(detail));
+    }
+    let lock = engine.refresh(RefreshRequest { path: request.path, timeout, guard }).await?;
+    Ok(discovery(&lock, engine, &request.base))
+}
+
+/// Where members hold a lock up, the answer tells of the resource asked for too (RFC 4918 §9.10.3).
+fn with_requested(failure: Failure) -> Failure {
+    if failure.kind != FailureKind::Members {
+        return failure;
+    }
+    let requested = Member { path: failure.path.clone(), kind: FailureKind::Dependency };
+    let members: Members = failure.members.list().iter().cloned().chain([requested]).collect();
+    Failure { members, ..failure }
+}
+
+/// The wish that counts: the first we can read, or as long as possible.
+fn timeout(request: &Request) -> Result<Option<Duration>, Problem> {
+    let timeout = header::read::<Timeout>(&request.headers)?;
+    Ok(match timeout.as_ref().and_then(|timeout| timeout.0.first()) {
+        Some(TimeType::Second(seconds)) => Some(Duration::from_secs(u64::from(*seconds))),
+        Some(TimeType::Infinite) | None => None,
+    })
+}
+
+fn discovery(lock: &Lock, engine: &Engine, base: &Base) -> Response<Body> {
+    let active = live::active_lock(lock, base, engine.environment().now());
+    let discovery = Element::new(Name::dav("lockdiscovery")).with_child(active);
+    let prop = Element::new(Name::dav("prop")).with_child(discovery);
+    let mut response = Response::new(Body::from(reply::document(&prop)));
+    response.headers_mut().insert(CONTENT_TYPE, reply::XML);
+    response
+}
+
+/// UNLOCK.
+pub(crate) async fn unlock(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+    request.refuse_body()?;
+    let field = match request.headers.get(LockTokenField::NAME) {
+        Some(value) if quirk::has(Quirk::BareLockToken, &request.headers) => {
+            let parsed = LockTokenField::parse_lenient(value.as_bytes());
+            parsed.map_err(|error| Problem::bad_request(format!("Lock-Token: {error}")))?
+        }
+        Some(_) | None => header::read::<LockTokenField>(&request.headers)?
+            .ok_or_else(|| Problem::bad_request("the header field Lock-Token is missing"))?,
+    };
+    let token = LockToken::new(field.0.as_str());
+    // The token of UNLOCK stands in Lock-Token for its own sake, not as a condition.
+    let guard = request.guard()?;
+    engine.unlock(UnlockRequest { path: request.path, token, guard }).await?;
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}

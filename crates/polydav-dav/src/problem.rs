@@ -1,0 +1,192 @@
+//! `Problem`: why a request as a whole is not done, and how that is answered.
+
+use std::borrow::Cow;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use multistatus::xml::{Element, ErrorKind, Name};
+use polydav_proto::condition::Condition;
+use polydav_proto::header::InvalidHeader;
+use polydav_proto::reference::InvalidReference;
+use polydav_store::{Failure, FailureKind, ResourcePath};
+
+use crate::body::Body;
+use crate::site::{Base, Foreign};
+use crate::status;
+
+/// Seconds after which a client may try again where others kept a resource busy.
+const RETRY_SECONDS: &str = "2";
+
+/// Why a request isn't done: a status and a sentence, or a store's failure.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// The request itself is at fault, or the server.
+    Refused(Box<Refused>),
+    /// The store, the locks or the conditions of the request are in the way.
+    Failed(Box<Failure>),
+}
+
+/// A status, a sentence for people, and perhaps an element for programs (RFC 4918 §16).
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    condition: Option<Element>,
+    headers: HeaderMap,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        let headers = HeaderMap::new();
+        Self::Refused(Box::new(Refused { status, detail, condition: None, headers }))
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// With the element of a precondition or postcondition.
+    pub(crate) fn with_condition(mut self, element: Element) -> Self {
+        if let Self::Refused(refused) = &mut self {
+            refused.condition = Some(element);
+        }
+        self
+    }
+
+    /// With a header field.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        if let Self::Refused(refused) = &mut self {
+            refused.headers.insert(name, HeaderValue::from_static(value));
+        }
+        self
+    }
+
+    /// The answer. Failed members become a 207, which only some methods may answer; `base` is how
+    /// the client writes hrefs.
+    pub(crate) fn into_response(self, base: &Base) -> Response<Body> {
+        match self {
+            Self::Refused(refused) => refused.into_response(),
+            Self::Failed(failure) => answer_failure(&failure, base),
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+impl From<InvalidHeader> for Problem {
+    fn from(error: InvalidHeader) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidReference> for Problem {
+    fn from(error: InvalidReference) -> Self {
+        Self::bad_request(format!("the path of the request: {error}"))
+    }
+}
+
+/// A body that can't be read. A DTD could name external entities; RFC 4918 §16 has a condition for
+/// refusing it.
+impl From<multistatus::xml::Error> for Problem {
+    fn from(error: multistatus::xml::Error) -> Self {
+        let detail = format!("the body: {error}");
+        match error.kind() {
+            ErrorKind::Doctype => Self::new(StatusCode::FORBIDDEN, detail)
+                .with_condition(Condition::NoExternalEntities.to_element()),
+            ErrorKind::Limit(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            _ => Self::bad_request(detail),
+        }
+    }
+}
+
+impl From<Foreign> for Problem {
+    fn from(_: Foreign) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "that is a resource of another server")
+    }
+}
+
+impl Refused {
+    fn into_response(self) -> Response<Body> {
+        let mut response = match self.condition {
+            Some(condition) => error_response(self.status, condition),
+            None => text_response(self.status, &self.detail),
+        };
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+fn answer_failure(failure: &Failure, base: &Base) -> Response<Body> {
+    log(failure);
+    if failure.kind == FailureKind::Members {
+        return crate::reply::members(failure, base);
+    }
+    let status = status::of(failure);
+    let mut response = match condition_of(failure, base) {
+        Some(condition) => error_response(status, condition),
+        None => text_response(status, &sentence(failure)),
+    };
+    if failure.kind == FailureKind::Busy {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
+    response
+}
+
+/// Failures of the system are told in the log in full; clients see a sentence alone.
+pub(crate) fn log(failure: &Failure) {
+    if failure.kind == FailureKind::Internal {
+        let source = failure.source.as_deref().map(tracing::field::display);
+        tracing::error!(%failure, source, "a request failed");
+    }
+}
+
+/// What a failure is told as to people.
+pub(crate) fn sentence(failure: &Failure) -> Cow<'_, str> {
+    match (&failure.detail, &failure.etag) {
+        (_, Some(etag)) => Cow::Owned(format!("the entity tag is {etag}")),
+        (Some(detail), None) => Cow::Borrowed(detail),
+        (None, None) => Cow::Borrowed(status::describe(failure.kind)),
+    }
+}
+
+/// The element that tells programs why (RFC 4918 §16).
+pub(crate) fn condition_of(failure: &Failure, base: &Base) -> Option<Element> {
+    condition_of_kind(failure.kind, &failure.path, base).map(|condition| condition.to_element())
+}
+
+/// The same, of a failure or a failed member at `path`.
+pub(crate) fn condition_of_kind(
+    kind: FailureKind,
+    path: &ResourcePath,
+    base: &Base,
+) -> Option<Condition> {
+    let hrefs = || vec![base.href(path, false)];
+    match kind {
+        FailureKind::Locked => Some(Condition::LockTokenSubmitted { hrefs: hrefs() }),
+        FailureKind::LockConflict => Some(Condition::NoConflictingLock { hrefs: hrefs() }),
+        FailureKind::NoSuchLock => Some(Condition::LockTokenMatchesRequestUri),
+        FailureKind::NoSpace => Some(Condition::SufficientDiskSpace),
+        _ => None,
+    }
+}
+
+fn error_response(status: StatusCode, condition: Element) -> Response<Body> {
+    let error = Element::new(Name::dav("error")).with_child(condition);
+    let mut response = Response::new(Body::from(crate::reply::document(&error)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, crate::reply::XML);
+    response
+}
+
+fn text_response(status: StatusCode, detail: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{detail}\n")));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}

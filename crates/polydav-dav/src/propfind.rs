@@ -1,0 +1,408 @@
+//! PROPFIND (RFC 4918 §9.1): streamed, whatever the size of the answer.
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use multistatus::xml::{Fragment, Limits, Name};
+use multistatus::{Properties, Trailer, WriteError, Writer};
+use polydav_engine::Engine;
+use polydav_proto::body::PropFind;
+use polydav_proto::condition::Condition;
+use polydav_proto::header::{self, Depth, Prefer, Return};
+use polydav_store::{
+    Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space, View as _,
+    Visit, Walk, WalkDepth,
+};
+use tokio::sync::oneshot;
+
+use crate::body::{Body, Feed};
+use crate::live::{self, Facts, Live, Value};
+use crate::problem::Problem;
+use crate::proppatch::stored_name;
+use crate::quirk::{self, Quirk};
+use crate::request::Request;
+use crate::site::Base;
+use crate::{Options, intake, reply, status};
+
+/// The answer goes to the client in portions of about this size.
+const PORTION: usize = 64 * 1024;
+
+/// The most properties one request may name.
+const NAMES_MAX: usize = 1_000;
+
+/// PROPFIND.
+pub(crate) async fn propfind(
+    engine: &Engine,
+    options: &Options,
+    mut request: Request,
+) -> Result<Response<Body>, Problem> {
+    let body = std::mem::take(&mut request.body);
+    let body = intake::collect(body, options.xml_bytes_max).await?;
+    let asked = PropFind::parse(&body, Limits::default())?;
+    let depth = request.depth()?.unwrap_or(Depth::Infinity);
+    let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
+    let walk = match (depth, options.infinity_budget) {
+        (Depth::Zero, _) => None,
+        (Depth::One, _) => Some(WalkDepth::One),
+        (Depth::Infinity, Some(budget)) => Some(WalkDepth::Infinity { budget }),
+        (Depth::Infinity, None) => return Err(finite_depth()),
+    };
+    let wanted = Wanted::new(&asked, quirk::has(Quirk::DisplayNameIsSegment, &request.headers))?;
+    let listing = Listing {
+        guard: request.guard()?,
+        engine: engine.clone(),
+        path: request.path,
+        base: request.base,
+        minimal: prefer.answer == Some(Return::Minimal),
+        noroot: prefer.depth_noroot && walk.is_some(),
+        walk,
+        wanted,
+    };
+    let applied = listing.minimal;
+    let (begun, answer) = oneshot::channel();
+    tokio::task::spawn_blocking(move || listing.write(begun));
+    let body = answer.await.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing could not be made")
+    })??;
+    let mut response = reply::multi_status(body);
+    if applied {
+        let name = HeaderName::from_static("preference-applied");
+        response.headers_mut().insert(name, HeaderValue::from_static("return=minimal"));
+    }
+    Ok(response)
+}
+
+fn finite_depth() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "PROPFIND of depth infinity is switched off")
+        .with_condition(Condition::PropfindFiniteDepth.to_element())
+}
+
+/// Which properties are told of each resource, worked out once.
+struct Wanted {
+    /// The live ones, in the order of their table.
+    live: Vec<&'static Live>,
+    /// The dead ones.
+    select: Select,
+    /// Those named by the request: whoever lacks one is told so.
+    named: Vec<(Name, PropertyName)>,
+    names_only: bool,
+    /// Whether a stored `displayname` isn't told, but the segment.
+    displayname_is_segment: bool,
+    quota: bool,
+}
+
+impl Wanted {
+    fn new(asked: &PropFind, displayname_is_segment: bool) -> Result<Self, Problem> {
+        let (named, all) = match asked {
+            PropFind::Prop(names) => (names.as_slice(), false),
+            PropFind::AllProp { include } => (include.as_slice(), true),
+            PropFind::PropName => (&[][..], true),
+        };
+        if named.len() > NAMES_MAX {
+            let detail = format!("a request may name {NAMES_MAX} properties at most");
+            return Err(Problem::bad_request(detail));
+        }
+        let names_only = *asked == PropFind::PropName;
+        let is_wanted =
+            |live: &&Live| (all && (live.in_allprop || names_only)) || named.contains(&live.name);
+        let select = match asked {
+            PropFind::PropName => Select::Names,
+            PropFind::AllProp { .. } => Select::All,
+            PropFind::Prop(names) => dead(names),
+        };
+        let live: Vec<_> = live::TABLE.iter().filter(is_wanted).collect();
+        Ok(Self {
+            quota: !names_only && live.iter().any(|live| live::is_quota(&live.name)),
+            live,
+            select,
+            named: named.iter().map(|name| (name.clone(), stored_name(name))).collect(),
+            names_only,
+            displayname_is_segment,
+        })
+    }
+}
+
+fn dead(names: &[Name]) -> Select {
+    let dead = names.iter().filter(|name| !live::is_protected(name));
+    let dead: Vec<_> = dead.map(stored_name).collect();
+    if dead.is_empty() { Select::None } else { Select::Only(dead) }
+}
+
+/// A PROPFIND on its way: all that the blocking thread needs.
+struct Listing {
+    engine: Engine,
+    guard: Guard,
+    path: ResourcePath,
+    base: Base,
+    walk: Option<WalkDepth>,
+    wanted: Wanted,
+    minimal: bool,
+    noroot: bool,
+}
+
+type Begun = oneshot::Sender<Result<Body, Problem>>;
+
+/// Why a listing ends before its end.
+enum Broken {
+    /// Nobody reads it.
+    Gone,
+    /// It can't go on; the client must not take it for complete.
+    Failed(io::Error),
+}
+
+impl From<WriteError> for Broken {
+    fn from(error: WriteError) -> Self {
+        Self::Failed(io::Error::other(error))
+    }
+}
+
+impl Listing {
+    /// Writes the answer. A short one is given whole, so that it has a length.
+    fn write(self, begun: Begun) {
+        let root = match self.root() {
+            Ok(root) => root,
+            Err(failure) => return drop(begun.send(Err(failure.into()))),
+        };
+        let mut output = Output { begun: Some(begun), feed: None };
+        match self.respond(&root, &mut output) {
+            Ok(()) | Err(Broken::Gone) => {}
+            Err(Broken::Failed(error)) => {
+                tracing::error!(%error, "a listing broke off");
+                if let Some(feed) = output.feed {
+                    feed.fail(error);
+                }
+            }
+        }
+    }
+
+    fn root(&self) -> Result<Entry, Failure> {
+        let entry = self.engine.store().stat(&self.path, &self.wanted.select)?;
+        self.guard.judge(&self.engine.view(), &self.path, Some(&entry))?;
+        Ok(entry)
+    }
+
+    fn respond(&self, root: &Entry, output: &mut Output) -> Result<(), Broken> {
+        let mut writer = Writer::new(Vec::with_capacity(PORTION + 4096)).map_err(Broken::Failed)?;
+        let mut row = Row::new(self);
+        if !self.noroot {
+            row.write(&mut writer, root)?;
+        }
+        if let Some(depth) = self.walk
+            && root.is_collection()
+        {
+            let walk = Walk { depth, select: self.wanted.select.clone() };
+            let mut broken = None;
+            let walked = self.engine.store().walk(&self.path, &walk, &mut |visit| match row
+                .visit(&mut writer, visit)
+                .and_then(|()| output.pass_on(&mut writer))
+            {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    broken = Some(error);
+                    ControlFlow::Break(())
+                }
+            });
+            if let Some(broken) = broken {
+                return Err(broken);
+            }
+            if let Err(failure) = walked {
+                // The root was told; that its members can't be is a response of its own href, which
+                // may stand only once: so the description says it.
+                let description = Some(status::describe(failure.kind).to_owned());
+                return output.end(writer.finish(&Trailer { description, ..Trailer::default() })?);
+            }
+        }
+        output.end(writer.finish(&Trailer::default())?)
+    }
+}
+
+/// Where the bytes go: into the answer as a whole, or into its stream once it is long.
+struct Output {
+    begun: Option<Begun>,
+    feed: Option<Feed>,
+}
+
+impl Output {
+    /// Passes a full portion on to the client.
+    fn pass_on(&mut self, writer: &mut Writer<Vec<u8>>) -> Result<(), Broken> {
+        if writer.get_ref().len() < PORTION {
+            return Ok(());
+        }
+        let portion = std::mem::replace(writer.get_mut(), Vec::with_capacity(PORTION + 4096));
+        self.feed()?.send(portion.into()).map_err(|_| Broken::Gone)
+    }
+
+    fn feed(&mut self) -> Result<&Feed, Broken> {
+        if let Some(begun) = self.begun.take() {
+            let (feed, body) = Body::stream(None);
+            begun.send(Ok(body)).map_err(|_| Broken::Gone)?;
+            self.feed = Some(feed);
+        }
+        self.feed.as_ref().ok_or(Broken::Gone)
+    }
+
+    fn end(&mut self, last: Vec<u8>) -> Result<(), Broken> {
+        match self.begun.take() {
+            Some(begun) => begun.send(Ok(last.into())).map_err(|_| Broken::Gone),
+            None => self.feed()?.send(last.into()).map_err(|_| Broken::Gone),
+        }
+    }
+}
+
+/// Writes the response of one resource after the other.
+struct Row<'a> {
+    listing: &'a Listing,
+    now: std::time::SystemTime,
+    has_locks: bool,
+    space: Option<Space>,
+}
+
+impl<'a> Row<'a> {
+    fn new(listing: &'a Listing) -> Self {
+        let store = listing.engine.store();
+        let space = || store.space(&listing.path).ok().flatten();
+        Self {
+            listing,
+            now: listing.engine.environment().now(),
+            has_locks: !listing.engine.view().locks().is_empty(),
+            space: if listing.wanted.quota { space() } else { None },
+        }
+    }
+
+    fn visit(&mut self, writer: &mut Writer<Vec<u8>>, visit: Visit) -> Result<(), Broken> {
+        match visit {
+            Visit::Entry(entry) => self.write(writer, &entry),
+            Visit::Cut(entry) => {
+                let href = self.listing.base.href(&entry.path, true);
+                let code = StatusCode::INSUFFICIENT_STORAGE;
+                let response = multistatus::Response::status(href, code)
+                    .with_description("not descended into: the listing is too long");
+                Ok(writer.response(&response)?)
+            }
+            Visit::Failure(path, kind) => {
+                let href = self.listing.base.href(&path, false);
+                let response = multistatus::Response::status(href, status::of_kind(kind))
+                    .with_description(status::describe(kind));
+                Ok(writer.response(&response)?)
+            }
+        }
+    }
+
+    fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), Broken> {
+        let href = self.listing.base.href(&entry.path, entry.is_collection());
+        if let Some(reason) = unservable(entry) {
+            let response =
+                multistatus::Response::status(href, StatusCode::FORBIDDEN).with_description(reason);
+            return Ok(writer.response(&response)?);
+        }
+        let locks = self.locks(&entry.path);
+        let base = &self.listing.base;
+        let facts = Facts { entry, locks: &locks, base, now: self.now, space: self.space };
+        let mut response = writer.properties(&href)?;
+        let mut found = HashSet::new();
+        let mut any = false;
+        response.propstat(StatusCode::OK, |properties| {
+            any = self.found(properties, &facts, &mut found);
+        });
+        let missing: Vec<&Name> = self
+            .listing
+            .wanted
+            .named
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| !found.contains(*name))
+            .collect();
+        let is_told = !(self.listing.minimal && any);
+        if is_told && !missing.is_empty() {
+            response.propstat(StatusCode::NOT_FOUND, |properties| {
+                missing.iter().for_each(|name| properties.empty(name));
+            });
+        }
+        Ok(response.end()?)
+    }
+
+    fn locks(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
+        if !self.has_locks {
+            return Vec::new();
+        }
+        self.listing.engine.view().locks().covering(path)
+    }
+
+    /// Writes the properties the resource has; notes those that were named.
+    fn found<'w>(
+        &self,
+        properties: &mut Properties<'_>,
+        facts: &Facts<'_>,
+        found: &mut HashSet<&'w Name>,
+    ) -> bool
+    where
+        'a: 'w,
+    {
+        let wanted: &'a Wanted = &self.listing.wanted;
+        let stored =
+            |name: &Name| facts.entry.properties.iter().find(|property| is_named(property, name));
+        let mut any = false;
+        for live in &wanted.live {
+            let overlaid = live.name == live::DISPLAYNAME
+                && !wanted.displayname_is_segment
+                && stored(&live.name).is_some();
+            if overlaid {
+                continue;
+            }
+            if let Some(value) = (live.value)(facts) {
+                any = true;
+                self.live(properties, &live.name, value);
+                if !wanted.named.is_empty() {
+                    found.insert(&live.name);
+                }
+            }
+        }
+        for property in &facts.entry.properties {
+            if wanted.displayname_is_segment && is_named(property, &live::DISPLAYNAME) {
+                continue;
+            }
+            any = true;
+            self.dead(properties, property);
+            let named = wanted.named.iter().find(|(_, name)| *name == property.name);
+            found.extend(named.map(|(name, _)| name));
+        }
+        any
+    }
+
+    fn live(&self, properties: &mut Properties<'_>, name: &Name, value: Value) {
+        match value {
+            _ if self.listing.wanted.names_only => properties.empty(name),
+            Value::Empty => properties.empty(name),
+            Value::Text(text) => properties.text(name, &text),
+            Value::Elements(elements) => {
+                let mut element = multistatus::xml::Element::new(name.clone());
+                elements.into_iter().for_each(|child| element.push(child));
+                properties.element(&element);
+            }
+        }
+    }
+
+    fn dead(&self, properties: &mut Properties<'_>, property: &Property) {
+        if !self.listing.wanted.names_only {
+            properties.raw(&Fragment::from_trusted(&property.value[..]));
+        } else if let Ok(name) = Name::new(property.name.namespace(), property.name.local()) {
+            properties.empty(&name);
+        }
+    }
+}
+
+fn is_named(property: &Property, name: &Name) -> bool {
+    property.name.local() == name.local() && property.name.namespace() == name.namespace()
+}
+
+/// Why a member that is there can be neither read nor written here.
+fn unservable(entry: &Entry) -> Option<&'static str> {
+    if entry.kind == polydav_store::Kind::Special {
+        return Some("it is neither a file nor a collection, or a link that leads to none");
+    }
+    let name = entry.path.name().unwrap_or_default();
+    name.contains(&b'\\').then_some("no URL can name it: there is a backslash in its name")
+}

@@ -1,0 +1,70 @@
+//! Bodies of XML: whole documents, and the 207 of failed members.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use multistatus::MultiStatus;
+use multistatus::xml::Element;
+use polydav_store::{Failure, Member};
+
+use crate::body::Body;
+use crate::site::Base;
+use crate::{problem, status};
+
+/// The type of every XML body.
+pub(crate) const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=\"utf-8\"");
+
+/// A document of this root element.
+pub(crate) fn document(root: &Element) -> Vec<u8> {
+    let mut document = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n".to_vec();
+    document.extend_from_slice(root.to_fragment().as_bytes());
+    document.push(b'\n');
+    document
+}
+
+/// A 207 with this body.
+pub(crate) fn multi_status(body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::MULTI_STATUS;
+    response.headers_mut().insert(CONTENT_TYPE, XML);
+    response
+}
+
+/// A 207 of these responses.
+pub(crate) fn of(responses: impl IntoIterator<Item = multistatus::Response>) -> Response<Body> {
+    whole(&MultiStatus::new(responses))
+}
+
+fn whole(multistatus: &MultiStatus) -> Response<Body> {
+    match multistatus.to_xml() {
+        Ok(body) => multi_status(body),
+        Err(error) => {
+            tracing::error!(%error, "a multistatus could not be written");
+            let mut response = Response::new(Body::default());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+/// The 207 of a tree operation with failed members (RFC 4918 §9.6.1, §9.8.3, §9.9.2): a response
+/// for each of them, and none for what went well.
+pub(crate) fn members(failure: &Failure, base: &Base) -> Response<Body> {
+    let told = failure.members.list().iter().map(|member| member_response(member, base));
+    let untold = failure.members.untold();
+    let mut multistatus = MultiStatus::new(told);
+    if untold > 0 {
+        let text = format!("{untold} more members failed, which are not listed");
+        multistatus.trailer.description = Some(text);
+    }
+    whole(&multistatus)
+}
+
+fn member_response(member: &Member, base: &Base) -> multistatus::Response {
+    let href = base.href(&member.path, false);
+    let response = multistatus::Response::status(href, status::of_kind(member.kind))
+        .with_description(status::describe(member.kind));
+    match problem::condition_of_kind(member.kind, &member.path, base) {
+        Some(condition) => response.with_condition(condition.to_element()),
+        None => response,
+    }
+}
