@@ -103,16 +103,7 @@ impl Answer {
             tracing::error!(%error, "the answer to a batch could not be written");
             super::failed()
         };
-        match self.format {
-            Format::Xml => Ok(reply::multi_status(body.to_xml().map_err(|error| broken(&error))?)),
-            Format::Json | Format::NdJson => {
-                let json = json::to_json(body).map_err(|error| broken(&error))?;
-                let mut response = reply::multi_status(json);
-                let kind = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-                Ok(response)
-            }
-        }
+        Ok(reply::multi_status(body.to_xml().map_err(|error| broken(&error))?))
     }
 }
 
