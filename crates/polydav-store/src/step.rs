@@ -363,6 +363,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_step_says_what_its_conditions_watch() {
+        let draft = put("a", "").when([]).when_at("b", []).when_at("c/d", []);
+        assert_eq!(joined(draft.step(0).watches()), "/b /c/d");
+    }
+
     /// RFC 4918 §9.3.1, §9.7.2, §9.8.5, §9.9.4.
     #[test]
     fn some_steps_make_no_sense_anywhere() {

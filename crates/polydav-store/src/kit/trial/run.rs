@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use crate::kit::{apply, given, lines, mkcol, put, remove, run, tell, verdict};
+use crate::kit::{apply, copy, given, lines, mkcol, put, remove, rename, run, tell, verdict};
 use crate::{Cancel, Durability, NoLocks, OnFailure, Run, Store};
 
 trials! { writable:
@@ -17,6 +18,7 @@ trials! { writable:
     a_cancelled_run_starts_nothing,
     what_was_reported_is_visible,
     both_durabilities_are_taken,
+    runs_go_side_by_side,
 }
 
 fn verdicts(store: &dyn Store, run: Run) -> Vec<String> {
@@ -108,4 +110,23 @@ fn both_durabilities_are_taken(store: &dyn Store) {
         assert_eq!(verdicts(store, Run { durability, ..run(steps) }), ["created", "created"]);
     }
     assert_eq!(lines(store), ["/full/", "/full/f=x", "/relaxed/", "/relaxed/f=x"]);
+}
+
+/// Runs whose paths don't overlap may be applied at the same time.
+fn runs_go_side_by_side(store: &dyn Store) {
+    const THREADS: usize = 4;
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let at = |rest: &str| format!("{thread}{rest}");
+                    given(store, [mkcol(at("")), put(at("/a"), round.to_string())]);
+                    given(store, [copy(at(""), at("-")), rename(at("/a"), at("/b"))]);
+                    given(store, [remove(at(""))]);
+                }
+            });
+        }
+    });
+    let left = (0..THREADS).flat_map(|thread| [format!("/{thread}-/"), format!("/{thread}-/a=9")]);
+    assert_eq!(lines(store), left.collect::<Vec<_>>());
 }
