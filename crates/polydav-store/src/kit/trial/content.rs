@@ -1,5 +1,6 @@
 //! Files: putting, staging, reading, entity tags.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,7 @@ trials! { writable:
     a_put_does_not_replace_a_collection,
     a_put_tells_the_tag_of_what_it_put,
     tags_change_with_content_only,
+    tags_do_not_come_back,
     a_put_sets_the_time_it_is_given,
     empty_files_are_files,
     staged_content_is_put,
@@ -75,6 +77,25 @@ fn tags_change_with_content_only(store: &dyn Store) {
     assert_eq!(found(store, "c").etag, None, "collections have no entity tag");
     let reading = store.read(&path("a")).expect("it is read");
     assert_eq!(reading.entry.etag, found(store, "a").etag);
+}
+
+/// Not even to content of the same length and time, however fast it is put over, in one run or in
+/// several.
+fn tags_do_not_come_back(store: &dyn Store) {
+    let mut tags = BTreeSet::new();
+    for round in 0..10 {
+        let put = |n| put("a", format!("{round:03} {n:03}")).step(n);
+        for outcome in apply(store, &NoLocks, run((0..50).map(put).collect())) {
+            let etag = outcome.expect("it is put").etag.expect("a file has an entity tag");
+            assert!(tags.insert(etag.as_str().to_owned()), "{etag} stood for other content");
+        }
+    }
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_007);
+    for n in 0..100 {
+        given(store, [put("a", format!("{n:07}")).modified(time)]);
+        let tag = tag(store, "a");
+        assert!(tags.insert(tag.clone()), "{tag} stood for other content");
+    }
 }
 
 fn a_put_sets_the_time_it_is_given(store: &dyn Store) {
