@@ -154,13 +154,14 @@ impl<'a> Walker<'a> {
             WalkDepth::Infinity { budget } if self.met > budget => {
                 return (self.visit)(Visit::Cut(entry));
             }
-            WalkDepth::Infinity { .. } => (self.visit)(Visit::Entry(entry))?,
+            WalkDepth::Infinity { .. } => {}
         }
+        // Entered first: a collection that can't be read is told of once, as a failure.
         match descent.enter(name) {
             Ok(()) => {
                 self.nodes.push(self.node(name));
                 self.at = path;
-                ControlFlow::Continue(())
+                (self.visit)(Visit::Entry(entry))
             }
             Err(Errno::NOENT) => ControlFlow::Continue(()),
             Err(errno) => self.fail(path, errno),

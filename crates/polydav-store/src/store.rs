@@ -50,7 +50,8 @@ pub enum Visit {
     Entry(Entry),
     /// A collection whose members aren't told, because the budget is spent.
     Cut(Entry),
-    /// A resource that can't be told of, or a collection that can't be read: its entry was told.
+    /// A resource that can't be told of, or, where the walk goes on below it, a collection that
+    /// can't be read: it stands in place of its entry.
     Failure(ResourcePath, FailureKind),
 }
 
