@@ -17,36 +17,23 @@ pub(crate) enum Str {
 impl Str {
     pub(crate) const EMPTY: Self = Self::Static("");
 
-    /// The elements of RFC 4918 that stand in every response need no allocation.
+    /// A local name. Those that stand in every response need no allocation.
     pub(crate) fn local(text: &str) -> Self {
-        const KNOWN: [&str; 22] = [
-            "response",
-            "href",
-            "propstat",
-            "prop",
-            "status",
-            "multistatus",
-            "responsedescription",
-            "error",
-            "location",
-            "item",
-            "member",
-            "summary",
-            "collection",
-            "resourcetype",
-            "creationdate",
-            "displayname",
-            "getcontentlength",
-            "getcontenttype",
-            "getetag",
-            "getlastmodified",
-            "supportedlock",
-            "lockdiscovery",
-        ];
-        match KNOWN.iter().find(|known| **known == text) {
-            Some(known) => Self::Static(known),
-            None => Self::from(text),
-        }
+        known(text).map_or_else(|| Self::from(text), Self::Static)
+    }
+}
+
+/// Finds a common local name of RFC 4918 or the batch extension.
+fn known(text: &str) -> Option<&'static str> {
+    macro_rules! known {
+        ($($name:literal)*) => { match text { $($name => Some($name),)* _ => None } };
+    }
+    known! {
+        "response" "href" "propstat" "prop" "status" "multistatus" "responsedescription" "error"
+        "location" "item" "member" "summary" "collection" "resourcetype" "creationdate"
+        "displayname" "getcontentlength" "getcontenttype" "getetag" "getlastmodified"
+        "supportedlock" "lockdiscovery" "lockentry" "lockscope" "locktype" "exclusive" "shared"
+        "write"
     }
 }
 
@@ -72,9 +59,12 @@ impl From<&str> for Str {
     }
 }
 
+/// Names are compared all the time, and mostly with others, or with the very same string. Both are
+/// told here without a call to `memcmp`.
 impl PartialEq for Str {
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        let (a, b) = (self.as_bytes(), other.as_bytes());
+        a.len() == b.len() && (a.as_ptr() == b.as_ptr() || (a.last() == b.last() && a == b))
     }
 }
 
