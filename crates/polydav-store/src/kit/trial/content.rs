@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::kit::{
-    apply, content, found, given, lines, mkcol, path, put, put_content, remove, run, stage, tag,
-    tell,
+    apply, content, copy, found, given, lines, mkcol, path, put, put_content, remove, rename, run,
+    stage, tag, tell,
 };
 use crate::{FailureKind, Kind, NoLocks, Select, Store};
 
@@ -19,6 +19,7 @@ trials! { writable:
     a_put_tells_the_tag_of_what_it_put,
     tags_change_with_content_only,
     tags_do_not_come_back,
+    what_replaces_a_file_has_another_tag,
     a_put_sets_the_time_it_is_given,
     empty_files_are_files,
     staged_content_is_put,
@@ -95,6 +96,17 @@ fn tags_do_not_come_back(store: &dyn Store) {
         given(store, [put("a", format!("{n:07}")).modified(time)]);
         let tag = tag(store, "a");
         assert!(tags.insert(tag.clone()), "{tag} stood for other content");
+    }
+}
+
+fn what_replaces_a_file_has_another_tag(store: &dyn Store) {
+    given(store, [put("a", "1"), put("b", "2"), put("c", "3")]);
+    let mut tags = vec![tag(store, "a")];
+    for draft in [copy("b", "a"), rename("c", "a"), put("a", "4"), rename("b", "a")] {
+        given(store, [draft]);
+        let tag = tag(store, "a");
+        assert!(!tags.contains(&tag), "{tag} stood for other content");
+        tags.push(tag);
     }
 }
 
