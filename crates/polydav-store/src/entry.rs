@@ -20,7 +20,8 @@ pub enum Kind {
 
 /// The opaque part of a strong entity tag (RFC 9110 §8.8.3), without its quotes.
 ///
-/// Two equal tags of one resource promise equal content, byte for byte.
+/// Two equal tags of one resource promise equal content, byte for byte. Whether a file that is moved
+/// takes its tag along is its store's affair.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ETag(String);
 

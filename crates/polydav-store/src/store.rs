@@ -30,6 +30,8 @@ pub enum WalkDepth {
     /// Everything under the root, until this many resources were met.
     Infinity {
         /// The most resources met; collections met after that are reported as [`Visit::Cut`].
+        /// Other members of a collection that is being told are told all the same: none is missing
+        /// without a word.
         budget: u64,
     },
 }
@@ -163,7 +165,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`FailureKind::NoSpace`] if `length` can't fit, and others of the system.
     fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure>;
 
-    /// Performs the steps of a run in order, each opened right before it, and reports every one.
+    /// Performs the steps of a run in order, each opened right before it, and reports every one, in
+    /// that order.
+    ///
+    /// Where there are several reasons to refuse a step, the first of these is told: what
+    /// [`Step::open`](crate::Step::open) finds; no subject or source; no collection around the
+    /// target; what lies at the target. [`Course`](crate::Course) knows which steps may still start.
     ///
     /// # Errors
     /// [`Broken`]: steps without an outcome are unknown.
