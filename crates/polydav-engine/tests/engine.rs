@@ -1,0 +1,455 @@
+//! Plans and locks over the store in memory.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use polydav_engine::{
+    Engine, Environment, LockLimits, LockRequest, Options, Plan, PlanMode, RefreshRequest,
+    UnlockRequest,
+};
+use polydav_store::{
+    Action, Broken, Cancel, Capabilities, Content, Effect, Entry, Failure, FailureKind, Guard,
+    Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Outcome,
+    Overwrite, Principal, Reading, Report, ResourcePath, Run, Select, Space, Stage, Step, Store,
+    View as _, Visit, Walk,
+};
+
+fn path(joined: &str) -> ResourcePath {
+    ResourcePath::parse(joined).unwrap()
+}
+
+fn put(target: &str) -> Action {
+    let content = Content::Inline(Bytes::from_static(b"content"));
+    Action::Put { target: path(target), content, modified: None }
+}
+
+fn mkcol(target: &str) -> Action {
+    Action::MakeCollection { target: path(target) }
+}
+
+fn remove(target: &str) -> Action {
+    Action::Remove { target: path(target) }
+}
+
+fn rename(source: &str, target: &str) -> Action {
+    let (source, target) = (path(source), path(target));
+    Action::Rename { source, target, overwrite: Overwrite::Replace }
+}
+
+/// A clock that tests set, and random numbers that count.
+#[derive(Clone, Default)]
+struct Clock(Arc<AtomicU64>);
+
+impl Clock {
+    fn advance(&self, seconds: u64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn environment(&self) -> Environment {
+        let (clock, counter) = (self.clone(), AtomicU64::new(1));
+        Environment::new(
+            move || SystemTime::UNIX_EPOCH + Duration::from_secs(clock.0.load(Ordering::Relaxed)),
+            move || u128::from(counter.fetch_add(1, Ordering::Relaxed)),
+        )
+    }
+}
+
+struct World {
+    engine: Engine,
+    clock: Clock,
+    ledger: Arc<MemoryLedger>,
+    store: Arc<MemoryStore>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    fn with(options: Options) -> Self {
+        let (clock, ledger) = (Clock::default(), Arc::new(MemoryLedger::default()));
+        let store = Arc::new(MemoryStore::new());
+        let engine =
+            Engine::open(store.clone(), ledger.clone(), clock.environment(), options).unwrap();
+        Self { engine, clock, ledger, store }
+    }
+
+    /// The same store and ledger, opened by another process.
+    fn restarted(self) -> Self {
+        let Self { clock, ledger, store, .. } = self;
+        let options = Options::default();
+        let engine =
+            Engine::open(store.clone(), ledger.clone(), clock.environment(), options).unwrap();
+        Self { engine, clock, ledger, store }
+    }
+
+    async fn run(&self, actions: Vec<Action>) -> Vec<Outcome> {
+        let guarded = actions.into_iter().map(|action| (Guard::default(), action));
+        self.run_guarded(guarded.collect()).await
+    }
+
+    async fn run_guarded(&self, steps: Vec<(Guard, Action)>) -> Vec<Outcome> {
+        self.engine.run(plan(steps, PlanMode::BestEffort)).await
+    }
+
+    async fn one(&self, guard: Guard, action: Action) -> Result<(), FailureKind> {
+        let mut outcomes = self.run_guarded(vec![(guard, action)]).await;
+        outcomes.pop().unwrap().map(drop).map_err(|failure| failure.kind)
+    }
+
+    async fn lock(&self, root: &str, depth: LockDepth) -> Result<Arc<Lock>, Failure> {
+        self.engine.lock(asked(root, depth)).await.map(|locked| locked.lock)
+    }
+
+    async fn unlock(&self, root: &str, token: &LockToken) -> Result<(), FailureKind> {
+        let request =
+            UnlockRequest { path: path(root), token: token.clone(), guard: Guard::default() };
+        self.engine.unlock(request).await.map_err(|failure| failure.kind)
+    }
+
+    fn kept(&self) -> usize {
+        self.ledger.locks().unwrap().len()
+    }
+
+    fn has(&self, joined: &str) -> bool {
+        self.store.stat(&path(joined), &Select::None).is_ok()
+    }
+}
+
+fn plan(steps: Vec<(Guard, Action)>, mode: PlanMode) -> Plan {
+    let steps = steps.into_iter().enumerate();
+    let steps = steps.map(|(index, (guard, action))| Step::new(index, guard, action)).collect();
+    Plan { steps, mode, cancel: Cancel::never() }
+}
+
+fn asked(root: &str, depth: LockDepth) -> LockRequest {
+    LockRequest {
+        path: path(root),
+        scope: LockScope::Exclusive,
+        depth,
+        owner: None,
+        timeout: Some(Duration::from_secs(60)),
+        guard: Guard::default(),
+    }
+}
+
+fn with(token: &LockToken) -> Guard {
+    Guard { tokens: vec![token.clone()], ..Guard::default() }
+}
+
+fn kinds(outcomes: &[Outcome]) -> Vec<Option<FailureKind>> {
+    let kind = |outcome: &Outcome| outcome.as_ref().err().map(|failure| failure.kind);
+    outcomes.iter().map(kind).collect()
+}
+
+#[tokio::test]
+async fn a_plan_of_several_runs_has_an_outcome_for_each_step_in_order() {
+    let world = World::new();
+    let count = Run::STEPS_MAX * 2 + 500;
+    let names = (0..count).map(|index| format!("f{}", index - index % 2)).collect::<Vec<_>>();
+    let outcomes = world.run(names.iter().map(|name| put(name)).collect()).await;
+    assert_eq!(outcomes.len(), count);
+    for (index, outcome) in outcomes.iter().enumerate() {
+        assert_eq!(outcome.as_ref().unwrap().created, index % 2 == 0, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn mode_stop_tries_nothing_behind_a_failure_not_even_in_later_runs() {
+    let world = World::new();
+    let mut steps: Vec<_> = (0..Run::STEPS_MAX + 10)
+        .map(|index| (Guard::default(), put(&format!("f{index}"))))
+        .collect();
+    steps[5].1 = put("missing/f");
+    let outcomes = world.engine.run(plan(steps, PlanMode::Stop)).await;
+    let kinds = kinds(&outcomes);
+    assert!(kinds[..5].iter().all(Option::is_none));
+    assert_eq!(kinds[5], Some(FailureKind::ParentMissing));
+    assert!(kinds[6..].iter().all(|kind| *kind == Some(FailureKind::Dependency)));
+    assert!(!world.has("f6") && !world.has("f1005"));
+}
+
+#[tokio::test]
+async fn a_cancelled_plan_tells_of_every_step() {
+    let world = World::new();
+    let asked = AtomicUsize::new(0);
+    let cancel = Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) >= 2);
+    let steps = (0..4).map(|index| (Guard::default(), put(&format!("f{index}")))).collect();
+    let outcomes = world.engine.run(Plan { cancel, ..plan(steps, PlanMode::BestEffort) }).await;
+    let not_attempted = Some(FailureKind::NotAttempted);
+    assert_eq!(kinds(&outcomes), [None, None, not_attempted, not_attempted]);
+}
+
+#[tokio::test]
+async fn rfc4918_7_a_lock_holds_up_whoever_lacks_its_token() {
+    let world = World::new();
+    world.run(vec![mkcol("c"), put("c/f")]).await;
+    let lock = world.lock("c", LockDepth::Infinity).await.unwrap();
+    assert_eq!(world.one(Guard::default(), put("c/f")).await, Err(FailureKind::Locked));
+    assert_eq!(world.one(Guard::default(), put("c/g")).await, Err(FailureKind::Locked));
+    assert_eq!(world.one(with(&lock.token), put("c/g")).await, Ok(()));
+    world.unlock("c", &lock.token).await.unwrap();
+    assert_eq!(world.one(Guard::default(), put("c/f")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn rfc4918_7_3_locking_an_unmapped_url_makes_an_empty_file() {
+    let world = World::new();
+    let locked = world.engine.lock(asked("f", LockDepth::Zero)).await.unwrap();
+    assert!(locked.created && world.has("f"));
+    assert_eq!(world.store.stat(&path("f"), &Select::None).unwrap().length, 0);
+    let failure = world.engine.lock(asked("missing/f", LockDepth::Zero)).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::ParentMissing);
+    assert_eq!(world.kept(), 1, "the lock of the file that wasn't made is gone too");
+}
+
+#[tokio::test]
+async fn locks_conflict_upwards_and_downwards_rfc4918_9_10_3() {
+    let world = World::new();
+    world.run(vec![mkcol("c"), put("c/f")]).await;
+    let lock = world.lock("c/f", LockDepth::Zero).await.unwrap();
+    let failure = world.lock("c", LockDepth::Infinity).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Members);
+    assert_eq!(failure.members.list()[0].path, path("c/f"));
+    assert_eq!(failure.members.list()[0].kind, FailureKind::LockConflict);
+    world.unlock("c/f", &lock.token).await.unwrap();
+    world.lock("c", LockDepth::Infinity).await.unwrap();
+    let failure = world.lock("c/f", LockDepth::Zero).await.unwrap_err();
+    assert_eq!((failure.kind, failure.path), (FailureKind::LockConflict, path("c")));
+}
+
+#[tokio::test]
+async fn locks_outlive_a_restart_unless_their_resource_is_gone() {
+    let world = World::new();
+    world.run(vec![put("f"), put("g")]).await;
+    let lock = world.lock("f", LockDepth::Zero).await.unwrap();
+    world.lock("g", LockDepth::Zero).await.unwrap();
+    let gone = Step::new(0, Guard::default(), remove("g"));
+    let run = Run {
+        id: polydav_store::RunId(0),
+        steps: vec![gone],
+        on_failure: polydav_store::OnFailure::Continue,
+        durability: polydav_store::Durability::Relaxed,
+        cancel: Cancel::never(),
+    };
+    world.store.apply(run, &polydav_store::NoLocks, &mut |_, _| ()).unwrap();
+    let world = world.restarted();
+    assert_eq!(world.kept(), 1);
+    assert_eq!(world.one(Guard::default(), put("f")).await, Err(FailureKind::Locked));
+    assert_eq!(world.one(with(&lock.token), put("f")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_lock_ends_at_its_time_and_giving_it_up_later_is_no_error() {
+    let world = World::new();
+    let lock = world.lock("f", LockDepth::Zero).await.unwrap();
+    world.clock.advance(60);
+    assert_eq!(world.one(Guard::default(), put("f")).await, Ok(()));
+    assert_eq!(world.unlock("f", &lock.token).await, Ok(()));
+    assert_eq!(world.kept(), 0);
+    let unknown = LockToken::new("urn:uuid:00000000-0000-4000-8000-0000000000ff");
+    assert_eq!(world.unlock("f", &unknown).await, Err(FailureKind::NoSuchLock));
+}
+
+#[tokio::test]
+async fn a_refresh_prolongs_rfc4918_9_10_2() {
+    let world = World::new();
+    let lock = world.lock("f", LockDepth::Zero).await.unwrap();
+    world.clock.advance(59);
+    let timeout = Some(Duration::from_secs(60));
+    let request = RefreshRequest { path: path("f"), timeout, guard: with(&lock.token) };
+    world.engine.refresh(request.clone()).await.unwrap();
+    world.clock.advance(59);
+    assert_eq!(world.one(Guard::default(), put("f")).await, Err(FailureKind::Locked));
+    let stranger = Guard {
+        principal: Principal::Named("eve".into()),
+        tokens: vec![lock.token.clone()],
+        ..Guard::default()
+    };
+    let refused = world.engine.refresh(RefreshRequest { guard: stranger, ..request }).await;
+    assert_eq!(refused.unwrap_err().kind, FailureKind::Precondition);
+}
+
+#[tokio::test]
+async fn only_its_owner_unlocks_and_uses_a_lock() {
+    let world = World::new();
+    let lock = world.lock("f", LockDepth::Zero).await.unwrap();
+    let eve = Guard {
+        principal: Principal::Named("eve".into()),
+        tokens: vec![lock.token.clone()],
+        ..Guard::default()
+    };
+    assert_eq!(world.one(eve.clone(), put("f")).await, Err(FailureKind::Locked));
+    let request = UnlockRequest { path: path("f"), token: lock.token.clone(), guard: eve };
+    assert_eq!(world.engine.unlock(request).await.unwrap_err().kind, FailureKind::Forbidden);
+    assert_eq!(world.unlock("other", &lock.token).await, Err(FailureKind::NoSuchLock));
+}
+
+#[tokio::test]
+async fn locks_are_capped_in_time_number_and_owner() {
+    let lock_limits =
+        LockLimits { timeout_max: Duration::from_secs(10), count_max: 2, owner_bytes_max: 8 };
+    let world = World::with(Options { lock_limits, ..Options::default() });
+    let lock = world.lock("f", LockDepth::Zero).await.unwrap();
+    assert_eq!(lock.expires, SystemTime::UNIX_EPOCH + Duration::from_secs(10));
+    let wordy = LockRequest {
+        owner: Some(Bytes::from_static(b"<too-long/>")),
+        ..asked("g", LockDepth::Zero)
+    };
+    let failure = world.engine.lock(wordy).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Exhausted);
+    world.lock("g", LockDepth::Zero).await.unwrap();
+    let failure = world.lock("h", LockDepth::Zero).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Exhausted);
+    world.clock.advance(11);
+    world.lock("h", LockDepth::Zero).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removal_ends_locks_and_the_steps_behind_it_see_that() {
+    let world = World::new();
+    world.run(vec![mkcol("c"), put("c/f")]).await;
+    let lock = world.lock("c/f", LockDepth::Zero).await.unwrap();
+    let steps = vec![
+        (with(&lock.token), remove("c")),
+        (Guard::default(), mkcol("c")),
+        (Guard::default(), put("c/f")),
+    ];
+    assert_eq!(kinds(&world.run_guarded(steps).await), [None, None, None]);
+    assert_eq!(world.kept(), 0);
+}
+
+#[tokio::test]
+async fn a_move_leaves_the_locks_of_the_source_behind_rfc4918_7_6() {
+    let world = World::new();
+    world.run(vec![put("f"), put("g")]).await;
+    let source = world.lock("f", LockDepth::Zero).await.unwrap();
+    let target = world.lock("g", LockDepth::Zero).await.unwrap();
+    let both =
+        Guard { tokens: vec![source.token.clone(), target.token.clone()], ..Guard::default() };
+    assert_eq!(world.one(both, rename("f", "g")).await, Ok(()));
+    let view = world.engine.view();
+    assert!(view.locks().covering(&path("f")).is_empty());
+    assert_eq!(view.locks().covering(&path("g"))[0].token, target.token);
+}
+
+#[tokio::test]
+async fn a_partial_removal_keeps_the_lock_of_what_is_left() {
+    let world = World::new();
+    world.run(vec![mkcol("c"), put("c/f"), put("c/g")]).await;
+    let lock = world.lock("c/f", LockDepth::Zero).await.unwrap();
+    let outcomes = world.run(vec![remove("c")]).await;
+    let failure = outcomes[0].as_ref().unwrap_err();
+    assert_eq!((failure.kind, failure.effect), (FailureKind::Members, Effect::Partial));
+    assert!(world.has("c/f") && !world.has("c/g"));
+    assert_eq!(world.engine.view().locks().covering(&path("c/f"))[0].token, lock.token);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Closed,
+    Open,
+    Passed,
+}
+
+/// A store that waits at a gate before it applies anything, and may panic there.
+struct Gated {
+    inner: MemoryStore,
+    gate: Mutex<Gate>,
+    moved: Condvar,
+    panics: bool,
+}
+
+impl Gated {
+    fn new(gate: Gate, panics: bool) -> Arc<Self> {
+        let (inner, moved) = (MemoryStore::new(), Condvar::new());
+        Arc::new(Self { inner, gate: Mutex::new(gate), moved, panics })
+    }
+
+    fn set(&self, gate: Gate) {
+        *self.gate.lock().unwrap() = gate;
+        self.moved.notify_all();
+    }
+
+    fn wait_while(&self, gate: Gate) {
+        let at = self.gate.lock().unwrap();
+        drop(self.moved.wait_while(at, |at| *at == gate).unwrap());
+    }
+}
+
+impl Store for Gated {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        self.inner.stat(path, select)
+    }
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.inner.walk(root, walk, visit)
+    }
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        self.inner.read(path)
+    }
+    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.inner.stage(length)
+    }
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        self.wait_while(Gate::Closed);
+        assert!(!self.panics, "a store that panics");
+        let applied = self.inner.apply(run, locks, report);
+        self.set(Gate::Passed);
+        applied
+    }
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        self.inner.space(path)
+    }
+}
+
+fn engine_over(store: Arc<Gated>) -> Engine {
+    let environment = Clock::default().environment();
+    Engine::open(store, Arc::new(MemoryLedger::default()), environment, Options::default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_began_ends_though_nobody_waits_for_it() {
+    let store = Gated::new(Gate::Closed, false);
+    let engine = engine_over(store.clone());
+    {
+        let plan = plan(vec![(Guard::default(), put("f"))], PlanMode::BestEffort);
+        let mut asked = std::pin::pin!(engine.run(plan));
+        let waker = std::task::Waker::noop();
+        let polled = asked.as_mut().poll(&mut std::task::Context::from_waker(waker));
+        assert!(polled.is_pending());
+    }
+    store.set(Gate::Open);
+    store.wait_while(Gate::Open);
+    engine.drain().await;
+    assert!(store.stat(&path("f"), &Select::None).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_panics_leaves_its_steps_unknown_and_its_paths_free() {
+    let engine = engine_over(Gated::new(Gate::Open, true));
+    for _ in 0..2 {
+        let plan = plan(vec![(Guard::default(), put("f"))], PlanMode::BestEffort);
+        let outcomes = engine.run(plan).await;
+        let failure = outcomes[0].as_ref().unwrap_err();
+        assert_eq!((failure.kind, failure.effect), (FailureKind::Internal, Effect::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn nothing_starts_while_the_engine_drains() {
+    let world = World::new();
+    world.engine.drain().await;
+    let outcomes = world.run(vec![put("f")]).await;
+    assert_eq!(kinds(&outcomes), [Some(FailureKind::NotAttempted)]);
+}
