@@ -1,4 +1,5 @@
 //! Plans and locks over the store in memory.
+#![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

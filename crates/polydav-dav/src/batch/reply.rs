@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use http::{HeaderValue, Response, StatusCode};
 use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry};
-use multistatus::{MultiStatus, Report};
+use multistatus::{JSON_CONTENT_TYPE, Layout, MultiStatus, Report};
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
 
@@ -99,11 +99,19 @@ impl Answer {
     }
 
     fn body(&self, body: &MultiStatus) -> Result<Response<Body>, Problem> {
-        let broken = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, "the answer to a batch could not be written");
-            super::failed()
-        };
-        Ok(reply::multi_status(body.to_xml().map_err(|error| broken(&error))?))
+        if self.format != Format::Xml {
+            let mut response = reply::multi_status(body.to_json(Layout::Document));
+            let kind = HeaderValue::from_static(JSON_CONTENT_TYPE);
+            response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+            return Ok(response);
+        }
+        match body.to_xml() {
+            Ok(xml) => Ok(reply::multi_status(xml)),
+            Err(error) => {
+                tracing::error!(%error, "the answer to a batch could not be written");
+                Err(super::failed())
+            }
+        }
     }
 }
 
