@@ -145,9 +145,11 @@ impl Teller<'_> {
                 let report = Report::Properties(stats);
                 return multistatus::Response { report, ..multistatus::Response::item(href, item) };
             }
-            (Some(Verdict::Refused(_, detail)), None, _) => {
+            (Some(Verdict::Refused(_, detail)), None, _) if told.cause.is_none() => {
                 multistatus::Response::item(href, item).with_description(detail.clone())
             }
+            (_, None, _) => multistatus::Response::item(href, item)
+                .with_description(status::describe(FailureKind::Dependency)),
             (_, Some(Err(failure)), _) => self.failed(href, item, failure),
             (_, _, _) => multistatus::Response::item(href, item),
         };
