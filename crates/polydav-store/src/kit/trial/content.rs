@@ -1,7 +1,6 @@
 //! Files: putting, staging, reading, entity tags.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -193,20 +192,18 @@ fn a_reading_keeps_what_it_opened(store: &dyn Store) {
 fn a_reader_never_sees_half_a_file(store: &dyn Store) {
     const LENGTHS: [usize; 2] = [10_000, 30_000];
     given(store, [put("a", vec![1; LENGTHS[1]])]);
-    let finished = AtomicBool::new(false);
     thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            while !finished.load(Ordering::Relaxed) {
-                let read = content(store, &path("a"));
-                assert!(LENGTHS.contains(&read.len()), "it never was {} long", read.len());
-                assert!(read.iter().all(|&byte| byte == read[0]), "it never was so mixed");
+        let writer = scope.spawn(|| {
+            for round in 0..100_u8 {
+                given(store, [put("a", vec![round; LENGTHS[usize::from(round % 2)]])]);
             }
         });
-        for round in 0..100_u8 {
-            given(store, [put("a", vec![round; LENGTHS[usize::from(round % 2)]])]);
+        while !writer.is_finished() {
+            let read = content(store, &path("a"));
+            assert!(LENGTHS.contains(&read.len()), "it never was {} long", read.len());
+            assert!(read.iter().all(|&byte| byte == read[0]), "it never was so mixed");
         }
-        finished.store(true, Ordering::Relaxed);
-        reader.join().expect("the reader only saw whole files");
+        writer.join().expect("all is put");
     });
 }
 
