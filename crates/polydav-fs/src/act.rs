@@ -16,7 +16,7 @@ use crate::entry::etag;
 use crate::errno;
 use crate::intent::{Identity, IntentKind};
 use crate::replica::Replica;
-use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat, stat_at};
+use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat_at};
 use crate::stage::{StagedFile, rename_new};
 use crate::state::RowChange;
 use crate::tree::TreeRemoval;
@@ -219,7 +219,7 @@ impl Execution<'_> {
     fn prepare_copy(&mut self, way: Way, depth: Depth) -> Result<Prepared, Failure> {
         let Way { source, target, overwrite } = &way;
         let fail = |errno| errno::failure(errno, source);
-        let (dir, name) = self.parents.of(source).map_err(fail)?;
+        let (dir, name) = self.parents.at(source).map_err(fail)?;
         let known = stat_at(&dir, name).map_err(fail)?;
         let creating = |errno| errno::creating(errno, target);
         let (target_dir, target_name) = self.parents.of(target).map_err(creating)?;
@@ -450,11 +450,7 @@ impl Execution<'_> {
     }
 
     fn patch(&mut self, target: ResourcePath, changes: Vec<PropertyChange>) -> Acted {
-        let found = if target.is_root() {
-            stat(&self.store.root)
-        } else {
-            self.parents.of(&target).and_then(|(dir, name)| stat_at(&dir, name))
-        };
+        let found = self.parents.at(&target).and_then(|(dir, name)| stat_at(&dir, name));
         match found {
             Ok(stat) if file_type(&stat) == FileType::Symlink => {
                 failed(Failure::new(FailureKind::Forbidden, target))

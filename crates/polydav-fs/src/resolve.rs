@@ -189,6 +189,11 @@ impl<'a> Parents<'a> {
         Self { root, kept: HashMap::new() }
     }
 
+    /// A directory and a name in it to look at `path` by; for the root, `.` in itself.
+    pub(crate) fn at<'p>(&mut self, path: &'p ResourcePath) -> Result<(Dir, &'p [u8]), Errno> {
+        if path.is_root() { Ok((self.root.fd.clone(), b".")) } else { self.of(path) }
+    }
+
     /// The directory that holds `path`, and the name of `path` in it.
     pub(crate) fn of<'p>(&mut self, path: &'p ResourcePath) -> Result<(Dir, &'p [u8]), Errno> {
         let joined = path.as_bytes();

@@ -98,8 +98,8 @@ pub(crate) struct State {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
-    /// Whether any node may be there; spares all questions where nobody uses properties.
-    any_node: AtomicBool,
+    /// Whether there may be any rows of properties; spares all questions where nobody uses properties.
+    any_row: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -119,12 +119,12 @@ impl State {
         configure(&connection)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         prepare_tables(&mut connection)?;
-        let any_node = any_node(&connection)?;
+        let any_row = any_row(&connection)?;
         Ok(Self {
             writer: Mutex::new(Writer { connection, durability: Durability::Full }),
             readers: Mutex::default(),
             path: path.to_owned(),
-            any_node: AtomicBool::new(any_node),
+            any_row: AtomicBool::new(any_row),
         })
     }
 
@@ -134,7 +134,7 @@ impl State {
 
     /// Whether there may be rows of properties at all.
     pub(crate) fn has_any(&self) -> bool {
-        self.any_node.load(Ordering::Acquire)
+        self.any_row.load(Ordering::Acquire)
     }
 
     /// Does `work` in one transaction; it is committed as durably as asked.
@@ -155,11 +155,11 @@ impl State {
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = writer.connection.transaction_with_behavior(behavior)?;
         work(&Changes { transaction: &transaction })?;
-        let any_node = any_node(&transaction)?;
+        let any_row = any_row(&transaction)?;
         // Told before it can be seen, and taken back only after.
-        self.any_node.fetch_or(any_node, Ordering::AcqRel);
+        self.any_row.fetch_or(any_row, Ordering::AcqRel);
         sys::commit(transaction)?;
-        self.any_node.store(any_node, Ordering::Release);
+        self.any_row.store(any_row, Ordering::Release);
         Ok(())
     }
 
@@ -196,8 +196,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn any_node(connection: &Connection) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM node)")?;
+fn any_row(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM prop)")?;
     statement.query_row([], |row| row.get(0))
 }
 
