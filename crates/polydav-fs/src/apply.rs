@@ -139,6 +139,9 @@ pub(crate) struct Execution<'a> {
     pub(crate) purge: Vec<Vec<u8>>,
     /// Why no further step starts, if none does.
     ended: Option<FailureKind>,
+    /// Whether it isn't known what was done; what is written down as begun then stays so, until
+    /// the store is opened again.
+    lost: bool,
 }
 
 /// The directories in which something changed.
@@ -193,6 +196,7 @@ impl<'a> Execution<'a> {
             pending: Vec::new(),
             purge: Vec::new(),
             ended: None,
+            lost: false,
         };
         let mut steps = run.steps.into_iter().peekable();
         while let Some(stretch) = execution.take(&mut steps) {
@@ -237,6 +241,9 @@ impl<'a> Execution<'a> {
             if ended.is_none() && self.cancel.is_asked() {
                 ended = Some(FailureKind::NotAttempted);
             }
+            if self.writer.has_given_up() {
+                ended = ended.or(Some(FailureKind::ReadOnly));
+            }
             let prepared = match ended {
                 Some(kind) => Err(Failure::new(kind, path.clone())),
                 None => step.open(self).and_then(|permit| self.prepare(permit)),
@@ -264,7 +271,7 @@ impl<'a> Execution<'a> {
     fn end_by(&mut self, outcome: &Outcome) {
         let Err(failure) = outcome else { return };
         self.ended = self.ended.or(match (failure.kind, self.on_failure) {
-            (FailureKind::NotAttempted, _) => Some(FailureKind::NotAttempted),
+            (kind @ (FailureKind::NotAttempted | FailureKind::ReadOnly), _) => Some(kind),
             (_, OnFailure::Stop) => Some(FailureKind::Dependency),
             (_, _) => None,
         });
@@ -381,8 +388,11 @@ impl<'a> Execution<'a> {
 
     /// Brings what was done to disk, commits what follows from it, and reports it.
     fn settle(&mut self, report: &mut dyn Report) {
-        if let Err(errno) = self.sync_dirs() {
+        if self.lost {
+            // Nothing was done since.
+        } else if let Err(errno) = self.sync_dirs() {
             self.writer.give_up("directories could not be synced");
+            self.lost = true;
             let error = Arc::new(std::io::Error::from(errno));
             self.pending.iter_mut().for_each(|pending| pending.is_unknown(error.clone()));
         } else {
@@ -453,6 +463,7 @@ impl<'a> Execution<'a> {
             }
         }
         if is_half_done {
+            self.lost = true;
             self.writer.give_up("what is written down as begun could not be settled");
         }
     }

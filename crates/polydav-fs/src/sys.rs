@@ -14,6 +14,8 @@ use rustix::io::Errno;
 
 #[cfg(feature = "crash-test")]
 pub(crate) mod fault;
+#[cfg(all(test, feature = "crash-test"))]
+mod trial;
 
 /// Passes a call through the fault hook.
 #[cfg(feature = "crash-test")]

@@ -1,0 +1,137 @@
+//! The Nth call fails, for every N: what is told is what is there.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use polydav_store::kit::{
+    self, Draft, copy, given, mkcol, patch, put, remove, rename, set, snapshot,
+};
+use polydav_store::{
+    Cancel, Durability, Effect, FailureKind, MemoryStore, NoLocks, OnFailure, Outcome, Run, RunId,
+    Store,
+};
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use super::fault::fail_nth;
+use crate::{FolderStore, Options};
+
+fn furniture() -> Vec<Draft> {
+    let dirs = ["t", "t/d", "u", "p", "q"].map(mkcol);
+    let files = ["f", "g", "h", "t/d/b", "u/old", "p/1", "q/2"].map(|at| put(at, at));
+    let props = ["t", "t/d/b", "u", "f", "h"].map(|at| patch(at, [set("p", at)]));
+    dirs.into_iter().chain(files).chain(props).collect()
+}
+
+fn script() -> Vec<Draft> {
+    vec![
+        put("new", "1"),
+        put("f", "2"),
+        mkcol("m"),
+        copy("t", "c"),
+        copy("t", "u"),
+        copy("f", "g"),
+        rename("g", "h"),
+        rename("u", "c"),
+        rename("p", "q"),
+        rename("new", "moved"),
+        patch("h", [set("p", "changed")]),
+        remove("t/d/b"),
+        remove("h"),
+        put("h", "anew"),
+        put("last", "3"),
+    ]
+}
+
+fn apply(store: &FolderStore, durability: Durability) -> Vec<Outcome> {
+    let steps = script().into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect();
+    let on_failure = OnFailure::Continue;
+    let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
+    let mut outcomes = Vec::new();
+    store.apply(run, &NoLocks, &mut |_, outcome| outcomes.push(outcome)).unwrap();
+    assert_eq!(outcomes.len(), script().len());
+    outcomes
+}
+
+/// What is there is the same as in the model after the steps that may have been done.
+fn check(store: &dyn Store, outcomes: &[Outcome], context: &str) {
+    let unknown: Vec<_> = (0..outcomes.len())
+        .filter(|&i| outcomes[i].as_ref().is_err_and(|failure| failure.effect == Effect::Unknown))
+        .collect();
+    let agrees = |subset: u32| {
+        let model = MemoryStore::new();
+        given(&model, furniture());
+        let was_done = |index: usize| match unknown.iter().position(|&i| i == index) {
+            Some(bit) => subset >> bit & 1 == 1,
+            None => outcomes[index].is_ok(),
+        };
+        let steps = script().into_iter().enumerate().filter(|(index, _)| was_done(*index));
+        kit::tell(&model, steps.map(|(_, draft)| draft));
+        snapshot(&model) == snapshot(store)
+    };
+    assert!(
+        (0..1 << unknown.len()).any(agrees),
+        "{context}: {outcomes:#?}\n{:#?}",
+        kit::lines(store)
+    );
+}
+
+fn fail_everywhere(durability: Durability, errno: Errno) {
+    for nth in 1.. {
+        let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+        given(&store, furniture());
+        fail_nth(nth, errno);
+        let outcomes = apply(&store, durability);
+        let left = fail_nth(0, errno);
+        let context = format!("{durability:?}, call {nth} fails with {errno}");
+        let is_unknown = |outcome: &Outcome| {
+            outcome.as_ref().is_err_and(|failure| failure.effect == Effect::Unknown)
+        };
+        if !outcomes.iter().any(is_unknown) {
+            check(&store, &outcomes, &context);
+        }
+        drop(store);
+        let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+        check(&store, &outcomes, &format!("{context}, opened again"));
+        assert!(is_empty(&dir.path().join(".polydav/stage")), "{context}");
+        if left > 0 {
+            assert!(outcomes.iter().all(Result::is_ok));
+            return;
+        }
+    }
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn the_nth_call_fails() {
+    for durability in [Durability::Full, Durability::Relaxed] {
+        for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS] {
+            fail_everywhere(durability, errno);
+        }
+    }
+}
+
+#[test]
+fn after_a_sync_failed_nothing_is_taken() {
+    let dir = TempDir::new().unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    let put_one = |durability| {
+        let steps = vec![put("a", "x").step(0)];
+        let on_failure = OnFailure::Continue;
+        let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
+        kit::apply(&store, &NoLocks, run).pop().unwrap()
+    };
+    // Make, write, time, sync, link, sync the folder: the last of them fails.
+    fail_nth(6, Errno::IO);
+    let failure = put_one(Durability::Full).unwrap_err();
+    assert_eq!((failure.kind, failure.effect), (FailureKind::Internal, Effect::Unknown));
+    assert_eq!(std::fs::metadata(dir.path().join("a")).unwrap().size(), 1);
+    let failure = put_one(Durability::Relaxed).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::ReadOnly);
+    assert!(failure.detail.is_some());
+    assert!(store.stage(None).is_err());
+}

@@ -1,0 +1,347 @@
+//! Killed before and after each system call that changes something, and again in recovery.
+//!
+//! The driver runs this very binary as a child, which applies a script of runs and notes what was
+//! reported to it. For each call the child makes, one child is killed before it and one after it.
+//! Then the folder is opened again, and must show what was reported, and of what wasn't, each step
+//! wholly or not at all.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use polydav_fs::{FolderStore, Options};
+use polydav_store::kit::{
+    self, Draft, Snapshot, copy, copy_alone, given, mkcol, patch, put, remove, rename, set,
+};
+use polydav_store::{
+    Cancel, Durability, Ledger, LockToken, MemoryStore, NoLocks, OnFailure, Outcome, ResourcePath,
+    Run, RunId,
+};
+use tempfile::TempDir;
+
+/// What is there before the script.
+fn furniture() -> Vec<Draft> {
+    let dirs = ["t", "t/d", "u", "p", "q", "e"];
+    let files = ["f", "g", "h", "x", "t/a", "t/d/b", "u/old", "p/1", "q/2", "e/1", "e/2", "s"];
+    let props = ["", "t", "t/d/b", "u", "u/old", "f", "g", "h", "e/1"];
+    let dirs = dirs.into_iter().map(mkcol);
+    let files = files.into_iter().map(|at| put(at, format!("content of {at}")));
+    let props = props.into_iter().map(|at| patch(at, [set("p", format!("of {at}"))]));
+    dirs.chain(files).chain(props).collect()
+}
+
+/// Runs of every kind of step.
+fn script() -> Vec<Vec<Draft>> {
+    vec![
+        vec![put("new", "1")],
+        vec![put("f", "2")],
+        vec![mkcol("m")],
+        vec![copy("t", "c")],
+        vec![copy("t", "u")],
+        vec![copy_alone("t", "alone")],
+        vec![copy("f", "g")],
+        vec![copy("f", "p")],
+        vec![rename("f", "g")],
+        vec![rename("u", "v")],
+        vec![rename("t", "v")],
+        vec![rename("v", "x")],
+        vec![rename("q", "c")],
+        vec![rename("new", "c")],
+        vec![patch("g", [set("p", "changed"), set("q", "more")])],
+        vec![remove("e")],
+        vec![remove("h"), put("h", "anew")],
+        vec![remove("x/a"), mkcol("x/a"), patch("x/a", [set("p", "anew")])],
+        vec![
+            copy("x", "y"),
+            rename("g", "g2"),
+            put("n2", "3"),
+            mkcol("m2"),
+            patch("x", [set("q", "")]),
+        ],
+        vec![put("n3", "3"), put("n2", "4"), rename("m", "m2"), remove("y")],
+    ]
+}
+
+const LOCK: &str = "urn:lock";
+
+/// The child: applies the script to a folder, or only opens it.
+#[test]
+fn child() {
+    let Some(dir) = std::env::var_os("POLYDAV_CRASH_DIR").map(PathBuf::from) else { return };
+    let store = FolderStore::open(&dir.join("root"), &Options::default()).unwrap();
+    let Ok(durability) = std::env::var("POLYDAV_CRASH_DURABILITY") else { return };
+    let durability = if durability == "full" { Durability::Full } else { Durability::Relaxed };
+    let mut told = OpenOptions::new().append(true).create(true).open(dir.join("told")).unwrap();
+    let mut tell = |line: String| told.write_all(format!("{line}\n").as_bytes()).unwrap();
+    let lock = kit::lock(LOCK, "m");
+    store.keep_lock(&lock, durability).unwrap();
+    tell("locked".to_owned());
+    for (number, drafts) in script().into_iter().enumerate() {
+        let run = as_run(number, drafts, durability);
+        let mut report = |index: usize, outcome: Outcome| {
+            outcome.unwrap();
+            tell(format!("{number} {index}"));
+        };
+        store.apply(run, &NoLocks, &mut report).unwrap();
+    }
+    store.forget_locks(&[LockToken::new(LOCK)], durability).unwrap();
+    tell("unlocked".to_owned());
+}
+
+use polydav_store::Store as _;
+
+fn as_run(number: usize, drafts: Vec<Draft>, durability: Durability) -> Run {
+    let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index));
+    Run {
+        id: RunId(number as u128),
+        steps: steps.collect(),
+        on_failure: OnFailure::Continue,
+        durability,
+        cancel: Cancel::never(),
+    }
+}
+
+/// A place where syncing costs nothing, if there is one.
+fn temporary() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
+
+struct Driver {
+    dir: TempDir,
+    durability: &'static str,
+}
+
+impl Driver {
+    fn new(durability: &'static str) -> Self {
+        let dir = temporary();
+        let root = dir.path().join("template/root");
+        fs::create_dir_all(&root).unwrap();
+        given(&FolderStore::open(&root, &Options::default()).unwrap(), furniture());
+        Self { dir, durability }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A fresh copy of a folder and what was told of it.
+    fn copy(&self, from: &str, to: &str) -> PathBuf {
+        let to = self.at(to);
+        let _ = fs::remove_dir_all(&to);
+        let copied = Command::new("cp").arg("-a").arg(self.at(from)).arg(&to).status().unwrap();
+        assert!(copied.success());
+        to
+    }
+
+    fn run(&self, dir: &Path, with_script: bool, env: &[(&str, &str)]) -> ExitStatus {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child", "--test-threads=1"]).env("POLYDAV_CRASH_DIR", dir);
+        if with_script {
+            child.env("POLYDAV_CRASH_DURABILITY", self.durability);
+        }
+        child.envs(env.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
+        child.status().unwrap()
+    }
+
+    /// How many calls a child makes when it isn't killed.
+    fn count(&self, dir: &Path, with_script: bool) -> u64 {
+        let count = self.at("count");
+        let status =
+            self.run(dir, with_script, &[("POLYDAV_CRASH_COUNT", count.to_str().unwrap())]);
+        assert!(status.success());
+        fs::read_to_string(count).unwrap().parse().unwrap()
+    }
+
+    /// Kills a child at a call; it must die there.
+    fn kill(&self, dir: &Path, with_script: bool, at: &str) {
+        let status = self.run(dir, with_script, &[("POLYDAV_CRASH_AT", at)]);
+        assert_eq!(status.signal(), Some(9), "the child was to be killed at {at}: {status}");
+    }
+}
+
+/// What a crash may have left.
+struct Expected {
+    told: Vec<String>,
+}
+
+impl Expected {
+    fn read(dir: &Path) -> Self {
+        let told = fs::read_to_string(dir.join("told")).unwrap_or_default();
+        Self { told: told.lines().map(str::to_owned).collect() }
+    }
+
+    fn is_told(&self, number: usize, index: usize) -> bool {
+        self.told.contains(&format!("{number} {index}"))
+    }
+
+    /// The folder is opened again, and is as it may be.
+    fn check(&self, dir: &Path, context: &str) {
+        let store = FolderStore::open(&dir.join("root"), &Options::default()).unwrap();
+        let left: Vec<_> = fs::read_dir(dir.join("root/.polydav/stage")).unwrap().collect();
+        assert!(left.is_empty(), "{context}: {left:?}");
+        let state = rusqlite::Connection::open(dir.join("root/.polydav/state.db")).unwrap();
+        let count = "SELECT count(*) FROM intent";
+        let intents: i64 = state.query_row(count, [], |row| row.get(0)).unwrap();
+        assert_eq!(intents, 0, "{context}");
+        let has_lock = !store.locks().unwrap().is_empty();
+        let told = |what: &str| self.told.iter().any(|line| line == what);
+        assert!(has_lock || !told("locked") || self.ran_all(), "{context}: the lock is lost");
+        assert!(!(has_lock && told("unlocked")), "{context}: the lock is back");
+        let there = kit::snapshot(&store);
+        let allowed = self.allowed();
+        let is_allowed = allowed.iter().any(|(may, removing)| agrees(&there, may, removing));
+        let wrong = allowed.iter().map(|(may, _)| difference(&there, may));
+        let wrong: Vec<_> = if is_allowed { Vec::new() } else { wrong.collect() };
+        assert!(is_allowed, "{context}: told {:?}\n{wrong:#?}", self.told.last());
+    }
+
+    fn ran_all(&self) -> bool {
+        let script = script();
+        let last = script.len() - 1;
+        (0..script[last].len()).all(|index| self.is_told(last, index))
+    }
+
+    /// All that may be there: what was told was done; of the run that wasn't told of, any of its
+    /// steps may have been. Also the tree that may be partly removed.
+    fn allowed(&self) -> Vec<(Snapshot, Option<ResourcePath>)> {
+        let script = script();
+        let under_way = (0..script.len())
+            .find(|&number| !(0..script[number].len()).all(|index| self.is_told(number, index)));
+        let Some(under_way) = under_way else { return vec![(self.state(script.len(), 0), None)] };
+        let untold: Vec<_> =
+            (0..script[under_way].len()).filter(|&i| !self.is_told(under_way, i)).collect();
+        let mut allowed = Vec::new();
+        for subset in 0..1_u32 << untold.len() {
+            let chosen = untold.iter().enumerate().filter(|(bit, _)| subset >> bit & 1 == 1);
+            let chosen: BTreeSet<_> = chosen.map(|(_, &index)| index).collect();
+            let mask = (0..script[under_way].len())
+                .filter(|i| chosen.contains(i) || self.is_told(under_way, *i))
+                .fold(0, |mask, i| mask | 1 << i);
+            let removing = match under_way {
+                15 if chosen.is_empty() => Some(kit::path("e")),
+                19 if !chosen.contains(&3) => Some(kit::path("y")),
+                _ => None,
+            };
+            allowed.push((self.state(under_way, mask), removing));
+        }
+        allowed
+    }
+
+    /// What is there after so many runs, and those steps of the next.
+    fn state(&self, runs: usize, mask: u32) -> Snapshot {
+        let model = MemoryStore::new();
+        given(&model, furniture());
+        for (number, drafts) in script().into_iter().enumerate() {
+            let drafts = drafts.into_iter().enumerate();
+            let drafts: Vec<_> = drafts
+                .filter(|(index, _)| number < runs || (number == runs && mask >> index & 1 == 1))
+                .map(|(_, draft)| draft)
+                .collect();
+            kit::tell(&model, drafts);
+        }
+        kit::snapshot(&model)
+    }
+}
+
+fn agrees(there: &Snapshot, may: &Snapshot, removing: &Option<ResourcePath>) -> bool {
+    let inside = |path: &ResourcePath| removing.as_ref().is_some_and(|tree| tree.contains(path));
+    let is_kept = may
+        .iter()
+        .all(|(path, resource)| there.get(path).map_or(inside(path), |there| there == resource));
+    is_kept && there.keys().all(|path| may.contains_key(path))
+}
+
+/// Each path at which something else is there, and what.
+fn difference(there: &Snapshot, may: &Snapshot) -> Vec<String> {
+    let paths: BTreeSet<_> = there.keys().chain(may.keys()).collect();
+    let differs = paths.into_iter().filter(|path| there.get(path) != may.get(path));
+    differs.map(|path| format!("{path}: {:?} for {:?}", there.get(path), may.get(path))).collect()
+}
+
+fn is_pending(dir: &Path) -> bool {
+    let state = rusqlite::Connection::open(dir.join("root/.polydav/state.db")).unwrap();
+    let sql = "SELECT count(*) FROM intent";
+    state.query_row(sql, [], |row| row.get::<_, i64>(0)).is_ok_and(|intents| intents > 0)
+}
+
+fn crash_everywhere(durability: &'static str) {
+    let driver = Driver::new(durability);
+    let dir = driver.copy("template", "whole");
+    let calls = driver.count(&dir, true);
+    let whole = Expected::read(&dir);
+    assert!(whole.ran_all());
+    whole.check(&dir, "not killed");
+    let (mut kills, mut recoveries) = (0, 0);
+    for call in 1..=calls {
+        for side in ["-", "+"] {
+            let at = format!("{call}{side}");
+            let dir = driver.copy("template", "killed");
+            driver.kill(&dir, true, &at);
+            kills += 1;
+            let expected = Expected::read(&dir);
+            // After one call is before the next: once is enough to look at recovery.
+            let look = driver.copy("killed", "look");
+            if side == "+" && is_pending(&look) {
+                recoveries += 1;
+                crash_recovery(&driver, &expected, &at);
+            }
+            expected.check(&dir, &format!("{durability}, killed at {at} of {calls}"));
+        }
+    }
+    assert_eq!(kills, 2 * calls);
+    assert!(recoveries > 10, "{recoveries}");
+    let mut log = File::create(driver.at("log")).unwrap();
+    writeln!(log, "{calls} calls, {recoveries} recoveries").unwrap();
+    println!("{durability}: {calls} calls, {recoveries} recoveries with something to finish");
+}
+
+/// Kills recovery at each of its calls too. What was begun is known by its inodes, which no copy of
+/// a folder has; so each time the script is killed anew.
+fn crash_recovery(driver: &Driver, expected: &Expected, at: &str) {
+    let killed = || {
+        let dir = driver.copy("template", "recovered");
+        driver.kill(&dir, true, at);
+        dir
+    };
+    let calls = driver.count(&killed(), false);
+    for call in 1..=calls {
+        let again = format!("{call}+");
+        let dir = killed();
+        driver.kill(&dir, false, &again);
+        expected.check(&dir, &format!("killed at {at}, and in recovery at {again}"));
+    }
+}
+
+#[test]
+fn killed_at_every_call_full() {
+    crash_everywhere("full");
+}
+
+#[test]
+fn killed_at_every_call_relaxed() {
+    crash_everywhere("relaxed");
+}
+
+/// Killed while a folder is opened that never was.
+#[test]
+fn killed_at_every_call_of_a_first_opening() {
+    let driver = Driver::new("full");
+    let fresh = || {
+        let dir = driver.at("fresh");
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(dir.join("root")).unwrap();
+        dir
+    };
+    let calls = driver.count(&fresh(), false);
+    for call in 1..=calls {
+        for side in ["-", "+"] {
+            let dir = fresh();
+            driver.kill(&dir, false, &format!("{call}{side}"));
+            let store = FolderStore::open(&dir.join("root"), &Options::default()).unwrap();
+            given(&store, [put("a", "1"), patch("a", [set("p", "v")])]);
+        }
+    }
+}
