@@ -338,9 +338,10 @@ impl Execution<'_> {
     fn prepare_rename(&mut self, way: Way) -> Result<Prepared, Failure> {
         let (from_rows, to_rows) = (self.has_rows(&way.source)?, self.has_rows(&way.target)?);
         let rows = from_rows || to_rows;
-        // Where nothing is to be written down, the kernel answers everything. Where many steps are
-        // written down together, it pays to look who needs it.
-        if !rows && !self.is_full() {
+        // Where nothing is to be written down, the kernel answers everything. Where many steps can
+        // be written down together, it pays to look whether a collection has to make way.
+        let may_replace = way.overwrite == Overwrite::Replace;
+        if !rows && !(self.is_full() && may_replace && self.look(&way.target)?.is_some()) {
             return Ok(Work::Rename { way, rows, aside: None }.into());
         }
         let Some(from) = self.look(&way.source)? else {

@@ -3,35 +3,52 @@
 //! Syncing and committing once for many steps means preparing many before the first acts. That is
 //! the same as doing one after the other as long as no step looks at what one before it changes.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::collections::HashSet;
 
 use polydav_store::{ResourcePath, Step};
 
 /// A set of paths, some with all that lies under them.
 #[derive(Default)]
 struct Marks {
-    alone: BTreeSet<ResourcePath>,
-    trees: BTreeSet<ResourcePath>,
+    alone: HashSet<Box<[u8]>>,
+    trees: HashSet<Box<[u8]>>,
+    /// The collections that all of these lie in.
+    above: HashSet<Box<[u8]>>,
 }
 
 impl Marks {
     fn add(&mut self, path: &ResourcePath, whole: bool) {
         let set = if whole { &mut self.trees } else { &mut self.alone };
-        set.insert(path.clone());
+        set.insert(path.as_bytes().into());
+        for above in ancestors(path) {
+            // Whoever noted it noted those above it too.
+            if self.above.contains(above) {
+                break;
+            }
+            self.above.insert(above.into());
+        }
     }
 
     /// Whether `path`, alone or with all that lies under it, has something in common with these.
     fn meets(&self, path: &ResourcePath, whole: bool) -> bool {
-        let under = |set: &BTreeSet<ResourcePath>| {
-            let mut after = set.range((Bound::Included(path), Bound::Unbounded));
-            after.next().is_some_and(|next| path.contains(next))
-        };
-        self.alone.contains(path)
-            || self.trees.contains(path)
-            || (!self.trees.is_empty() && path.ancestors().any(|above| self.trees.contains(&above)))
-            || (whole && (under(&self.alone) || under(&self.trees)))
+        let joined = path.as_bytes();
+        self.alone.contains(joined)
+            || self.trees.contains(joined)
+            || (whole && self.above.contains(joined))
+            || (!self.trees.is_empty() && ancestors(path).any(|above| self.trees.contains(above)))
     }
+}
+
+/// The collections a path lies in, innermost first, up to the root.
+fn ancestors(path: &ResourcePath) -> impl Iterator<Item = &[u8]> {
+    let mut at = path.as_bytes();
+    std::iter::from_fn(move || {
+        if at.is_empty() {
+            return None;
+        }
+        at = &at[..at.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
+        Some(at)
+    })
 }
 
 /// The steps taken together so far.
@@ -62,7 +79,7 @@ impl Stretch {
     /// Whether a collection that `path` lies in may be made by a step that was taken.
     fn makes_way_to(&self, path: &ResourcePath) -> bool {
         !self.changed.alone.is_empty()
-            && path.ancestors().any(|above| self.changed.alone.contains(&above))
+            && ancestors(path).any(|above| self.changed.alone.contains(above))
     }
 }
 
@@ -111,6 +128,8 @@ mod tests {
             (&["copy a b", "copy a c"], 2),
             (&["copy a b", "put a/x"], 1),
             (&["copy a/b c", "put a/x"], 2),
+            (&["put a/b/c", "put a/x", "move a/b d"], 2),
+            (&["put x/y/z", "copy x w"], 1),
             (&["copy a b", "copy b c"], 1),
         ] {
             let mut stretch = Stretch::default();

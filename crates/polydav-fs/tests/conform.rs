@@ -1,5 +1,7 @@
 //! The conformance kit, and the model, held against folders.
 
+#![allow(clippy::unwrap_used)]
+
 use std::ops::ControlFlow;
 
 use polydav_fs::{FolderStore, Options};

@@ -5,6 +5,8 @@
 //! Then the folder is opened again, and must show what was reported, and of what wasn't, each step
 //! wholly or not at all.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
