@@ -340,8 +340,9 @@ impl Execution<'_> {
         let rows = from_rows || to_rows;
         // Where nothing is to be written down, the kernel answers everything. Where many steps can
         // be written down together, it pays to look whether a collection has to make way.
-        let may_replace = way.overwrite == Overwrite::Replace;
-        if !rows && !(self.is_full() && may_replace && self.look(&way.target)?.is_some()) {
+        let looks = self.is_full() && way.overwrite == Overwrite::Replace;
+        let is_plain = !rows && (!looks || self.look(&way.target)?.is_none());
+        if is_plain {
             return Ok(Work::Rename { way, rows, aside: None }.into());
         }
         let Some(from) = self.look(&way.source)? else {

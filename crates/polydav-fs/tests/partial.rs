@@ -1,0 +1,297 @@
+//! Members that can't be read, removed or copied, and disks that are full. As root, permissions
+//! mean nothing: then immutable files and a small file system of its own are used; the rest needs
+//! no rights.
+
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use polydav_fs::{FolderStore, OpenError, Options};
+use polydav_store::{Effect, FailureKind, Ledger, Overwrite, Select, Store, kit};
+use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
+
+const BOTH: [bool; 2] = [true, false];
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Makes what is there immutable, until it is dropped.
+struct Immutable(Vec<std::path::PathBuf>);
+
+impl Immutable {
+    fn new(paths: &[std::path::PathBuf]) -> Option<Self> {
+        let immutable = Self(paths.to_vec());
+        immutable.set("+i").then_some(immutable)
+    }
+
+    fn set(&self, flag: &str) -> bool {
+        Command::new("chattr").arg(flag).args(&self.0).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        self.set("-i");
+    }
+}
+
+#[test]
+fn what_may_not_be_removed_stays_and_is_told() {
+    if !is_root() {
+        return;
+    }
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a/", "a/b/", "a/b/keep", "a/b/go", "a/c/", "a/c/x", "a/y"]);
+        for at in ["a", "a/b/keep", "a/b/go", "a/c"] {
+            world.one(patch(at, "p", at)).unwrap();
+        }
+        let Some(immutable) = Immutable::new(&[world.at("a/b/keep")]) else { return };
+        let failure = world.one(delete("a")).unwrap_err();
+        assert_eq!(kinds(&failure), [("a/b/keep".into(), FailureKind::Forbidden)]);
+        assert_eq!(failure.effect, Effect::Partial);
+        assert_eq!(names(&world), ["a", "a/b", "a/b/keep"]);
+        assert_eq!(world.property("a/b/keep", "p"), "a/b/keep");
+        assert_eq!(world.property("a", "p"), "a");
+        for (step, kind) in [
+            (delete("a/b/keep"), FailureKind::Forbidden),
+            (put("a/b/keep", "x"), FailureKind::Forbidden),
+            (mv("a/b/keep", "k", Overwrite::Replace), FailureKind::Forbidden),
+        ] {
+            let failure = world.one(step).unwrap_err();
+            assert_eq!((failure.kind, failure.effect), (kind, Effect::None));
+        }
+        drop(immutable);
+        world.one(delete("a")).unwrap();
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn a_collection_that_may_not_be_changed_keeps_its_members() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new(false);
+    world.tree(&["a/", "a/b/", "a/b/x", "a/b/y", "z/", "z/q", "w/"]);
+    let Some(_immutable) = Immutable::new(&[world.at("a/b"), world.at("z")]) else { return };
+    let failure = world.one(delete("a")).unwrap_err();
+    let forbidden = |at: &str| (at.to_owned(), FailureKind::Forbidden);
+    assert_eq!(kinds(&failure), [forbidden("a/b/x"), forbidden("a/b/y")]);
+    assert_eq!(failure.effect, Effect::None);
+    for step in [
+        put("z/n", ""),
+        mkcol("z/n"),
+        delete("z/q"),
+        mv("z/q", "n", Overwrite::Replace),
+        mv("z", "w", Overwrite::Replace),
+        mv("w", "z", Overwrite::Replace),
+        copy("w", "z", Overwrite::Replace),
+        copy("w", "z/n", Overwrite::Replace),
+    ] {
+        let words = format!("{step:?}");
+        let failure = world.one(step).unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.effect),
+            (FailureKind::Forbidden, Effect::None),
+            "{words}"
+        );
+    }
+    assert_eq!(names(&world), ["a", "a/b", "a/b/x", "a/b/y", "w", "z", "z/q"]);
+    world.is_tidy();
+}
+
+/// A small file system, until it is dropped.
+struct Mount<'a>(&'a Path);
+
+impl<'a> Mount<'a> {
+    fn new(at: &'a Path, options: &str) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_everything_as_it_was() {
+    if !is_root() {
+        return;
+    }
+    for full in BOTH {
+        let dir = tempfile::TempDir::new().unwrap();
+        let at = dir.path().join("root");
+        let Some(_mount) = Mount::new(&at, "size=2m") else { return };
+        let world = World::of(dir, full);
+        let big = "x".repeat(400_000);
+        world.one(mkcol("a")).unwrap();
+        for name in ["a/1", "a/2", "a/3"] {
+            world.one(put(name, &big)).unwrap();
+        }
+        world.one(put("t", "small")).unwrap();
+        for step in [
+            copy("a", "b", Overwrite::Replace),
+            copy("a", "t", Overwrite::Replace),
+            put("t", &"x".repeat(2_000_000)),
+        ] {
+            let failure = world.one(step).unwrap_err();
+            assert_eq!((failure.kind, failure.effect), (FailureKind::NoSpace, Effect::None));
+        }
+        assert_eq!(names(&world), ["a", "a/1", "a/2", "a/3", "t"]);
+        assert_eq!(world.read("t"), b"small");
+        world.one(delete("a/1")).unwrap();
+        world.is_tidy();
+    }
+}
+
+#[test]
+fn another_file_system_inside_is_not_entered() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new(false);
+    world.tree(&["a/", "a/m/", "f"]);
+    let at = world.at("a/m");
+    let Some(_mount) = Mount::new(&at, "size=1m") else { return };
+    fs::write(world.at("a/m/x"), "").unwrap();
+    let forbidden = |joined: &str| {
+        assert_eq!(
+            world.store.stat(&path(joined), &Select::None).unwrap_err().kind,
+            FailureKind::Forbidden
+        );
+    };
+    forbidden("a/m");
+    forbidden("a/m/x");
+    for step in [put("a/m/y", ""), delete("a/m/x"), mv("a/m", "n", Overwrite::Replace)] {
+        assert_eq!(world.one(step).unwrap_err().kind, FailureKind::Forbidden);
+    }
+    let told = world.visits(u64::MAX);
+    let failed = |visit: &&polydav_store::Visit| matches!(visit, polydav_store::Visit::Failure(..));
+    assert_eq!((told.len(), told.iter().filter(failed).count()), (3, 1), "{told:?}");
+    let failure = world.one(copy("a", "b", Overwrite::Replace)).unwrap_err();
+    assert_eq!(kinds(&failure), [("a/m".into(), FailureKind::Forbidden)]);
+    let failure = world.one(delete("a")).unwrap_err();
+    assert_eq!(kinds(&failure), [("a/m".into(), FailureKind::Forbidden)]);
+    assert!(world.at("a/m/x").exists());
+}
+
+#[test]
+fn what_may_not_be_read_is_skipped_and_told() {
+    let world = World::new(false);
+    world.tree(&["a/", "a/no", "a/yes", "a/shut/", "a/shut/x"]);
+    for at in ["a/no", "a/shut"] {
+        fs::set_permissions(world.at(at), fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    // Root reads everything; another user's thread doesn't.
+    let restricted = !is_root() || drop_rights();
+    assert!(restricted);
+    let failure = world.one(copy("a", "b", Overwrite::Refuse)).unwrap_err();
+    let forbidden = |at: &str| (at.to_owned(), FailureKind::Forbidden);
+    assert_eq!(kinds(&failure), [forbidden("a/no"), forbidden("a/shut")]);
+    assert_eq!(failure.effect, Effect::Partial);
+    assert_eq!(fs::read(world.at("b/yes")).unwrap(), b"in a/yes");
+    assert!(!world.at("b/no").exists() && !world.at("b/shut").exists());
+    let told = world.visits(u64::MAX);
+    let failed: Vec<_> = told
+        .iter()
+        .filter_map(|visit| match visit {
+            polydav_store::Visit::Failure(path, kind) => Some((path.to_string(), *kind)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed, [("/a/shut".to_owned(), FailureKind::Forbidden)]);
+    let failure = world.store.read(&path("a/no")).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Forbidden);
+    for at in ["a/no", "a/shut"] {
+        fs::set_permissions(world.at(at), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+/// Lets this thread alone give up the right to pass over permissions.
+fn drop_rights() -> bool {
+    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+    let rights = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    let Ok(sets) = capabilities(None) else { return false };
+    let effective = sets.effective - rights;
+    set_capabilities(None, CapabilitySets { effective, ..sets }).is_ok()
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let first = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    let second = FolderStore::open(dir.path(), &Options::default()).unwrap_err();
+    assert!(matches!(second, OpenError::InUse { .. }), "{second}");
+    drop(first);
+    FolderStore::open(dir.path(), &Options::default()).unwrap();
+}
+
+#[test]
+fn a_state_that_is_not_ours_is_refused() {
+    let dir = tempfile::TempDir::new().unwrap();
+    drop(FolderStore::open(dir.path(), &Options::default()).unwrap());
+    let at = dir.path().join(".polydav/state.db");
+    let state = rusqlite::Connection::open(&at).unwrap();
+    state.pragma_update(None, "user_version", 99).unwrap();
+    drop(state);
+    let error = FolderStore::open(dir.path(), &Options::default()).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            OpenError::State { source: polydav_fs::StateError::Newer { found: 99 }, .. }
+        ),
+        "{error}"
+    );
+    fs::write(&at, "gibberish, and long enough to be looked at".repeat(100)).unwrap();
+    let error = FolderStore::open(dir.path(), &Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::State { .. }), "{error}");
+    assert!(FolderStore::open(&dir.path().join("none"), &Options::default()).is_err());
+}
+
+#[test]
+fn nothing_is_written_for_reading_alone() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let options = Options { read_only: true, state: None };
+    let store = FolderStore::open(dir.path(), &options).unwrap();
+    store.keep_lock(&kit::lock("urn:a", "x"), polydav_store::Durability::Full).unwrap();
+    assert_eq!(store.locks().unwrap().len(), 1);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn locks_outlive_the_process() {
+    use polydav_store::{Durability, LockDepth, LockScope, LockToken, Principal};
+    let dir = tempfile::TempDir::new().unwrap();
+    let state = tempfile::TempDir::new().unwrap();
+    let options = Options { read_only: false, state: Some(state.path().join("deep/down")) };
+    let mut one = kit::lock("urn:one", b"caf\xe9/x");
+    one.owner = Some(bytes::Bytes::from_static(b"<D:owner xmlns:D='DAV:'>\xc3\xa9</D:owner>"));
+    one.principal = Principal::Named("ann".into());
+    let mut two = kit::lock("urn:two", "");
+    (two.scope, two.depth) = (LockScope::Shared, LockDepth::Zero);
+    let store = FolderStore::open(dir.path(), &options).unwrap();
+    store.keep_lock(&one, Durability::Full).unwrap();
+    one.expires += std::time::Duration::from_nanos(1_500_000_001);
+    store.keep_lock(&one, Durability::Relaxed).unwrap();
+    store.keep_lock(&two, Durability::Relaxed).unwrap();
+    drop(store);
+    let store = FolderStore::open(dir.path(), &options).unwrap();
+    let mut locks = store.locks().unwrap();
+    locks.sort_by(|one, other| one.token.cmp(&other.token));
+    assert_eq!(locks, [one, two.clone()]);
+    store.forget_locks(&[LockToken::new("urn:one")], Durability::Full).unwrap();
+    assert_eq!(store.locks().unwrap(), [two]);
+    assert!(!dir.path().join(".polydav/state.db").exists());
+}
