@@ -1,5 +1,7 @@
 //! The Nth call fails, for every N: what is told is what is there.
 
+#![allow(clippy::unwrap_used)]
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
