@@ -222,6 +222,16 @@ impl Property {
     }
 }
 
+/// Whether an href stands twice in one response.
+pub(crate) fn has_duplicates(hrefs: &[String]) -> bool {
+    if hrefs.len() < 2 {
+        return false;
+    }
+    let mut sorted: Vec<&String> = hrefs.iter().collect();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
 /// A property element. What needs no element becomes [`Value::Empty`] or [`Value::Text`].
 impl From<Element> for Property {
     fn from(element: Element) -> Self {

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use http::StatusCode;
 
 use crate::batch::{self, Item, Member, Mode, Outcome, Retry, Summary};
-use crate::model::{MultiStatus, PropStat, Property, Report, Response, Trailer};
+use crate::model::{MultiStatus, PropStat, Property, Report, Response, Trailer, has_duplicates};
 use crate::status;
 use crate::xml::{self, Element, Error, Limits, Name, Start};
 
@@ -211,9 +211,7 @@ fn check_form<R: BufRead>(
     status: Option<StatusCode>,
     propstats: Vec<PropStat>,
 ) -> Result<Report, Error> {
-    let mut sorted: Vec<&String> = hrefs.iter().collect();
-    sorted.sort_unstable();
-    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+    if has_duplicates(hrefs) {
         return Err(xml.error("each href once in a response"));
     }
     match (hrefs.len(), status, propstats.is_empty()) {

@@ -5,7 +5,9 @@ use std::io;
 use http::StatusCode;
 
 use crate::batch::{self, Item, Summary};
-use crate::model::{MultiStatus, PropStat, Property, Report, Response, Trailer, Value};
+use crate::model::{
+    MultiStatus, PropStat, Property, Report, Response, Trailer, Value, has_duplicates,
+};
 use crate::status;
 use crate::xml::{DAV, Element, Fragment, Name, Scope, XML, escape_attribute, escape_text};
 
@@ -192,9 +194,7 @@ impl<W: io::Write> Writer<W> {
             return Err(InvalidResponse::NoHref);
         }
         hrefs.iter().chain(&response.location).try_for_each(|href| check_href(href))?;
-        let mut sorted: Vec<&String> = hrefs.iter().collect();
-        sorted.sort_unstable();
-        if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        if has_duplicates(hrefs) {
             return Err(InvalidResponse::DuplicateHref);
         }
         match &response.report {
@@ -387,20 +387,21 @@ pub struct Properties<'w> {
 impl Properties<'_> {
     /// A property without a value.
     pub fn empty(&mut self, name: &Name) {
-        self.start(name);
+        self.start(prefix_for(name, ""), name);
         self.out.extend_from_slice(b"/>");
     }
 
     /// A property whose value is text.
     pub fn text(&mut self, name: &Name, text: &str) {
-        self.start(name);
         if text.is_empty() {
-            return self.out.extend_from_slice(b"/>");
+            return self.empty(name);
         }
+        let prefix = prefix_for(name, text);
+        self.start(prefix, name);
         self.out.push(b'>');
         escape_text(self.out, text);
         self.out.extend_from_slice(b"</");
-        self.out.extend_from_slice(self.prefix(name).as_bytes());
+        self.out.extend_from_slice(prefix.as_bytes());
         self.out.extend_from_slice(name.local().as_bytes());
         self.out.push(b'>');
     }
@@ -425,30 +426,37 @@ impl Properties<'_> {
         }
     }
 
-    fn start(&mut self, name: &Name) {
-        let prefix = self.prefix(name);
+    fn start(&mut self, prefix: &str, name: &Name) {
         self.out.push(b'<');
         self.out.extend_from_slice(prefix.as_bytes());
         self.out.extend_from_slice(name.local().as_bytes());
-        if prefix == FOREIGN {
-            self.out.extend_from_slice(b" xmlns:x=\"");
-            escape_attribute(self.out, name.namespace());
-            self.out.push(b'"');
-        }
-    }
-
-    fn prefix(&self, name: &Name) -> &'static str {
-        match name.namespace() {
-            DAV => "D:",
-            XML => "xml:",
-            "" => "",
-            _ => FOREIGN,
-        }
+        let declaration: &[u8] = match (prefix, name.namespace()) {
+            (FOREIGN, _) => b" xmlns:x=\"",
+            (_, DAV | XML | "") => return,
+            _ => b" xmlns=\"",
+        };
+        self.out.extend_from_slice(declaration);
+        escape_attribute(self.out, name.namespace());
+        self.out.push(b'"');
     }
 }
 
 /// The prefix of property names in other namespaces, declared on each.
 const FOREIGN: &str = "x:";
+
+/// The prefix of a property, with its colon.
+///
+/// [`FOREIGN`] would give a meaning to a text that happens to mention it, so the namespace becomes
+/// the default one then.
+fn prefix_for(name: &Name, text: &str) -> &'static str {
+    match name.namespace() {
+        DAV => "D:",
+        XML => "xml:",
+        "" => "",
+        _ if text.contains(FOREIGN) => "",
+        _ => FOREIGN,
+    }
+}
 
 /// An href is a percent-encoded URI reference (RFC 3986); what else it is, the caller must know.
 fn check_href(href: &str) -> Result<(), InvalidResponse> {
@@ -580,6 +588,7 @@ mod tests {
         response.propstat(StatusCode::OK, |properties| {
             properties.text(&size, "12");
             properties.text(&theirs, "<&>");
+            properties.text(&theirs, "x:y");
             properties.element(
                 &Element::new(Name::dav("resourcetype"))
                     .with_child(Element::new(Name::dav("collection"))),
@@ -591,6 +600,7 @@ mod tests {
         let expected = "<D:response><D:href>/a%20b</D:href><D:propstat><D:prop>\
             <D:getcontentlength>12</D:getcontentlength>\
             <x:theirs xmlns:x=\"urn:x\">&lt;&amp;&gt;</x:theirs>\
+            <theirs xmlns=\"urn:x\">x:y</theirs>\
             <D:resourcetype><D:collection/></D:resourcetype><y:z xmlns:y=\"urn:y\"/></D:prop>\
             <D:status>HTTP/1.1 200 OK</D:status></D:propstat><D:propstat><D:prop>\
             <D:getcontentlength/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status>\

@@ -23,6 +23,8 @@ fn text() -> impl Strategy<Value = String> {
         " ",
         "]]>",
         "D:",
+        "x:",
+        "ns0:",
         "B:",
         "a:b",
         "&amp;",
