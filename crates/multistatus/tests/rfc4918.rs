@@ -5,8 +5,12 @@ use http::StatusCode;
 use multistatus::xml::Name;
 use multistatus::{MultiStatus, PropStat, Property, Report, Response};
 
-/// Reads an example, and makes sure that writing it loses nothing.
+/// Reads an example, and makes sure that writing it loses nothing, and that no part of it passes
+/// for the whole.
 fn example(body: &str) -> MultiStatus {
+    for end in 0..body.trim_end().len() {
+        assert!(MultiStatus::from_xml(&body.as_bytes()[..end]).is_err(), "cut at {end}");
+    }
     let read = MultiStatus::from_xml(body.as_bytes()).unwrap();
     let written = read.to_xml().unwrap();
     roxmltree::Document::parse(std::str::from_utf8(&written).unwrap()).unwrap();

@@ -433,6 +433,20 @@ mod tests {
     }
 
     #[test]
+    fn the_deepest_element_fits_a_small_stack() {
+        let work = || {
+            let depth = Limits::MAX_DEPTH;
+            let document = "<a>".repeat(depth) + &"</a>".repeat(depth);
+            let limits = Limits { depth: usize::MAX, ..Limits::default() };
+            let element = Element::parse(document.as_bytes(), limits).unwrap();
+            assert_eq!(element.clone(), element);
+            assert!(element.to_fragment().as_bytes().len() > 7 * (depth - 1));
+        };
+        let small = std::thread::Builder::new().stack_size(1024 * 1024);
+        small.spawn(work).unwrap().join().unwrap();
+    }
+
+    #[test]
     fn a_prefix_with_two_meanings() {
         let mut outer = Element::parse(b"<p:a xmlns:p='u'/>", Limits::default()).unwrap();
         outer.push(Element::parse(b"<p:b xmlns:p='v' p:c=''/>", Limits::default()).unwrap());
