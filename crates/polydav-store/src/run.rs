@@ -208,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    fn identities_and_wishes_are_shown() {
+        let id = RunId(0xab);
+        assert_eq!(id.to_string(), format!("{:030}ab", 0));
+        assert_eq!(format!("{id:?}"), format!("RunId({id})"));
+        assert_eq!(format!("{:?}", Cancel::never()), "Cancel(asked: false)");
+    }
+
+    #[test]
     fn what_was_attempted_elsewhere_counts() {
         for (on_failure, kind, expected) in [
             (OnFailure::Continue, FailureKind::Exists, "done"),

@@ -157,6 +157,7 @@ pub fn content(store: &dyn Store, file: &ResourcePath) -> Bytes {
             0 => break,
             read => content.extend_from_slice(&buffer[..read]),
         }
+        assert!(content.len() as u64 <= reading.entry.length, "{file} is longer than it says");
     }
     assert_eq!(content.len() as u64, reading.entry.length, "the length of {file}");
     content.into()
