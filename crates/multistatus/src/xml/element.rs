@@ -1,5 +1,7 @@
 //! An element kept whole.
 
+use std::collections::HashSet;
+
 use super::attribute::Attribute;
 use super::char::{is_name_char, is_ncname};
 use super::error::Error;
@@ -231,12 +233,12 @@ impl Element {
                 scope.declare(prefix.clone(), namespace.clone());
             }
         }
-        let prefix = bind(scope, &self.prefix, self.name.namespace(), Kind::Element);
+        let prefix = bind(scope, self, &self.prefix, self.name.namespace(), Kind::Element);
         out.push(b'<');
         write_qname(out, &prefix, self.name.local());
         for attribute in &self.attributes {
             let name = &attribute.name;
-            let prefix = bind(scope, &attribute.prefix, name.namespace(), Kind::Attribute);
+            let prefix = bind(scope, self, &attribute.prefix, name.namespace(), Kind::Attribute);
             out.push(b' ');
             write_qname(out, &prefix, name.local());
             write_value(out, &attribute.value);
@@ -271,8 +273,8 @@ enum Kind {
 }
 
 /// The prefix to write a name with, declared if it has to be. The one it was read with is kept
-/// unless that means another namespace on this very element.
-fn bind(scope: &mut Scope, prefix: &Str, namespace: &str, kind: Kind) -> Str {
+/// unless that means another namespace here.
+fn bind(scope: &mut Scope, element: &Element, prefix: &Str, namespace: &str, kind: Kind) -> Str {
     if namespace == XML {
         return Str::Static("xml");
     }
@@ -292,13 +294,14 @@ fn bind(scope: &mut Scope, prefix: &Str, namespace: &str, kind: Kind) -> Str {
     {
         return bound;
     }
-    let prefix = free_prefix(scope, prefix, namespace);
+    let prefix = free_prefix(scope, element, prefix, namespace);
     scope.declare(prefix.clone(), Str::from(namespace));
     prefix
 }
 
-/// A prefix that hides no other when it is declared.
-fn free_prefix(scope: &Scope, wanted: &Str, namespace: &str) -> Str {
+/// A prefix that hides no other when it is declared, and that the element's text doesn't mention,
+/// which would get a meaning by it.
+fn free_prefix(scope: &Scope, element: &Element, wanted: &Str, namespace: &str) -> Str {
     let free = |prefix: &str| !prefix.is_empty() && scope.resolve(prefix).is_none();
     if free(wanted) {
         return wanted.clone();
@@ -306,9 +309,16 @@ fn free_prefix(scope: &Scope, wanted: &Str, namespace: &str) -> Str {
     if namespace == DAV && free("D") {
         return Str::Static("D");
     }
-    let mut candidates = (0..=scope.len()).map(|n| format!("ns{n}"));
-    let prefix = candidates.find(|prefix| free(prefix));
-    Str::from(prefix.expect("more candidates than bindings").as_str())
+    let text = element.text();
+    let mentioned: HashSet<&str> = mentioned(&text).collect();
+    let mut prefix = String::new();
+    for n in 0_u64.. {
+        prefix = format!("ns{n}");
+        if free(&prefix) && !mentioned.contains(&*prefix) {
+            break;
+        }
+    }
+    Str::from(prefix.as_str())
 }
 
 fn write_qname(out: &mut Vec<u8>, prefix: &str, local: &str) {
@@ -421,6 +431,14 @@ mod tests {
             "<D:a xmlns:D=\"DAV:\"><D:b/><ns0:c xmlns:ns0=\"urn:x\"/>\
              <d ns0:e=\"1&#10;&quot;2&quot;\" xmlns:ns0=\"urn:x\"/></D:a>"
         );
+    }
+
+    #[test]
+    fn a_made_up_prefix_gives_no_meaning_to_text() {
+        let element = Element::new(Name::new("urn:x", "a").unwrap()).with_text("ns0:b");
+        assert_eq!(bytes(&element), "<ns1:a xmlns:ns1=\"urn:x\">ns0:b</ns1:a>");
+        let read = element.to_fragment().to_element().unwrap();
+        assert_eq!(read.as_plain_text().as_deref(), Some("ns0:b"));
     }
 
     #[test]
