@@ -21,7 +21,9 @@ pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result {
     report.step("house", || house::check(workspace));
     report.step("tidy", || tidy::check(workspace));
     report.step("tests", || {
-        succeed(&mut workspace.cargo("test --quiet --workspace --exclude conformance"))
+        succeed(
+            &mut workspace.cargo("test --quiet --no-fail-fast --workspace --exclude conformance"),
+        )
     });
     suite::run_all(workspace, &mut report, strict)?;
     report.finish(strict)
