@@ -130,9 +130,9 @@ pub(crate) struct Execution<'a> {
     cancel: Cancel,
     pub(crate) parents: Parents<'a>,
     touched: Touched,
-    /// The number of the next intent.
-    seq: i64,
-    /// Whether there are intents that aren't settled.
+    /// The intents that aren't settled.
+    intents: Vec<i64>,
+    /// Whether something was committed before steps that makes others wait for it.
     intended: bool,
     pending: Vec<Pending>,
     /// Names in the staging folder under which there may be something in the end.
@@ -191,7 +191,7 @@ impl<'a> Execution<'a> {
             cancel: run.cancel,
             parents: Parents::new(&store.root),
             touched: Touched::default(),
-            seq: 0,
+            intents: Vec::new(),
             intended: false,
             pending: Vec::new(),
             purge: Vec::new(),
@@ -347,10 +347,11 @@ impl<'a> Execution<'a> {
         target: Option<&Statx>,
         aside: Vec<u8>,
     ) -> Intent {
-        self.seq += 1;
+        let seq = self.state.next_seq();
+        self.intents.push(seq);
         Intent {
+            seq,
             run: self.run,
-            seq: self.seq,
             kind,
             source: way.source.clone(),
             target: way.target.clone(),
@@ -388,7 +389,9 @@ impl<'a> Execution<'a> {
 
     /// Brings what was done to disk, commits what follows from it, and reports it.
     fn settle(&mut self, report: &mut dyn Report) {
-        if self.lost {
+        if self.writer.is_half_done() {
+            self.lose();
+        } else if self.lost {
             // Nothing was done since.
         } else if let Err(errno) = self.sync_dirs() {
             self.writer.give_up("directories could not be synced");
@@ -400,6 +403,21 @@ impl<'a> Execution<'a> {
         }
         for pending in self.pending.drain(..) {
             report.outcome(pending.index, pending.outcome);
+        }
+    }
+
+    /// A step is neither done nor undone. What was tried isn't known before the store is opened
+    /// again; rather too much of it than too little is called unknown.
+    fn lose(&mut self) {
+        use FailureKind::{Dependency, NotAttempted, ReadOnly};
+        self.lost = true;
+        let was_tried = |outcome: &Outcome| match outcome {
+            Ok(_) => true,
+            Err(failure) => !matches!(failure.kind, Dependency | NotAttempted | ReadOnly),
+        };
+        for pending in self.pending.iter_mut().filter(|pending| was_tried(&pending.outcome)) {
+            let failure = Failure::new(FailureKind::Internal, pending.path.clone());
+            pending.outcome = Err(failure.with_effect(Effect::Unknown));
         }
     }
 
@@ -440,10 +458,11 @@ impl<'a> Execution<'a> {
                     None => {}
                 }
             }
-            changes.settle(self.run)
+            changes.settle(self.intents.iter().copied())
         });
         let Err(error) = committed else {
             self.intended = false;
+            self.intents.clear();
             return;
         };
         tracing::error!(%error, "the rows of a run can't be committed");

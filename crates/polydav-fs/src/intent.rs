@@ -68,9 +68,10 @@ impl IntentKind {
 /// A step about to be done.
 #[derive(Debug)]
 pub(crate) struct Intent {
-    pub(crate) run: RunId,
-    /// Its place in the run.
+    /// Its number, of all that are under way.
     pub(crate) seq: i64,
+    /// The run it belongs to.
+    pub(crate) run: RunId,
     pub(crate) kind: IntentKind,
     pub(crate) source: ResourcePath,
     pub(crate) target: ResourcePath,

@@ -46,7 +46,7 @@ pub(crate) fn recover(root: &Root, writer: &Writer, state: &State) -> Result<(),
         sys::sync_all(root)?;
         state.change(Durability::Full, |rows| {
             changes.iter().try_for_each(|change| rows.apply(change))?;
-            intents.iter().try_for_each(|intent| rows.settle(intent.run))
+            rows.settle(intents.iter().map(|intent| intent.seq))
         })?;
     }
     empty(writer)?;

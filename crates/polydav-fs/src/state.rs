@@ -6,7 +6,7 @@
 //! The database knows nothing of files; what its rows mean for them is told in [`crate::apply`].
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -47,16 +47,15 @@ const TABLES: &str = "
         expires_ns INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE intent (
+        seq INTEGER PRIMARY KEY,
         run BLOB NOT NULL,
-        seq INTEGER NOT NULL,
         kind INTEGER NOT NULL,
         source BLOB NOT NULL,
         target BLOB NOT NULL,
         source_id BLOB NOT NULL,
         target_id BLOB,
-        aside BLOB NOT NULL,
-        PRIMARY KEY (run, seq)
-    ) WITHOUT ROWID;
+        aside BLOB NOT NULL
+    );
 ";
 
 /// The node of the store's root; it has no row of its own.
@@ -98,6 +97,8 @@ pub(crate) struct State {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
+    /// The number of the next intent. None outlives the opening of the store.
+    next_seq: AtomicI64,
     /// Whether there may be any rows of properties; spares all questions where nobody uses properties.
     any_row: AtomicBool,
 }
@@ -124,12 +125,18 @@ impl State {
             writer: Mutex::new(Writer { connection, durability: Durability::Full }),
             readers: Mutex::default(),
             path: path.to_owned(),
+            next_seq: AtomicI64::new(0),
             any_row: AtomicBool::new(any_row),
         })
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for an intent.
+    pub(crate) fn next_seq(&self) -> i64 {
+        self.next_seq.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether there may be rows of properties at all.
@@ -437,8 +444,8 @@ impl Changes<'_> {
         self.transaction
             .prepare_cached("INSERT INTO intent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![
-                intent.run.0.to_be_bytes(),
                 intent.seq,
+                intent.run.0.to_be_bytes(),
                 intent.kind as i64,
                 intent.source.as_bytes(),
                 intent.target.as_bytes(),
@@ -449,12 +456,10 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Forgets the intents of a run.
-    pub(crate) fn settle(&self, run: polydav_store::RunId) -> rusqlite::Result<()> {
-        self.transaction
-            .prepare_cached("DELETE FROM intent WHERE run = ?1")?
-            .execute([run.0.to_be_bytes()])?;
-        Ok(())
+    /// Forgets intents.
+    pub(crate) fn settle(&self, seqs: impl IntoIterator<Item = i64>) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached("DELETE FROM intent WHERE seq = ?1")?;
+        seqs.into_iter().try_for_each(|seq| statement.execute([seq]).map(drop))
     }
 }
 
@@ -462,15 +467,15 @@ impl State {
     /// The intents that were never settled, in the order in which they were written.
     pub(crate) fn intents(&self) -> rusqlite::Result<Vec<Intent>> {
         let writer = self.writer();
-        let mut statement = writer.connection.prepare("SELECT * FROM intent ORDER BY run, seq")?;
+        let mut statement = writer.connection.prepare("SELECT * FROM intent ORDER BY seq")?;
         let mut rows = statement.query([])?;
         let mut intents = Vec::new();
         while let Some(row) = rows.next()? {
             let broken = || rusqlite::Error::InvalidQuery;
             let path = |bytes: Vec<u8>| ResourcePath::parse(bytes).map_err(|_| broken());
             intents.push(Intent {
-                run: polydav_store::RunId(u128::from_be_bytes(row.get(0)?)),
-                seq: row.get(1)?,
+                seq: row.get(0)?,
+                run: polydav_store::RunId(u128::from_be_bytes(row.get(1)?)),
                 kind: IntentKind::from_number(row.get(2)?).ok_or_else(broken)?,
                 source: path(row.get(3)?)?,
                 target: path(row.get(4)?)?,

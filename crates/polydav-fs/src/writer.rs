@@ -25,6 +25,12 @@ pub(crate) struct Abilities {
     pub(crate) exchange: bool,
 }
 
+#[cfg(any(test, feature = "crash-test"))]
+impl Abilities {
+    /// Those of a file system that can do none of it.
+    pub(crate) const POOR: Self = Self { unnamed: false, noreplace: false, exchange: false };
+}
+
 /// What a store needs to change anything.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -33,6 +39,7 @@ pub(crate) struct Writer {
     pub(crate) stage: Arc<StageDir>,
     pub(crate) abilities: Abilities,
     given_up: AtomicBool,
+    half_done: AtomicBool,
 }
 
 impl Writer {
@@ -41,9 +48,12 @@ impl Writer {
         let dir = make_dir(root, STATE_DIR)?;
         let stage = make_dir(&dir, STAGE)?;
         let abilities = probe(&stage)?;
+        #[cfg(feature = "crash-test")]
+        let abilities = if sys::fault::is_poor() { Abilities::POOR } else { abilities };
         tracing::debug!(?abilities, "the file system was probed");
         let stage = Arc::new(StageDir::new(stage, abilities.unnamed));
-        Ok(Self { dir, stage, abilities, given_up: AtomicBool::new(false) })
+        let (given_up, half_done) = Default::default();
+        Ok(Self { dir, stage, abilities, given_up, half_done })
     }
 
     /// Takes no more changes until the store is opened again.
@@ -86,7 +96,7 @@ impl Writer {
         sys::rename(source, target, RenameFlags::EXCHANGE)?;
         sys::rename(source, (&*self.stage, aside), RenameFlags::empty()).inspect_err(|_| {
             // It may not be moved out of its place; then everything stays as it was.
-            let _ = sys::rename(source, target, RenameFlags::EXCHANGE);
+            self.must_undo(sys::rename(source, target, RenameFlags::EXCHANGE));
         })
     }
 
@@ -100,8 +110,21 @@ impl Writer {
         let (target, aside) = ((target.0.as_fd(), target.1), (&*self.stage, aside));
         sys::rename(target, aside, RenameFlags::empty())?;
         rename_new(source, target, self.abilities.noreplace).inspect_err(|_| {
-            let _ = rename_new(aside, target, self.abilities.noreplace);
+            self.must_undo(rename_new(aside, target, self.abilities.noreplace));
         })
+    }
+
+    /// What can't be undone now is finished when the store is opened again.
+    fn must_undo(&self, undone: Result<(), Errno>) {
+        if undone.is_err() {
+            self.half_done.store(true, Ordering::Release);
+            self.give_up("a step could not be undone");
+        }
+    }
+
+    /// Whether a step is neither done nor undone; what is written down as begun must then stay so.
+    pub(crate) fn is_half_done(&self) -> bool {
+        self.half_done.load(Ordering::Acquire)
     }
 }
 
@@ -138,4 +161,33 @@ fn probe(stage: &OwnedFd) -> Result<Abilities, Errno> {
     };
     clean()?;
     Ok(abilities)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    use polydav_store::kit;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{FolderStore, Options};
+
+    #[test]
+    fn a_poor_file_system_will_do() {
+        let dirs = RefCell::new(Vec::new());
+        let open = || {
+            let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+            let mut store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+            let writer = store.writer.as_mut().unwrap();
+            writer.abilities = Abilities::POOR;
+            let stage = make_dir(&writer.dir, STAGE).unwrap();
+            writer.stage = Arc::new(StageDir::new(stage, false));
+            dirs.borrow_mut().push(dir);
+            store
+        };
+        kit::conform(open);
+        kit::model(32, open);
+    }
 }

@@ -19,22 +19,19 @@ struct Folder {
 }
 
 impl Folder {
-    fn new(durability: Durability, options: &Options) -> Self {
-        let dir = TempDir::new().unwrap();
+    fn new(dir: TempDir, durability: Durability, options: &Options) -> Self {
         let store = FolderStore::open(dir.path(), options).unwrap();
         Self { store, durability, _dir: dir }
     }
 
-    fn full() -> Self {
-        Self::new(Durability::Full, &Options::default())
+    fn on_disk(durability: Durability) -> Self {
+        Self::new(TempDir::new().unwrap(), durability, &Options::default())
     }
 
-    fn relaxed() -> Self {
-        Self::new(Durability::Relaxed, &Options::default())
-    }
-
-    fn read_only() -> Self {
-        Self::new(Durability::Full, &Options { read_only: true, state: None })
+    /// Where syncing costs nothing, if there is such a place.
+    fn in_memory(durability: Durability) -> Self {
+        let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        Self::new(dir, durability, &Options::default())
     }
 }
 
@@ -70,17 +67,21 @@ impl Store for Folder {
 
 #[test]
 fn a_folder_conforms() {
-    kit::conform(Folder::relaxed);
-    kit::conform(Folder::full);
+    kit::conform(|| Folder::on_disk(Durability::Full));
+    for durability in [Durability::Relaxed, Durability::Full] {
+        kit::conform(|| Folder::in_memory(durability));
+    }
 }
 
 #[test]
 fn a_folder_does_as_the_model_does() {
-    kit::model(128, Folder::relaxed);
-    kit::model(64, Folder::full);
+    for durability in [Durability::Relaxed, Durability::Full] {
+        kit::model(128, || Folder::in_memory(durability));
+    }
 }
 
 #[test]
 fn a_folder_for_reading_alone_conforms() {
-    kit::conform(Folder::read_only);
+    let options = Options { read_only: true, state: None };
+    kit::conform(|| Folder::new(TempDir::new().unwrap(), Durability::Full, &options));
 }

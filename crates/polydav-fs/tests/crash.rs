@@ -114,15 +114,17 @@ fn temporary() -> TempDir {
 struct Driver {
     dir: TempDir,
     durability: &'static str,
+    /// Whether the file system is taken for one that can't exchange names.
+    is_poor: bool,
 }
 
 impl Driver {
-    fn new(durability: &'static str) -> Self {
+    fn new(durability: &'static str, is_poor: bool) -> Self {
         let dir = temporary();
         let root = dir.path().join("template/root");
         fs::create_dir_all(&root).unwrap();
         given(&FolderStore::open(&root, &Options::default()).unwrap(), furniture());
-        Self { dir, durability }
+        Self { dir, durability, is_poor }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -143,6 +145,9 @@ impl Driver {
         child.args(["--exact", "child", "--test-threads=1"]).env("POLYDAV_CRASH_DIR", dir);
         if with_script {
             child.env("POLYDAV_CRASH_DURABILITY", self.durability);
+        }
+        if self.is_poor {
+            child.env("POLYDAV_CRASH_POOR", "1");
         }
         child.envs(env.iter().copied()).stdout(Stdio::null()).stderr(Stdio::null());
         child.status().unwrap()
@@ -269,8 +274,8 @@ fn is_pending(dir: &Path) -> bool {
     state.query_row(sql, [], |row| row.get::<_, i64>(0)).is_ok_and(|intents| intents > 0)
 }
 
-fn crash_everywhere(durability: &'static str) {
-    let driver = Driver::new(durability);
+fn crash_everywhere(durability: &'static str, is_poor: bool) {
+    let driver = Driver::new(durability, is_poor);
     let dir = driver.copy("template", "whole");
     let calls = driver.count(&dir, true);
     let whole = Expected::read(&dir);
@@ -316,18 +321,23 @@ fn crash_recovery(driver: &Driver, expected: &Expected, at: &str) {
 
 #[test]
 fn killed_at_every_call_full() {
-    crash_everywhere("full");
+    crash_everywhere("full", false);
 }
 
 #[test]
 fn killed_at_every_call_relaxed() {
-    crash_everywhere("relaxed");
+    crash_everywhere("relaxed", false);
+}
+
+#[test]
+fn killed_at_every_call_on_a_poor_file_system() {
+    crash_everywhere("relaxed", true);
 }
 
 /// Killed while a folder is opened that never was.
 #[test]
 fn killed_at_every_call_of_a_first_opening() {
-    let driver = Driver::new("full");
+    let driver = Driver::new("full", false);
     let fresh = || {
         let dir = driver.at("fresh");
         let _ = fs::remove_dir_all(&dir);

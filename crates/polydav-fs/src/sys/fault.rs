@@ -4,7 +4,9 @@
 //!
 //! - `POLYDAV_CRASH_AT=17-` kills before the 17th call, `17+` after it;
 //! - `POLYDAV_CRASH_COUNT=FILE` keeps the number of calls made so far in FILE: it is rewritten
-//!   before each call, so that it is right however the process ends.
+//!   before each call, so that it is right however the process ends;
+//! - `POLYDAV_CRASH_POOR=1` has the file system taken for one that can't exchange names, rename
+//!   without replacing, or make files without a name.
 //!
 //! Tests within the process use [`fail_nth`].
 
@@ -38,6 +40,11 @@ impl Plan {
         let count = count.map(|path| File::create(path).expect("POLYDAV_CRASH_COUNT can be made"));
         Self { before: number('-'), after: number('+'), count }
     }
+}
+
+/// Whether the file system is to be taken for one that can do little.
+pub(crate) fn is_poor() -> bool {
+    std::env::var_os("POLYDAV_CRASH_POOR").is_some()
 }
 
 thread_local! {
