@@ -1,0 +1,86 @@
+//! `polydav serve`: from a setup to a server, and its orderly end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use polydav_dav::{Dav, Site};
+use polydav_engine::{Engine, Environment};
+use polydav_fs::FolderStore;
+use polydav_server::{Options, Server, Stopped, Users};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::Error;
+use crate::setup::Setup;
+
+/// Serves until it is told to end.
+pub(crate) async fn serve(setup: Setup) -> Result<(), Error> {
+    let ended = asked_to_end()?;
+    let (server, dav, options) = prepare(setup).await?;
+    announce(server.addresses());
+    match server.serve(dav, options, ended).await {
+        Stopped::Clean => Ok(()),
+        Stopped::CutOff => Err(Error::CutOff),
+    }
+}
+
+/// Opens the folder and the listeners.
+pub(crate) async fn prepare(setup: Setup) -> Result<(Server, Dav, Options), Error> {
+    let users = setup.htpasswd.as_deref().map(read_users).transpose()?;
+    let engine = open(&setup)?;
+    let server = Server::bind(&setup.listen)
+        .await
+        .map_err(|(address, source)| Error::Listen { address, source })?;
+    let site = Site::new(server.addresses().to_vec(), setup.publics);
+    let dav = Dav::new(engine, site, setup.dav);
+    Ok((server, dav, Options { users, ..Options::default() }))
+}
+
+fn read_users(path: &Path) -> Result<Users, Error> {
+    let fail = |source| Error::Htpasswd { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.into()))?;
+    text.parse::<Users>().map_err(|error| fail(error.into()))
+}
+
+fn open(setup: &Setup) -> Result<Engine, Error> {
+    let fail = |source| Error::Folder { path: setup.dir.clone(), source };
+    let options = polydav_fs::Options { read_only: setup.read_only, state: setup.state.clone() };
+    let store = FolderStore::open(&setup.dir, &options).map_err(|error| fail(error.into()))?;
+    let store = Arc::new(store);
+    let options = polydav_engine::Options { durability: setup.durability, ..Default::default() };
+    Engine::open(store.clone(), store, environment(), options).map_err(|error| fail(error.into()))
+}
+
+fn environment() -> Environment {
+    let random = || {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).expect("the system has random numbers");
+        u128::from_ne_bytes(bits)
+    };
+    Environment::new(SystemTime::now, random)
+}
+
+/// The one line on standard output: who started us reads the port from it.
+#[allow(clippy::print_stdout, reason = "that line is for standard output")]
+pub(crate) fn announce(addresses: &[SocketAddr]) {
+    for (index, address) in addresses.iter().enumerate() {
+        if index == 0 {
+            println!("polydav listening on http://{address}/");
+        }
+        tracing::info!(%address, "listening");
+    }
+}
+
+/// Done once the system, or somebody at the keyboard, asks us to end.
+pub(crate) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Runtime)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending: nothing new is begun, what runs ends");
+    })
+}

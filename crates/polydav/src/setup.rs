@@ -1,0 +1,141 @@
+//! `Setup`: what the command line and the configuration file come to.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use polydav_dav::PublicUrl;
+use polydav_store::Durability;
+
+use crate::args::{DurabilityArg, ServeArgs};
+use crate::config::{Config, Limits};
+use crate::error::Error;
+
+/// The port that was free when we looked for one.
+const PORT: u16 = 8207;
+
+/// All that `serve` needs to know.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) dir: PathBuf,
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) publics: Vec<PublicUrl>,
+    pub(crate) read_only: bool,
+    pub(crate) durability: Durability,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) htpasswd: Option<PathBuf>,
+    pub(crate) dav: polydav_dav::Options,
+}
+
+impl Setup {
+    /// What was asked for: the command line first, then the file, then the defaults.
+    pub(crate) fn resolve(args: ServeArgs) -> Result<Self, Error> {
+        let config = args.config.as_deref().map_or(Ok(Config::default()), Config::read)?;
+        let usage = |text: &str| Error::Usage(text.to_owned());
+        let dir = args
+            .dir
+            .or(config.dir)
+            .ok_or_else(|| usage("say which folder to serve: polydav serve DIR"))?;
+        let mut publics = args.public_url;
+        if publics.is_empty() {
+            let parsed = config.public_url.iter().map(|url| url.parse::<PublicUrl>());
+            publics =
+                parsed.collect::<Result<_, _>>().map_err(|error| usage(&error.to_string()))?;
+        }
+        let setup = Self {
+            dir,
+            listen: first_filled(args.listen, config.listen),
+            publics,
+            read_only: args.read_only || config.read_only,
+            durability: match args.durability.or(config.durability) {
+                None | Some(DurabilityArg::Full) => Durability::Full,
+                Some(DurabilityArg::Relaxed) => Durability::Relaxed,
+            },
+            state: args.state.or(config.state),
+            htpasswd: args.htpasswd.or(config.htpasswd),
+            dav: dav_options(&config.limits),
+        };
+        let anonymous = args.allow_anonymous || config.allow_anonymous;
+        setup.check_exposure(anonymous)?;
+        Ok(setup)
+    }
+
+    /// Whoever opens a folder to other machines has to say for whom.
+    fn check_exposure(&self, anonymous: bool) -> Result<(), Error> {
+        let exposed = self.listen.iter().find(|address| !address.ip().is_loopback());
+        match exposed {
+            Some(address) if self.htpasswd.is_none() && !anonymous => Err(Error::Usage(format!(
+                "{address} can be reached from other machines: name a file of passwords \
+                 (--htpasswd FILE), or say that everybody may do everything (--allow-anonymous)"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn first_filled(args: Vec<SocketAddr>, config: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let default = || vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
+    [args, config].into_iter().find(|list| !list.is_empty()).unwrap_or_else(default)
+}
+
+fn dav_options(limits: &Limits) -> polydav_dav::Options {
+    let mut options = polydav_dav::Options::default();
+    if let Some(budget) = limits.propfind_infinity {
+        options.infinity_budget = (budget > 0).then_some(budget);
+    }
+    options.put_bytes_max = limits.put_bytes;
+    let batch = &mut options.batch;
+    let set = |limit: &mut usize, value: Option<usize>| *limit = value.unwrap_or(*limit);
+    set(&mut options.xml_bytes_max, limits.xml_bytes);
+    set(&mut batch.limits.items_max, limits.batch_items);
+    set(&mut batch.limits.document_bytes_max, limits.batch_bytes);
+    set(&mut batch.limits.content_bytes_max, limits.batch_content_bytes);
+    set(&mut batch.running_max, limits.batch_running);
+    batch.deadline = limits.batch_seconds.map_or(batch.deadline, Duration::from_secs);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Args, Command};
+    use clap::Parser as _;
+
+    fn resolve(line: &str) -> Result<Setup, Error> {
+        let args = Args::parse_from(line.split(' '));
+        let Command::Serve(args) = args.command else { panic!("{line} isn't serve") };
+        Setup::resolve(*args)
+    }
+
+    #[test]
+    fn defaults_are_careful() {
+        let setup = resolve("polydav serve /srv").unwrap();
+        assert_eq!(setup.listen, [SocketAddr::from(([127, 0, 0, 1], 8207))]);
+        assert_eq!(setup.durability, Durability::Full);
+        assert!(!setup.read_only && setup.htpasswd.is_none());
+    }
+
+    #[test]
+    fn beyond_loopback_somebody_must_say_for_whom() {
+        for line in ["--listen 0.0.0.0:1", "--listen 127.0.0.1:1 --listen [::]:1"] {
+            let error = resolve(&format!("polydav serve /srv {line}")).unwrap_err();
+            assert!(error.to_string().contains("--htpasswd"), "{error}");
+            resolve(&format!("polydav serve /srv {line} --allow-anonymous")).unwrap();
+            resolve(&format!("polydav serve /srv {line} --htpasswd users")).unwrap();
+        }
+        resolve("polydav serve /srv --listen [::1]:1").unwrap();
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "dir = '/a'\ndurability = 'relaxed'\nlisten = ['[::1]:9']\n")
+            .unwrap();
+        let config = format!("--config {}", file.path().display());
+        let setup = resolve(&format!("polydav serve {config}")).unwrap();
+        assert_eq!((setup.dir, setup.durability), ("/a".into(), Durability::Relaxed));
+        let setup = resolve(&format!("polydav serve /b --durability full {config}")).unwrap();
+        assert_eq!((setup.dir, setup.durability), ("/b".into(), Durability::Full));
+        assert_eq!(setup.listen, ["[::1]:9".parse().unwrap()]);
+    }
+}
