@@ -169,8 +169,8 @@ impl Framing {
 impl Head {
     fn step(&mut self, state: State, byte: u8) -> Result<State, Ambiguous> {
         match (state, byte) {
-            (State::Line, b'\r') => return Ok(State::LastLf),
-            (State::Line | State::LastLf, b'\n') => return self.end(),
+            (State::Line, b'\r') => Ok(State::LastLf),
+            (State::Line | State::LastLf, b'\n') => self.end(),
             (State::Line, _) => {
                 self.text.clear();
                 self.name(byte)
