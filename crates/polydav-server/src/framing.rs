@@ -6,7 +6,7 @@
 //! be followed the way HTTP/1 frames them (RFC 9112 §2, §6, §7).
 //!
 //! A `#` in a request line becomes a `\`, which hyper lets through, no URI may hold (RFC 3986 §2),
-//! and [`target`](crate::target) refuses with 400. What could be framed in two ways becomes NUL,
+//! and `target` refuses with 400. What could be framed in two ways becomes NUL,
 //! and all after it: hyper refuses that wherever it stands, so whatever it takes for a request line
 //! was one here too. Nothing else is changed, and nothing is held back.
 

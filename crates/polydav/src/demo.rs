@@ -7,7 +7,7 @@ use std::path::Path;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use multistatus::MultiStatus;
 use polydav_store::Durability;
@@ -90,7 +90,7 @@ async fn show(address: SocketAddr, folder: &Path) -> Result<(), Error> {
     for (name, value) in answer.headers() {
         println!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
     }
-    if status != StatusCode::MULTI_STATUS {
+    if status.as_u16() != 207 {
         return Err(Error::Demo(String::from_utf8_lossy(answer.body()).into_owned()));
     }
     let body =
