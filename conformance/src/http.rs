@@ -13,6 +13,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Response {
     /// The final status.
     pub status: u16,
+    /// The words behind it.
+    pub reason: String,
     /// The header fields in their order, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The content, without transfer coding.
@@ -77,7 +79,7 @@ fn parse(bytes: &[u8], head: bool) -> Response {
     loop {
         let end =
             find(rest, b"\r\n\r\n").unwrap_or_else(|| panic!("no answer in {:?}", show(rest)));
-        let (status, headers) = fields(&rest[..end]);
+        let (status, reason, headers) = fields(&rest[..end]);
         rest = &rest[end + 4..];
         if status / 100 == 1 {
             interim.push(status);
@@ -94,19 +96,20 @@ fn parse(bytes: &[u8], head: bool) -> Response {
             }
             None => rest.to_vec(),
         };
-        return Response { status, headers, body, interim };
+        return Response { status, reason, headers, body, interim };
     }
 }
 
 #[track_caller]
-fn fields(head: &[u8]) -> (u16, Vec<(String, String)>) {
+fn fields(head: &[u8]) -> (u16, String, Vec<(String, String)>) {
     let head = show(head);
     let mut lines = head.split("\r\n");
-    let status =
-        lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
-    let status = status.unwrap_or_else(|| panic!("no status line: {head:?}"));
+    let line = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 "));
+    let line = line.and_then(|line| line.split_once(' '));
+    let status = line.and_then(|(status, reason)| Some((status.parse().ok()?, reason.to_owned())));
+    let (status, reason) = status.unwrap_or_else(|| panic!("no status line: {head:?}"));
     let fields = lines.filter_map(|line| line.split_once(':'));
-    (status, fields.map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned())).collect())
+    (status, reason, fields.map(|(n, v)| (n.to_ascii_lowercase(), v.trim().to_owned())).collect())
 }
 
 #[track_caller]

@@ -21,6 +21,7 @@ pub mod program;
 pub mod proxy;
 pub mod requirement;
 pub mod server;
+pub mod transcript;
 
 pub use folder::Folder;
 pub use program::{Finished, run, shell};

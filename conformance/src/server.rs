@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -129,7 +130,7 @@ impl Builder {
     #[track_caller]
     pub fn start(self) -> Server {
         let binary = binary();
-        let copy = self.nobody.then(|| copy_for_nobody(&binary));
+        let copy = (self.nobody && !is_for_all(&binary)).then(|| copy_for_nobody(&binary));
         let program = copy.as_ref().map_or(binary, |folder| folder.path().join("polydav"));
         let mut command = Command::new(program);
         command.arg("serve").arg(&self.folder).args(["--listen", "127.0.0.1:0"]);
@@ -163,6 +164,13 @@ pub fn find_binary() -> Option<PathBuf> {
 /// The binary under test, which must be there.
 pub fn binary() -> PathBuf {
     find_binary().expect("there is no polydav binary: build it, or set POLYDAV_BIN")
+}
+
+/// Whether everybody may reach a program and run it.
+fn is_for_all(program: &Path) -> bool {
+    let bits = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.mode());
+    let mut folders = program.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+    program.is_absolute() && bits(program) & 0o5 == 0o5 && folders.all(|path| bits(path) & 1 == 1)
 }
 
 /// The checkout may lie where nobody can't reach it.
