@@ -113,7 +113,7 @@ impl Run {
                 if expected == found {
                     Ok(None)
                 } else if bless {
-                    Ok(Some(found.replace(" [immutable]", "") + "\n"))
+                    Ok(Some(found + "\n\n"))
                 } else {
                     Err(format!("the tree differs:\n{}", difference(&expected, &found, None)))
                 }
