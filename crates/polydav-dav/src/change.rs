@@ -3,13 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, ETAG};
+use http::header::{ALLOW, CONTENT_LENGTH, ETAG};
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::header::{self, Depth as DepthField};
 use polydav_store::{Action, Content, Depth, Done, Kind, ResourcePath, Step};
 
 use crate::body::Body;
+use crate::options::ALLOWED_COLLECTION;
 use crate::problem::Problem;
 use crate::quirk::{self, Quirk};
 use crate::request::Request;
@@ -27,7 +28,8 @@ pub(crate) async fn put(
     intake::refuse_coding(&request.headers)?;
     if request.slash {
         let detail = "a URL that ends in a slash is that of a collection; PUT makes files";
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail));
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+        return Err(problem.with_header(ALLOW, ALLOWED_COLLECTION));
     }
     let modified = modified_time(&request)?;
     let guard = request.guard()?;
@@ -154,7 +156,7 @@ pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response
     run(engine, Step::new(0, guard, action)).await.map(|done| created_or_empty(&done))
 }
 
-async fn is_collection(engine: &Engine, path: ResourcePath) -> Result<bool, Problem> {
+pub(crate) async fn is_collection(engine: &Engine, path: ResourcePath) -> Result<bool, Problem> {
     let engine = engine.clone();
     let entry = intake::blocking(move || engine.store().find(&path)).await?;
     Ok(entry.is_some_and(|entry| entry.kind == Kind::Collection))

@@ -16,6 +16,7 @@ mod guard;
 mod intake;
 mod live;
 mod lock;
+mod naming;
 mod options;
 mod page;
 mod problem;
@@ -107,7 +108,10 @@ impl Dav {
             Ok(request) => self.dispatch(method.as_str(), request).await,
             Err(problem) => Err(problem),
         };
-        answered.unwrap_or_else(|problem| problem.into_response(&base))
+        match answered {
+            Ok(response) => response,
+            Err(problem) => problem.answer(&self.0.engine, base).await,
+        }
     }
 
     async fn dispatch(&self, method: &str, request: Request) -> Result<Response<Body>, Problem> {
@@ -118,7 +122,7 @@ impl Dav {
             let Inner { engine, options, running, .. } = &*self.0;
             return match method {
                 "POST" => batch::batch(engine, &options.batch, running, request).await,
-                _ => Ok(not_allowed(options::ALLOWED_BATCH)),
+                _ => not_allowed(options::ALLOWED_BATCH),
             };
         }
         if request::is_reserved(&request.path) {
@@ -137,14 +141,13 @@ impl Dav {
             "PROPPATCH" => proppatch::proppatch(engine, options, request).await,
             "LOCK" => lock::lock(engine, options, request).await,
             "UNLOCK" => lock::unlock(engine, request).await,
-            _ => Ok(not_allowed(options::ALLOWED)),
+            _ => not_allowed(options::ALLOWED),
         }
     }
 }
 
-fn not_allowed(allowed: http::HeaderValue) -> Response<Body> {
-    let mut response = Response::new(Body::from("this method is not for this resource\n"));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(ALLOW, allowed);
-    response
+fn not_allowed(allowed: &'static str) -> Result<Response<Body>, Problem> {
+    let detail = "this method is not for this resource";
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+    Err(problem.with_header(ALLOW, allowed))
 }

@@ -145,12 +145,19 @@ fn lockdiscovery(facts: &Facts<'_>) -> Option<Value> {
     if facts.locks.is_empty() {
         return Some(Value::Empty);
     }
-    let locks = facts.locks.iter().map(|lock| active_lock(lock, facts.base, facts.now));
+    let locks =
+        facts.locks.iter().map(|lock| active_lock(lock, &lock_root(lock, facts), facts.now));
     Some(Value::Elements(locks.collect()))
 }
 
-/// One lock as `DAV:lockdiscovery` tells it (RFC 4918 §14.1).
-pub(crate) fn active_lock(lock: &Lock, base: &Base, now: SystemTime) -> Element {
+/// The lock's root is the resource itself, or a collection above it.
+fn lock_root(lock: &Lock, facts: &Facts<'_>) -> String {
+    let is_collection = lock.root != facts.entry.path || facts.entry.is_collection();
+    facts.base.href(&lock.root, is_collection)
+}
+
+/// One lock as `DAV:lockdiscovery` tells it (RFC 4918 §14.1); `root` is the href of its root.
+pub(crate) fn active_lock(lock: &Lock, root: &str, now: SystemTime) -> Element {
     let scope = match lock.scope {
         LockScope::Exclusive => "exclusive",
         LockScope::Shared => "shared",
@@ -174,5 +181,5 @@ pub(crate) fn active_lock(lock: &Lock, base: &Base, now: SystemTime) -> Element 
     active
         .with_child(dav("timeout").with_text(&TimeType::Second(seconds).to_string()))
         .with_child(dav("locktoken").with_child(href(lock.token.as_str())))
-        .with_child(dav("lockroot").with_child(href(&base.href(&lock.root, false))))
+        .with_child(dav("lockroot").with_child(href(root)))
 }

@@ -1,5 +1,6 @@
 //! LOCK and UNLOCK (RFC 4918 §9.10, §9.11).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -13,6 +14,7 @@ use polydav_proto::header::{
 use polydav_store::{Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members};
 
 use crate::body::Body;
+use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::quirk::{self, Quirk};
 use crate::request::Request;
@@ -49,7 +51,7 @@ pub(crate) async fn lock(
     let asked = LockRequest { path, scope, depth, owner, timeout, guard };
     let Locked { lock, created } = engine.lock(asked).await.map_err(with_requested)?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = discovery(&lock, engine, &request.base);
+    let mut response = discovery(lock.clone(), engine, request.base).await?;
     *response.status_mut() = status;
     let token = HeaderValue::try_from(format!("<{}>", lock.token));
     let token = token.expect("a token of ours is visible ASCII");
@@ -68,7 +70,7 @@ async fn refresh(
         return Err(Problem::bad_request(detail));
     }
     let lock = engine.refresh(RefreshRequest { path: request.path, timeout, guard }).await?;
-    Ok(discovery(&lock, engine, &request.base))
+    discovery(lock, engine, request.base).await
 }
 
 /// Where members hold a lock up, the answer tells of the resource asked for too (RFC 4918 §9.10.3).
@@ -90,13 +92,22 @@ fn timeout(request: &Request) -> Result<Option<Duration>, Problem> {
     })
 }
 
-fn discovery(lock: &Lock, engine: &Engine, base: &Base) -> Response<Body> {
-    let active = live::active_lock(lock, base, engine.environment().now());
+async fn discovery(
+    lock: Arc<Lock>,
+    engine: &Engine,
+    base: Base,
+) -> Result<Response<Body>, Problem> {
+    let engine = engine.clone();
+    let active = move || {
+        let root = Naming { base: &base, store: &**engine.store() }.href(&lock.root);
+        Ok(live::active_lock(&lock, &root, engine.environment().now()))
+    };
+    let active = intake::blocking(active).await?;
     let discovery = Element::new(Name::dav("lockdiscovery")).with_child(active);
     let prop = Element::new(Name::dav("prop")).with_child(discovery);
     let mut response = Response::new(Body::from(reply::document(&prop)));
     response.headers_mut().insert(CONTENT_TYPE, reply::XML);
-    response
+    Ok(response)
 }
 
 /// UNLOCK.

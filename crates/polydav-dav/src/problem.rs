@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use multistatus::xml::{Element, ErrorKind, Name};
+use polydav_engine::Engine;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::InvalidHeader;
 use polydav_proto::reference::InvalidReference;
 use polydav_store::{Failure, FailureKind, ResourcePath};
 
 use crate::body::Body;
+use crate::naming::Naming;
+use crate::options;
 use crate::site::{Base, Foreign};
 use crate::status;
 
@@ -64,11 +67,18 @@ impl Problem {
 
     /// The answer. Failed members become a 207, which only some methods may answer; `base` is how
     /// the client writes hrefs.
-    pub(crate) fn into_response(self, base: &Base) -> Response<Body> {
-        match self {
-            Self::Refused(refused) => refused.into_response(),
-            Self::Failed(failure) => answer_failure(&failure, base),
-        }
+    pub(crate) async fn answer(self, engine: &Engine, base: Base) -> Response<Body> {
+        let failure = match self {
+            Self::Refused(refused) => return refused.into_response(),
+            Self::Failed(failure) => failure,
+        };
+        let store = engine.store().clone();
+        let answer = move || answer_failure(&failure, Naming { base: &base, store: &*store });
+        let answered = tokio::task::spawn_blocking(answer).await;
+        answered.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "a failure could not be told");
+            text_response(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+        })
     }
 }
 
@@ -121,16 +131,25 @@ impl Refused {
     }
 }
 
-fn answer_failure(failure: &Failure, base: &Base) -> Response<Body> {
+fn answer_failure(failure: &Failure, naming: Naming<'_>) -> Response<Body> {
     log(failure);
     if failure.kind == FailureKind::Members {
-        return crate::reply::members(failure, base);
+        return crate::reply::members(failure, naming);
     }
     let status = status::of(failure);
-    let mut response = match condition_of(failure, base) {
+    let mut response = match condition_of(failure, naming) {
         Some(condition) => error_response(status, condition),
         None => text_response(status, &sentence(failure)),
     };
+    // RFC 9110 §15.5.6: a 405 says what is allowed.
+    let allowed = match failure.kind {
+        FailureKind::Exists => Some(options::ALLOWED_MAPPED),
+        FailureKind::IsCollection => Some(options::ALLOWED_COLLECTION),
+        _ => None,
+    };
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
     if failure.kind == FailureKind::Busy {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     }
@@ -148,24 +167,25 @@ pub(crate) fn log(failure: &Failure) {
 /// What a failure is told as to people.
 pub(crate) fn sentence(failure: &Failure) -> Cow<'_, str> {
     match (&failure.detail, &failure.etag) {
-        (_, Some(etag)) => Cow::Owned(format!("the entity tag is {etag}")),
+        (Some(detail), Some(etag)) => Cow::Owned(format!("{detail}: the entity tag is {etag}")),
+        (None, Some(etag)) => Cow::Owned(format!("the entity tag is {etag}")),
         (Some(detail), None) => Cow::Borrowed(detail),
         (None, None) => Cow::Borrowed(status::describe(failure.kind)),
     }
 }
 
 /// The element that tells programs why (RFC 4918 §16).
-pub(crate) fn condition_of(failure: &Failure, base: &Base) -> Option<Element> {
-    condition_of_kind(failure.kind, &failure.path, base).map(|condition| condition.to_element())
+pub(crate) fn condition_of(failure: &Failure, naming: Naming<'_>) -> Option<Element> {
+    condition_of_kind(failure.kind, &failure.path, naming).map(|condition| condition.to_element())
 }
 
 /// The same, of a failure or a failed member at `path`.
 pub(crate) fn condition_of_kind(
     kind: FailureKind,
     path: &ResourcePath,
-    base: &Base,
+    naming: Naming<'_>,
 ) -> Option<Condition> {
-    let hrefs = || vec![base.href(path, false)];
+    let hrefs = || vec![naming.href(path)];
     match kind {
         FailureKind::Locked => Some(Condition::LockTokenSubmitted { hrefs: hrefs() }),
         FailureKind::LockConflict => Some(Condition::NoConflictingLock { hrefs: hrefs() }),

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::body::{Body, Feed};
 use crate::live::{self, Facts, Live, Value};
+use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
 use crate::quirk::{self, Quirk};
@@ -283,7 +284,8 @@ impl<'a> Row<'a> {
                 Ok(writer.response(&response)?)
             }
             Visit::Failure(path, kind) => {
-                let href = self.listing.base.href(&path, false);
+                let store = &**self.listing.engine.store();
+                let href = Naming { base: &self.listing.base, store }.href(&path);
                 let response = multistatus::Response::status(href, status::of_kind(kind))
                     .with_description(status::describe(kind));
                 Ok(writer.response(&response)?)

@@ -13,7 +13,7 @@ use polydav_store::{Action, Failure, FailureKind, Property, PropertyChange, Prop
 use crate::body::Body;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::{Options, intake, live, reply};
+use crate::{Options, change, intake, live, reply};
 
 /// PROPPATCH.
 pub(crate) async fn proppatch(
@@ -31,7 +31,7 @@ pub(crate) async fn proppatch(
     let is_collection = if refused.is_empty() {
         let mut outcomes = engine.run(Plan::of(step)).await;
         outcomes.pop().expect("a plan of one step has one outcome")?;
-        request.slash
+        request.slash || change::is_collection(engine, request.path.clone()).await?
     } else {
         look(engine, step).await?
     };

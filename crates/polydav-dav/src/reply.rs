@@ -7,7 +7,7 @@ use multistatus::xml::Element;
 use polydav_store::{Failure, Member};
 
 use crate::body::Body;
-use crate::site::Base;
+use crate::naming::Naming;
 use crate::{problem, status};
 
 /// The type of every XML body.
@@ -48,8 +48,8 @@ fn whole(multistatus: &MultiStatus) -> Response<Body> {
 
 /// The 207 of a tree operation with failed members (RFC 4918 §9.6.1, §9.8.3, §9.9.2): a response
 /// for each of them, and none for what went well.
-pub(crate) fn members(failure: &Failure, base: &Base) -> Response<Body> {
-    let told = failure.members.list().iter().map(|member| member_response(member, base));
+pub(crate) fn members(failure: &Failure, naming: Naming<'_>) -> Response<Body> {
+    let told = failure.members.list().iter().map(|member| member_response(member, naming));
     let untold = failure.members.untold();
     let mut multistatus = MultiStatus::new(told);
     if untold > 0 {
@@ -59,11 +59,11 @@ pub(crate) fn members(failure: &Failure, base: &Base) -> Response<Body> {
     whole(&multistatus)
 }
 
-fn member_response(member: &Member, base: &Base) -> multistatus::Response {
-    let href = base.href(&member.path, false);
+fn member_response(member: &Member, naming: Naming<'_>) -> multistatus::Response {
+    let href = naming.href(&member.path);
     let response = multistatus::Response::status(href, status::of_kind(member.kind))
         .with_description(status::describe(member.kind));
-    match problem::condition_of_kind(member.kind, &member.path, base) {
+    match problem::condition_of_kind(member.kind, &member.path, naming) {
         Some(condition) => response.with_condition(condition.to_element()),
         None => response,
     }

@@ -20,6 +20,7 @@ use polydav_store::{Cancel, Guard, Principal, ResourcePath};
 use self::plan::Planned;
 use crate::body::Body;
 use crate::intake;
+use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::request::Request;
 
@@ -116,6 +117,10 @@ pub(crate) async fn batch(
     let read = move || {
         let format_in = document::sniff(content_type.as_ref(), &body)
             .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
+        if format_in == Format::NdJson {
+            let detail = "NDJSON is not supported by this server; send application/json";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
         let batch = BatchRequest::parse(format_in, &body, &base.collection(), &limits)?;
         if let Some(unsupported) = batch.unsupported() {
             let detail = unsupported.to_string();
@@ -132,7 +137,7 @@ pub(crate) async fn batch(
     let read = tokio::task::spawn_blocking(read).await;
     let (planned, answer, base) = read.map_err(|_| failed())??;
     let id = engine.environment().random();
-    let engine = engine.clone();
+    let (engine, store) = (engine.clone(), engine.store().clone());
     // The batch ends, and holds its slot, even if the client hangs up.
     let task = tokio::spawn(async move {
         let told = run(&engine, planned, answer.mode, deadline).await;
@@ -140,7 +145,7 @@ pub(crate) async fn batch(
         told
     });
     let told = task.await.map_err(|_| failed())?;
-    let write = move || answer.write(told, &base, id);
+    let write = move || answer.write(told, Naming { base: &base, store: &*store }, id);
     tokio::task::spawn_blocking(write).await.map_err(|_| failed())?
 }
 

@@ -11,9 +11,9 @@ use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, R
 use super::BatchCounts;
 use super::plan::{Item, Verdict};
 use crate::body::Body;
+use crate::naming::Naming;
 use crate::problem::{self, Problem};
 use crate::request::BATCH;
-use crate::site::Base;
 use crate::{proppatch, reply, status};
 
 /// The most members told of in one answer.
@@ -69,10 +69,10 @@ impl Answer {
     pub(super) fn write(
         self,
         all: Vec<Told>,
-        base: &Base,
+        naming: Naming<'_>,
         id: u128,
     ) -> Result<Response<Body>, Problem> {
-        let mut teller = Teller { base, id, hrefs: HashSet::new(), members_left: MEMBERS_MAX };
+        let mut teller = Teller { naming, id, hrefs: HashSet::new(), members_left: MEMBERS_MAX };
         let responses: Vec<_> = all.into_iter().map(|told| teller.tell(told)).collect();
         let mode = match self.mode {
             AskedMode::BestEffort => Mode::BestEffort,
@@ -121,7 +121,7 @@ fn has_succeeded(response: &multistatus::Response) -> bool {
 
 /// Tells of the operations one after the other; no href stands in two responses.
 struct Teller<'a> {
-    base: &'a Base,
+    naming: Naming<'a>,
     id: u128,
     hrefs: HashSet<ResourcePath>,
     members_left: usize,
@@ -157,7 +157,7 @@ impl Teller<'_> {
             (Some(target), Some(Ok(_))) => {
                 let is_collection =
                     told.item.resource.as_ref().is_some_and(|(_, is_collection)| *is_collection);
-                response.with_location(self.base.href(target, is_collection))
+                response.with_location(self.naming.base.href(target, is_collection))
             }
             _ => response,
         }
@@ -168,12 +168,12 @@ impl Teller<'_> {
         if let Some((path, is_collection)) = &item.resource
             && self.hrefs.insert(path.clone())
         {
-            return self.base.href(path, *is_collection);
+            return self.naming.base.href(path, *is_collection);
         }
         let batch = String::from_utf8_lossy(BATCH);
         let place = format!("{batch}/{:032x}/items/{}", self.id, item.index);
         let path = ResourcePath::parse(place).expect("it is made of digits and letters");
-        self.base.href(&path, false)
+        self.naming.base.href(&path, false)
     }
 
     fn item(&mut self, told: &Told) -> told::Item {
@@ -204,14 +204,14 @@ impl Teller<'_> {
         item.members = members[..count]
             .iter()
             .map(|member| Member {
-                href: self.base.href(&member.path, false),
+                href: self.naming.href(&member.path),
                 status: status::of_kind(member.kind),
                 description: Some(status::describe(member.kind).to_owned()),
             })
             .collect();
         let response = multistatus::Response::item(href, item)
             .with_description(problem::sentence(failure).into_owned());
-        match problem::condition_of(failure, self.base) {
+        match problem::condition_of(failure, self.naming) {
             Some(condition) => response.with_condition(condition),
             None => response,
         }
