@@ -68,16 +68,21 @@ pub fn run(file: &Path, bless: bool) {
     }
     let mut run = Run::begin(&script);
     let mut written = script.opening.clone();
+    let mut wrong = Ok(());
     for section in &script.sections {
         let told = run.part(&section.part, bless);
-        let told = told.unwrap_or_else(|e| panic!("{}:{}: {e}", file.display(), section.line));
-        written += &section.heading;
-        written += "\n";
-        written += told.as_deref().unwrap_or(&section.text);
+        let told = told.map_err(|e| format!("{}:{}: {e}", file.display(), section.line));
+        written += &format!("{}\n", section.heading);
+        written += told.as_ref().ok().and_then(Option::as_deref).unwrap_or(&section.text);
+        wrong = wrong.and(told.map(drop));
+        if wrong.is_err() && !bless {
+            break;
+        }
     }
     if bless && written != text {
         fs::write(file, written).expect("a transcript can be written");
     }
+    wrong.unwrap_or_else(|difference| panic!("{difference}"));
 }
 
 /// A transcript on its way.

@@ -86,7 +86,7 @@ fn entry(line: &str) -> Result<Entry, String> {
     Ok(Entry { path: OsStr::from_bytes(&path).into(), mode, immutable, content })
 }
 
-/// `"text"`, with `\n`, `\r`, `\"` and `\\`; or `"text" * count`.
+/// `"text"`, with `\n`, `\r`, `\"`, `\\` and `\x00`; or `"text" * count`.
 pub(super) fn content(text: &str) -> Result<Vec<u8>, String> {
     let wrong = || format!("no content: {text:?}");
     let (quoted, count) = match text.rsplit_once("\" * ") {
@@ -102,6 +102,11 @@ pub(super) fn content(text: &str) -> Result<Vec<u8>, String> {
                 Some('n') => '\n',
                 Some('r') => '\r',
                 Some(escaped @ ('"' | '\\')) => escaped,
+                Some('x') => {
+                    let digits: String = left.by_ref().take(2).collect();
+                    bytes.push(u8::from_str_radix(&digits, 16).map_err(|_| wrong())?);
+                    continue;
+                }
                 _ => return Err(wrong()),
             },
             other => other,
@@ -118,8 +123,22 @@ fn quoted(bytes: &[u8]) -> String {
     {
         return format!("{} * {}", quoted(&[*first]), bytes.len());
     }
-    let text = String::from_utf8_lossy(bytes).replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{}\"", text.replace('\n', "\\n").replace('\r', "\\r"))
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let _ = match character {
+                '"' | '\\' => write!(text, "\\{character}"),
+                '\n' => write!(text, "\\n"),
+                '\r' => write!(text, "\\r"),
+                '\0'..' ' => write!(text, "\\x{:02X}", u32::from(character)),
+                _ => write!(text, "{character}"),
+            };
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    format!("\"{text}\"")
 }
 
 fn name(bytes: &[u8]) -> String {
@@ -191,8 +210,10 @@ impl Scene {
             Content::Folder => fs::create_dir(&path),
             Content::File(bytes) => fs::write(&path, bytes),
             Content::Link(target) => symlink(target, &path),
-            Content::Fifo => Ok(mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-                .expect("a FIFO is made")),
+            Content::Fifo => {
+                let mode = Mode::RUSR | Mode::WUSR;
+                mknodat(CWD, &path, FileType::Fifo, mode, 0).map_err(Into::into)
+            }
             Content::Other => Ok(()),
         }
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -303,6 +324,8 @@ mod tests {
         assert_eq!(quoted(&[b'x'; 200]), "\"x\" * 200");
         assert_eq!(content("\"ab\" * 2"), Ok(b"abab".to_vec()));
         assert_eq!(content(r#""a\"\\""#), Ok(b"a\"\\".to_vec()));
+        assert_eq!(content(r#""a\x00\xFF""#), Ok(b"a\0\xff".to_vec()));
+        assert_eq!(quoted(b"a\0\xff\"\n\\"), r#""a\x00\xFF\"\n\\""#);
         assert!(content("a").is_err());
     }
 }
