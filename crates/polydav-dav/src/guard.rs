@@ -2,8 +2,8 @@
 
 use http::HeaderMap;
 use polydav_proto::header::{
-    self, EntityTag, If, IfMatch, IfNoneMatch, IfUnmodifiedSince, LockToken as LockTokenField,
-    Matching, State,
+    self, EntityTag, Header as _, If, IfMatch, IfNoneMatch, IfUnmodifiedSince,
+    LockToken as LockTokenField, Matching, State,
 };
 use polydav_store::{Condition, ETagMatch, Guard, IfList, LockToken, Principal};
 
@@ -21,7 +21,7 @@ pub(crate) fn of_request(
     if let Some(field) = header::read::<If>(headers)? {
         add_if(&mut guard, &field, base);
     } else if quirk::has(Quirk::TokenInLockToken, headers) {
-        let field = header::read::<LockTokenField>(headers)?;
+        let field = lock_token(headers)?;
         guard.tokens.extend(field.map(|field| LockToken::new(field.0.as_str())));
     }
     guard.if_match = header::read::<IfMatch>(headers)?.map(|field| strong(&field.0));
@@ -29,6 +29,18 @@ pub(crate) fn of_request(
     let since = header::read::<IfUnmodifiedSince>(headers)?;
     guard.if_unmodified_since = since.and_then(|since| since.0);
     Ok(guard)
+}
+
+/// `Lock-Token`, also as clients write it that leave out the angle brackets.
+pub(crate) fn lock_token(headers: &HeaderMap) -> Result<Option<LockTokenField>, Problem> {
+    match headers.get(LockTokenField::NAME) {
+        Some(value) if quirk::has(Quirk::BareLockToken, headers) => {
+            let parsed = LockTokenField::parse_lenient(value.as_bytes());
+            let wrong = |error| Problem::bad_request(format!("Lock-Token: {error}"));
+            parsed.map(Some).map_err(wrong)
+        }
+        _ => Ok(header::read::<LockTokenField>(headers)?),
+    }
 }
 
 /// The lists of an `If`, and the tokens it submits: every one, wherever it stands (RFC 4918

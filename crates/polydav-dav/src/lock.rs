@@ -8,18 +8,15 @@ use http::{Response, StatusCode};
 use multistatus::xml::{Element, Limits, Name};
 use polydav_engine::{Engine, LockRequest, Locked, RefreshRequest, UnlockRequest};
 use polydav_proto::body::{LockInfo, LockScope as Scope};
-use polydav_proto::header::{
-    self, Depth, Header as _, LockToken as LockTokenField, TimeType, Timeout,
-};
+use polydav_proto::header::{self, Depth, TimeType, Timeout};
 use polydav_store::{Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members};
 
 use crate::body::Body;
 use crate::naming::Naming;
 use crate::problem::Problem;
-use crate::quirk::{self, Quirk};
 use crate::request::Request;
 use crate::site::Base;
-use crate::{Options, intake, live, reply};
+use crate::{Options, guard, intake, live, reply};
 
 /// LOCK: makes a lock, or with an empty body prolongs one.
 pub(crate) async fn lock(
@@ -113,14 +110,8 @@ async fn discovery(
 /// UNLOCK.
 pub(crate) async fn unlock(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
     request.refuse_body()?;
-    let field = match request.headers.get(LockTokenField::NAME) {
-        Some(value) if quirk::has(Quirk::BareLockToken, &request.headers) => {
-            let parsed = LockTokenField::parse_lenient(value.as_bytes());
-            parsed.map_err(|error| Problem::bad_request(format!("Lock-Token: {error}")))?
-        }
-        Some(_) | None => header::read::<LockTokenField>(&request.headers)?
-            .ok_or_else(|| Problem::bad_request("the header field Lock-Token is missing"))?,
-    };
+    let field = guard::lock_token(&request.headers)?
+        .ok_or_else(|| Problem::bad_request("the header field Lock-Token is missing"))?;
     let token = LockToken::new(field.0.as_str());
     // The token of UNLOCK stands in Lock-Token for its own sake, not as a condition.
     let guard = request.guard()?;

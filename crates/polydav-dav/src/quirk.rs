@@ -1,6 +1,7 @@
 //! What clients do that no RFC asks for, in one table.
 //!
-//! A row is a test in `tests/quirk.rs`. Nothing else in this crate looks at who is asking.
+//! A row is a transcript `conformance/transcripts/quirk-*.txt`. Nothing else in this crate looks at
+//! who is asking.
 
 use http::{HeaderMap, header};
 

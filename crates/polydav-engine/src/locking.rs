@@ -24,6 +24,9 @@ pub struct LockLimits {
     pub owner_bytes_max: usize,
 }
 
+/// The shortest time a lock lasts.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
 impl Default for LockLimits {
     fn default() -> Self {
         Self {
@@ -168,7 +171,8 @@ impl Inner {
 
     fn capped(&self, timeout: Option<Duration>) -> Duration {
         let max = self.options.lock_limits.timeout_max;
-        timeout.map_or(max, |timeout| timeout.min(max))
+        // A lock of no time at all would be gone before it is answered.
+        timeout.map_or(max, |timeout| timeout.max(TIMEOUT_MIN).min(max))
     }
 
     fn check_conflicts(&self, request: &LockRequest) -> Result<(), Failure> {
