@@ -60,7 +60,9 @@ impl Store for MemoryStore {
         walk: &Walk,
         visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
-        for met in self.tree().walk(root, walk)? {
+        // Collected before, so that `visit` may ask the store.
+        let visits = self.tree().walk(root, walk)?;
+        for met in visits {
             if visit(met).is_break() {
                 break;
             }

@@ -57,6 +57,16 @@ pub enum Visit {
     Failure(ResourcePath, FailureKind),
 }
 
+impl Visit {
+    /// The resource that is met.
+    pub fn path(&self) -> &ResourcePath {
+        match self {
+            Self::Entry(entry) | Self::Cut(entry) => &entry.path,
+            Self::Failure(path, _) => path,
+        }
+    }
+}
+
 /// Where a store's space stands (RFC 4331 §3, §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
