@@ -143,18 +143,16 @@ impl Inner {
         self.locks.expire()?;
         self.check_conflicts(&request)?;
         self.check_limits(&request)?;
-        let lock = self.new_lock(&request);
+        let lock = Arc::new(self.new_lock(&request));
         let (token, durability) = (lock.token.clone(), self.options.durability);
-        self.locks.keep(lock, durability)?;
+        self.locks.keep(Lock::clone(&lock), durability)?;
         if entry.is_none()
             && let Err(failure) = self.make_empty(&request, token.clone())
         {
             self.locks.end(&[token], durability)?;
             return Err(failure);
         }
-        let lock = self.locks.find(&token);
-        let lost = || Failure::new(FailureKind::Internal, path.clone());
-        Ok(Locked { lock: lock.ok_or_else(lost)?, created: entry.is_none() })
+        Ok(Locked { lock, created: entry.is_none() })
     }
 
     fn new_lock(&self, request: &LockRequest) -> Lock {
