@@ -7,7 +7,7 @@ use http::header::{ALLOW, CONTENT_LENGTH, ETAG};
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::header::{self, Depth as DepthField};
-use polydav_store::{Action, Content, Depth, Done, Kind, ResourcePath, Step};
+use polydav_store::{Action, Content, Depth, Done, ResourcePath, Step};
 
 use crate::body::Body;
 use crate::options::ALLOWED_COLLECTION;
@@ -43,13 +43,7 @@ pub(crate) async fn put(
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     let content = intake::content(engine, request.body, length, options.put_bytes_max).await?;
-    let mut action = Action::Put { target: request.path.clone(), content, modified };
-    if let Action::Put { content: Content::Staged(staged), .. } = &mut action
-        && length.is_some_and(|length| length != staged.length)
-    {
-        return Err(Problem::bad_request("the body does not have the announced length"));
-    }
-    let done = run(engine, Step::new(0, guard, action)).await?;
+    let done = run(engine, Step::new(0, guard, action(content))).await?;
     let mut response = created_or_empty(&done);
     if let Some(etag) = &done.etag {
         let value = etag.to_string().parse().expect("an entity tag is visible ASCII");
@@ -108,18 +102,14 @@ fn modified_time(request: &Request) -> Result<Option<SystemTime>, Problem> {
 
 /// MKCOL (RFC 4918 §9.3).
 pub(crate) async fn mkcol(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
-    request.refuse_body()?;
     let step = Step::new(0, request.guard()?, Action::MakeCollection { target: request.path });
     run(engine, step).await.map(|done| created_or_empty(&done))
 }
 
 /// DELETE (RFC 4918 §9.6).
 pub(crate) async fn delete(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
-    if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity)
-        && is_collection(engine, request.path.clone()).await?
-    {
-        let detail = "Depth: DELETE of a collection is always of depth infinity";
-        return Err(Problem::bad_request(detail));
+    if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity) {
+        refuse_depth(engine, &request, "infinity for DELETE of a collection").await?;
     }
     let step = Step::new(0, request.guard()?, Action::Remove { target: request.path });
     run(engine, step).await.map(|done| created_or_empty(&done))
@@ -127,12 +117,12 @@ pub(crate) async fn delete(engine: &Engine, request: Request) -> Result<Response
 
 /// COPY (RFC 4918 §9.8).
 pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
-    request.refuse_body()?;
     let depth = match request.depth()? {
         Some(DepthField::Zero) => Depth::Zero,
         None | Some(DepthField::Infinity) => Depth::Infinity,
         Some(DepthField::One) => {
-            return Err(Problem::bad_request("Depth: expected 0 or infinity for COPY"));
+            refuse_depth(engine, &request, "0 or infinity for COPY of a collection").await?;
+            Depth::Infinity
         }
     };
     let (target, overwrite) = (request.destination()?, request.overwrite()?);
@@ -143,12 +133,8 @@ pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<B
 
 /// MOVE (RFC 4918 §9.9).
 pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
-    request.refuse_body()?;
-    if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity)
-        && is_collection(engine, request.path.clone()).await?
-    {
-        let detail = "Depth: MOVE of a collection is always of depth infinity";
-        return Err(Problem::bad_request(detail));
+    if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity) {
+        refuse_depth(engine, &request, "infinity for MOVE of a collection").await?;
     }
     let (target, overwrite) = (request.destination()?, request.overwrite()?);
     let guard = request.guard()?;
@@ -156,10 +142,17 @@ pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response
     run(engine, Step::new(0, guard, action)).await.map(|done| created_or_empty(&done))
 }
 
-pub(crate) async fn is_collection(engine: &Engine, path: ResourcePath) -> Result<bool, Problem> {
-    let engine = engine.clone();
-    let entry = intake::blocking(move || engine.store().find(&path)).await?;
-    Ok(entry.is_some_and(|entry| entry.kind == Kind::Collection))
+/// Refuses a depth that makes no sense, but for what isn't a collection: there it is ignored (RFC
+/// 4918 §10.2).
+async fn refuse_depth(
+    engine: &Engine,
+    request: &Request,
+    expected: &'static str,
+) -> Result<(), Problem> {
+    if intake::is_collection(engine, &request.path).await? {
+        return Err(Problem::bad_request(format!("Depth: expected {expected}")));
+    }
+    Ok(())
 }
 
 async fn run(engine: &Engine, step: Step) -> Result<Done, Problem> {

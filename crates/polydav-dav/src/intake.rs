@@ -5,7 +5,7 @@ use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use polydav_engine::Engine;
-use polydav_store::{Content, Stage};
+use polydav_store::{Content, ResourcePath, Stage};
 
 use crate::body::Incoming;
 use crate::problem::Problem;
@@ -40,6 +40,9 @@ pub(crate) async fn content(
 ) -> Result<Content, Problem> {
     let mut taken = 0;
     let (mut portion, mut ended) = gather(&mut body, INLINE_MAX + 1, &mut taken, max).await?;
+    if ended {
+        check_length(length, taken)?;
+    }
     if ended && taken <= INLINE_MAX as u64 {
         return Ok(Content::Inline(joined(portion)));
     }
@@ -55,10 +58,18 @@ pub(crate) async fn content(
         stage = written?;
         (portion, ended) = gathered?;
     }
-    if length.is_some_and(|length| length != taken) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "the body ended before its length"));
-    }
+    check_length(length, taken)?;
     Ok(Content::Staged(blocking(move || stage.finish()).await?))
+}
+
+/// What was announced must be what came.
+fn check_length(announced: Option<u64>, taken: u64) -> Result<(), Problem> {
+    match announced {
+        Some(length) if length != taken => {
+            Err(Problem::bad_request("the body does not have the announced length"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn write(mut stage: Box<dyn Stage>, portion: Vec<Bytes>) -> Result<Box<dyn Stage>, Problem> {
@@ -120,6 +131,15 @@ fn too_large(max: u64) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
+/// Refuses a body where the method has none (RFC 4918 §8.4). One of no bytes is none, also if it was
+/// announced as chunked.
+pub(crate) async fn refuse(body: &mut Incoming) -> Result<(), Problem> {
+    if http_body::Body::is_end_stream(body) || next(body).await?.is_none() {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this method takes no body"))
+}
+
 /// Refuses a coded body: stored as it comes it would be gibberish (RFC 9110 §8.4).
 pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(http::header::CONTENT_ENCODING) {
@@ -130,6 +150,13 @@ pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
         .with_header(http::header::ACCEPT_ENCODING, "identity")),
         _ => Ok(()),
     }
+}
+
+/// Whether a collection lies at the path.
+pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Result<bool, Problem> {
+    let (engine, path) = (engine.clone(), path.clone());
+    let entry = blocking(move || engine.store().find(&path)).await?;
+    Ok(entry.is_some_and(|entry| entry.is_collection()))
 }
 
 /// Runs `work` on a thread that may block.

@@ -114,22 +114,24 @@ impl Dav {
         }
     }
 
-    async fn dispatch(&self, method: &str, request: Request) -> Result<Response<Body>, Problem> {
-        if method == "OPTIONS" {
-            return Ok(options::options(request.is_batch()));
+    async fn dispatch(
+        &self,
+        method: &str,
+        mut request: Request,
+    ) -> Result<Response<Body>, Problem> {
+        let has_body = matches!(method, "POST" | "PUT" | "PROPFIND" | "PROPPATCH" | "LOCK");
+        if !has_body && options::is_known(method) {
+            intake::refuse(&mut request.body).await?;
         }
         if request.is_batch() {
-            let Inner { engine, options, running, .. } = &*self.0;
-            return match method {
-                "POST" => batch::batch(engine, &options.batch, running, request).await,
-                _ => not_allowed(options::ALLOWED_BATCH),
-            };
+            return self.dispatch_batch(method, request).await;
         }
         if request::is_reserved(&request.path) {
             return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such resource"));
         }
         let Inner { engine, options, .. } = &*self.0;
         match method {
+            "OPTIONS" => Ok(options::options()),
             "GET" => get::get(engine, request, Want::Content).await,
             "HEAD" => get::get(engine, request, Want::Header).await,
             "PUT" => change::put(engine, options, request).await,
@@ -141,13 +143,32 @@ impl Dav {
             "PROPPATCH" => proppatch::proppatch(engine, options, request).await,
             "LOCK" => lock::lock(engine, options, request).await,
             "UNLOCK" => lock::unlock(engine, request).await,
-            _ => not_allowed(options::ALLOWED),
+            "POST" => Err(not_allowed(options::ALLOWED)),
+            _ => Err(not_implemented()),
+        }
+    }
+
+    async fn dispatch_batch(
+        &self,
+        method: &str,
+        request: Request,
+    ) -> Result<Response<Body>, Problem> {
+        let Inner { engine, options, running, .. } = &*self.0;
+        match method {
+            "POST" => batch::batch(engine, &options.batch, running, request).await,
+            "OPTIONS" => Ok(options::options_of_batch()),
+            _ if options::is_known(method) => Err(not_allowed(options::ALLOWED_BATCH)),
+            _ => Err(not_implemented()),
         }
     }
 }
 
-fn not_allowed(allowed: &'static str) -> Result<Response<Body>, Problem> {
-    let detail = "this method is not for this resource";
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-    Err(problem.with_header(ALLOW, allowed))
+fn not_allowed(allowed: &'static str) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not for this resource")
+        .with_header(ALLOW, allowed)
+}
+
+/// RFC 9110 §9.1 tells methods nobody here knows from those that don't suit the resource.
+fn not_implemented() -> Problem {
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "this server has no such method")
 }

@@ -9,7 +9,10 @@ use multistatus::xml::{Element, Limits, Name};
 use polydav_engine::{Engine, LockRequest, Locked, RefreshRequest, UnlockRequest};
 use polydav_proto::body::{LockInfo, LockScope as Scope};
 use polydav_proto::header::{self, Depth, TimeType, Timeout};
-use polydav_store::{Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members};
+use polydav_store::{
+    Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members, ResourcePath,
+    View as _,
+};
 
 use crate::body::Body;
 use crate::naming::Naming;
@@ -48,7 +51,7 @@ pub(crate) async fn lock(
     let asked = LockRequest { path, scope, depth, owner, timeout, guard };
     let Locked { lock, created } = engine.lock(asked).await.map_err(with_requested)?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = discovery(lock.clone(), engine, request.base).await?;
+    let mut response = discovery(lock.clone(), engine, request.path, request.base).await?;
     *response.status_mut() = status;
     let token = HeaderValue::try_from(format!("<{}>", lock.token));
     let token = token.expect("a token of ours is visible ASCII");
@@ -66,8 +69,9 @@ async fn refresh(
         let detail = "a LOCK without a body prolongs a lock, whose token If must name";
         return Err(Problem::bad_request(detail));
     }
-    let lock = engine.refresh(RefreshRequest { path: request.path, timeout, guard }).await?;
-    discovery(lock, engine, request.base).await
+    let path = request.path.clone();
+    let lock = engine.refresh(RefreshRequest { path, timeout, guard }).await?;
+    discovery(lock, engine, request.path, request.base).await
 }
 
 /// Where members hold a lock up, the answer tells of the resource asked for too (RFC 4918 §9.10.3).
@@ -76,7 +80,8 @@ fn with_requested(failure: Failure) -> Failure {
         return failure;
     }
     let requested = Member { path: failure.path.clone(), kind: FailureKind::Dependency };
-    let members: Members = failure.members.list().iter().cloned().chain([requested]).collect();
+    let others = failure.members.list().iter().cloned();
+    let members: Members = [requested].into_iter().chain(others).collect();
     Failure { members, ..failure }
 }
 
@@ -89,18 +94,26 @@ fn timeout(request: &Request) -> Result<Option<Duration>, Problem> {
     })
 }
 
+/// The locks on the resource: the one asked for, and the shared ones beside it (RFC 4918 §9.10.2).
 async fn discovery(
     lock: Arc<Lock>,
     engine: &Engine,
+    path: ResourcePath,
     base: Base,
 ) -> Result<Response<Body>, Problem> {
     let engine = engine.clone();
-    let active = move || {
-        let root = Naming { base: &base, store: &**engine.store() }.href(&lock.root);
-        Ok(live::active_lock(&lock, &root, engine.environment().now()))
+    let discovery = move || {
+        let naming = Naming { base: &base, store: &**engine.store() };
+        let mut others = engine.view().locks().covering(&path);
+        others.retain(|other| other.token != lock.token);
+        let mut discovery = Element::new(Name::dav("lockdiscovery"));
+        for lock in [lock].into_iter().chain(others) {
+            let root = naming.href(&lock.root);
+            discovery.push(live::active_lock(&lock, &root, engine.environment().now()));
+        }
+        Ok(discovery)
     };
-    let active = intake::blocking(active).await?;
-    let discovery = Element::new(Name::dav("lockdiscovery")).with_child(active);
+    let discovery = intake::blocking(discovery).await?;
     let prop = Element::new(Name::dav("prop")).with_child(discovery);
     let mut response = Response::new(Body::from(reply::document(&prop)));
     response.headers_mut().insert(CONTENT_TYPE, reply::XML);
@@ -109,10 +122,9 @@ async fn discovery(
 
 /// UNLOCK.
 pub(crate) async fn unlock(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
-    request.refuse_body()?;
-    let field = guard::lock_token(&request.headers)?
-        .ok_or_else(|| Problem::bad_request("the header field Lock-Token is missing"))?;
-    let token = LockToken::new(field.0.as_str());
+    let missing = || Problem::bad_request("the header field Lock-Token is missing");
+    let token = guard::lock_token(&request.headers)?.ok_or_else(missing)?;
+    let token = LockToken::new(token.0.as_str());
     // The token of UNLOCK stands in Lock-Token for its own sake, not as a condition.
     let guard = request.guard()?;
     engine.unlock(UnlockRequest { path: request.path, token, guard }).await?;

@@ -1,7 +1,7 @@
-//! OPTIONS (RFC 9110 §9.3.7, RFC 4918 §10.1).
+//! OPTIONS (RFC 9110 §9.3.7, RFC 4918 §10.1), and which methods there are.
 
 use http::Response;
-use http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ALLOW, HeaderName, HeaderValue};
 
 use crate::body::Body;
 
@@ -23,18 +23,27 @@ pub(crate) const ALLOWED_COLLECTION: &str =
 /// What the batch endpoint takes.
 pub(crate) const ALLOWED_BATCH: &str = "OPTIONS, POST";
 
-/// OPTIONS of a resource, of the batch endpoint, or of the server (`*`).
-pub(crate) fn options(is_batch: bool) -> Response<Body> {
+/// Whether some resource here takes this method.
+pub(crate) fn is_known(method: &str) -> bool {
+    method == "POST" || ALLOWED.split(", ").any(|known| known == method)
+}
+
+/// OPTIONS of a resource, or of the server (`*`).
+///
+/// Windows asks for `MS-Author-Via`: without it, it takes the server for none of WebDAV.
+pub(crate) fn options() -> Response<Body> {
     let mut response = Response::new(Body::default());
     let headers = response.headers_mut();
-    let allowed = if is_batch { ALLOWED_BATCH } else { ALLOWED };
-    headers.insert(ALLOW, HeaderValue::from_static(allowed));
-    classes(headers);
+    headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));
+    headers.insert(HeaderName::from_static("dav"), DAV);
+    headers.insert(HeaderName::from_static("ms-author-via"), HeaderValue::from_static("DAV"));
     response
 }
 
-/// Windows asks for the second: without it, it takes the server for none of WebDAV.
-pub(crate) fn classes(headers: &mut HeaderMap) {
-    headers.insert(HeaderName::from_static("dav"), DAV);
-    headers.insert(HeaderName::from_static("ms-author-via"), HeaderValue::from_static("DAV"));
+/// OPTIONS of the batch endpoint, which is no resource of WebDAV and doesn't say so (RFC 4918
+/// §10.1).
+pub(crate) fn options_of_batch() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED_BATCH));
+    response
 }

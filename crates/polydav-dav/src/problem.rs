@@ -8,7 +8,7 @@ use multistatus::xml::{Element, ErrorKind, Name};
 use polydav_engine::Engine;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::InvalidHeader;
-use polydav_proto::reference::InvalidReference;
+use polydav_proto::reference::{InvalidKind, InvalidReference};
 use polydav_store::{Failure, FailureKind, ResourcePath};
 
 use crate::body::Body;
@@ -96,7 +96,11 @@ impl From<InvalidHeader> for Problem {
 
 impl From<InvalidReference> for Problem {
     fn from(error: InvalidReference) -> Self {
-        Self::bad_request(format!("the path of the request: {error}"))
+        let status = match error.kind {
+            InvalidKind::TooLong => StatusCode::URI_TOO_LONG,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, format!("the path of the request: {error}"))
     }
 }
 

@@ -73,20 +73,6 @@ impl Request {
         }
         Ok(path)
     }
-
-    /// Whether a body was announced.
-    pub(crate) fn has_body(&self) -> bool {
-        !http_body::Body::is_end_stream(&self.body)
-    }
-
-    /// Refuses a body where the method has none (RFC 4918 §8.4).
-    pub(crate) fn refuse_body(&self) -> Result<(), Problem> {
-        if self.has_body() {
-            let detail = "this method takes no body of that kind";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-        }
-        Ok(())
-    }
 }
 
 /// Whether the batch endpoint hides what may lie at the path.
