@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use polydav_engine::Engine;
 use polydav_proto::header::{
-    IfModifiedSince, IfNoneMatch, IfRange, Range as RangeField, Resolved, read, write_date,
+    IfModifiedSince, IfNoneMatch, IfRange, InvalidHeader, Range as RangeField, Resolved, read,
 };
 use polydav_store::{ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, Select, View};
 
@@ -40,25 +40,35 @@ pub(crate) async fn get(
     request: Request,
     want: Want,
 ) -> Result<Response<Body>, Problem> {
-    let conditions = Conditions::read(&request)?;
+    let conditions = Conditions::read(&request, want)?;
     let engine = engine.clone();
+    let now = engine.environment().now();
     let boundary = format!("{:032x}", engine.environment().random());
     let path = request.path.clone();
     let found = intake::blocking(move || find(&engine, &path, &conditions, want, &boundary));
     match found.await? {
         Found::File(mut response, entry) => {
-            headers_of_file(response.headers_mut(), &entry);
+            headers_of_file(&mut response, &entry, now);
             Ok(response)
         }
         Found::Collection(entry, members) => {
-            Ok(page::respond(&request.base, &entry, members, request.slash))
+            let mut response = page::respond(&request.base, &entry, members, request.slash);
+            if want == Want::Header {
+                let length = http_body::Body::size_hint(response.body()).lower();
+                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+                *response.body_mut() = Body::default();
+            }
+            Ok(response)
         }
+        Found::Known => Ok(bare(StatusCode::NOT_MODIFIED)),
     }
 }
 
 enum Found {
     File(Response<Body>, Entry),
     Collection(Entry, page::Members),
+    /// A collection that the client knows already.
+    Known,
 }
 
 /// The conditional fields of a request that reads.
@@ -66,23 +76,28 @@ struct Conditions {
     guard: Guard,
     none_match: Option<ETagMatch>,
     modified_since: Option<SystemTime>,
-    range: Option<RangeField>,
+    /// Whether one that can't be read is refused shows when it would count (RFC 9110 §13.2.2).
+    range: Option<Result<RangeField, InvalidHeader>>,
     if_range: Option<IfRange>,
 }
 
 impl Conditions {
-    fn read(request: &Request) -> Result<Self, Problem> {
+    fn read(request: &Request, want: Want) -> Result<Self, Problem> {
         // If-None-Match makes a reading request 304, not 412: it isn't the guard's business.
         let guard = Guard { if_none_match: None, ..request.guard()? };
         let none_match = read::<IfNoneMatch>(&request.headers)?;
-        let range = read::<RangeField>(&request.headers)
-            .map_err(|error| Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, error.to_string()))?;
+        // RFC 9110 §14.2, §13.1.5: Range is for GET alone, and If-Range for Range.
+        let range = match want {
+            Want::Content => read::<RangeField>(&request.headers).transpose(),
+            Want::Header => None,
+        };
+        let if_range = if range.is_some() { read::<IfRange>(&request.headers)? } else { None };
         Ok(Self {
             guard,
             none_match: none_match.map(|field| guard::weak(&field.0)),
             modified_since: read::<IfModifiedSince>(&request.headers)?.and_then(|since| since.0),
             range,
-            if_range: read::<IfRange>(&request.headers)?,
+            if_range,
         })
     }
 
@@ -105,10 +120,13 @@ impl Conditions {
                 let etag = entry.etag.as_ref().map(polydav_store::ETag::as_str);
                 !tag.weak && etag == Some(&*tag.tag)
             }
-            Some(IfRange::Date(date)) => whole_seconds(entry.modified) == whole_seconds(*date),
+            // A date is no strong validator unless we knew that the file didn't change twice within
+            // its second (RFC 9110 §8.8.2.2). We don't; and whoever has the date has the tag.
+            Some(IfRange::Date(_)) => false,
         };
         match &self.range {
-            Some(range) if unchanged => range.resolve(entry.length),
+            Some(Ok(range)) if unchanged => range.resolve(entry.length),
+            Some(Err(_)) if unchanged => Resolved::Unsatisfiable,
             _ => Resolved::Whole,
         }
     }
@@ -131,6 +149,10 @@ fn find(
     let entry = store.stat(path, &Select::None)?;
     if entry.is_collection() {
         conditions.guard.judge(&engine.view(), path, Some(&entry))?;
+        // Its page has no tag and no date: nothing but `*` can match.
+        if conditions.none_match == Some(ETagMatch::Any) {
+            return Ok(Found::Known);
+        }
         let members = page::Members::read(&**store, path)?;
         return Ok(Found::Collection(entry, members));
     }
@@ -151,9 +173,7 @@ fn respond(
     if conditions.is_known(entry) {
         return Ok(bare(StatusCode::NOT_MODIFIED));
     }
-    // RFC 9110 §14.2: Range is for GET alone.
-    let range = if want == Want::Content { conditions.range_of(entry) } else { Resolved::Whole };
-    let (status, kind, pieces) = match range {
+    let (status, kind, pieces) = match conditions.range_of(entry) {
         Resolved::Whole => (StatusCode::OK, None, vec![Piece::Part(0..entry.length)]),
         Resolved::Unsatisfiable => return Ok(unsatisfiable(entry.length)),
         Resolved::Parts(parts) => {
@@ -297,13 +317,17 @@ fn read_full(content: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(),
 
 /// What every answer about a file carries. Stored content must not act on our origin: the browser
 /// takes its type as given and puts it into a sandbox.
-fn headers_of_file(headers: &mut HeaderMap, entry: &Entry) {
-    let kind = live::content_type(&entry.path);
-    headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+fn headers_of_file(response: &mut Response<Body>, entry: &Entry, now: SystemTime) {
+    let is_content = response.status().is_success();
+    let headers = response.headers_mut();
+    if is_content {
+        let kind = live::content_type(&entry.path);
+        headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+    }
     if let Some(etag) = &entry.etag {
         headers.insert(header::ETAG, ascii(etag.to_string()));
     }
-    if let Some(date) = write_date(entry.modified) {
+    if let Some(date) = live::last_modified(entry, now) {
         headers.insert(header::LAST_MODIFIED, ascii(date));
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -115,7 +115,12 @@ fn getetag(facts: &Facts<'_>) -> Option<Value> {
 }
 
 fn getlastmodified(facts: &Facts<'_>) -> Option<Value> {
-    text(write_date(facts.entry.modified)?)
+    text(last_modified(facts.entry, facts.now)?)
+}
+
+/// The value of `Last-Modified`. One in the future is told as now (RFC 9110 §8.8.2.1).
+pub(crate) fn last_modified(entry: &Entry, now: SystemTime) -> Option<String> {
+    write_date(entry.modified.min(now))
 }
 
 /// RFC 3339, in whole seconds as its example has it.
@@ -132,7 +137,11 @@ fn quota_used(facts: &Facts<'_>) -> Option<Value> {
     text(facts.space?.used.to_string())
 }
 
-fn supportedlock(_: &Facts<'_>) -> Option<Value> {
+/// What is reached through a link can't be locked.
+fn supportedlock(facts: &Facts<'_>) -> Option<Value> {
+    if facts.entry.link {
+        return Some(Value::Empty);
+    }
     let entry = |scope| {
         dav("lockentry")
             .with_child(dav("lockscope").with_child(dav(scope)))

@@ -9,6 +9,7 @@ use polydav_proto::header::write_date;
 use polydav_store::{Entry, Failure, ResourcePath, Select, Store, Visit, Walk, WalkDepth};
 
 use crate::body::Body;
+use crate::request::is_reserved;
 use crate::site::Base;
 
 /// The most members a page shows.
@@ -34,6 +35,7 @@ impl Members {
                 return ControlFlow::Break(());
             }
             match visit {
+                _ if is_reserved(visit.path()) => {}
                 Visit::Entry(entry) | Visit::Cut(entry) => members.entries.push(entry),
                 Visit::Failure(..) => members.failed += 1,
             }
