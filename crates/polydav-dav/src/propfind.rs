@@ -5,7 +5,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::header::CONTENT_LOCATION;
+use http::{HeaderValue, Response, StatusCode};
 use multistatus::xml::{Fragment, Limits, Name};
 use multistatus::{Properties, Trailer, WriteError, Writer};
 use polydav_engine::Engine;
@@ -24,7 +25,7 @@ use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
 use crate::quirk::{self, Quirk};
-use crate::request::Request;
+use crate::request::{Request, is_reserved};
 use crate::site::Base;
 use crate::{Options, intake, reply, status};
 
@@ -57,23 +58,17 @@ pub(crate) async fn propfind(
         engine: engine.clone(),
         path: request.path,
         base: request.base,
+        slash: request.slash,
         minimal: prefer.answer == Some(Return::Minimal),
         noroot: prefer.depth_noroot && walk.is_some(),
         walk,
         wanted,
     };
-    let applied = listing.minimal;
     let (begun, answer) = oneshot::channel();
     tokio::task::spawn_blocking(move || listing.write(begun));
-    let body = answer.await.map_err(|_| {
+    answer.await.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing could not be made")
-    })??;
-    let mut response = reply::multi_status(body);
-    if applied {
-        let name = HeaderName::from_static("preference-applied");
-        response.headers_mut().insert(name, HeaderValue::from_static("return=minimal"));
-    }
-    Ok(response)
+    })?
 }
 
 fn finite_depth() -> Problem {
@@ -116,7 +111,7 @@ impl Wanted {
         };
         let live: Vec<_> = live::TABLE.iter().filter(is_wanted).collect();
         Ok(Self {
-            quota: !names_only && live.iter().any(|live| live::is_quota(&live.name)),
+            quota: live.iter().any(|live| live::is_quota(&live.name)),
             live,
             select,
             named: named.iter().map(|name| (name.clone(), stored_name(name))).collect(),
@@ -138,13 +133,14 @@ struct Listing {
     guard: Guard,
     path: ResourcePath,
     base: Base,
+    slash: bool,
     walk: Option<WalkDepth>,
     wanted: Wanted,
     minimal: bool,
     noroot: bool,
 }
 
-type Begun = oneshot::Sender<Result<Body, Problem>>;
+type Begun = oneshot::Sender<Result<Response<Body>, Problem>>;
 
 /// Why a listing ends before its end.
 enum Broken {
@@ -152,6 +148,8 @@ enum Broken {
     Gone,
     /// It can't go on; the client must not take it for complete.
     Failed(io::Error),
+    /// The root was told, and its members can't be.
+    Unreadable(Failure),
 }
 
 impl From<WriteError> for Broken {
@@ -167,16 +165,36 @@ impl Listing {
             Ok(root) => root,
             Err(failure) => return drop(begun.send(Err(failure.into()))),
         };
-        let mut output = Output { begun: Some(begun), feed: None };
-        match self.respond(&root, &mut output) {
-            Ok(()) | Err(Broken::Gone) => {}
-            Err(Broken::Failed(error)) => {
-                tracing::error!(%error, "a listing broke off");
-                if let Some(feed) = output.feed {
-                    feed.fail(error);
-                }
-            }
+        let mut output = Output { begun: Some(begun), feed: None, header: self.header(&root) };
+        let error = match self.respond(&root, &mut output) {
+            Ok(()) | Err(Broken::Gone) => return,
+            Err(Broken::Failed(error)) => error,
+            // As long as nothing was sent, the request as a whole can fail.
+            Err(Broken::Unreadable(failure)) => match output.begun.take() {
+                Some(begun) => return drop(begun.send(Err(failure.into()))),
+                None => io::Error::other(failure),
+            },
+        };
+        tracing::error!(%error, "a listing broke off");
+        if let Some(feed) = output.feed {
+            feed.fail(error);
         }
+    }
+
+    /// The answer without its body. To whom asks for a collection without the slash at the end, it
+    /// says where that is (RFC 4918 §5.2).
+    fn header(&self, root: &Entry) -> Response<()> {
+        let mut response = reply::multi_status(Body::default());
+        if root.is_collection()
+            && !self.slash
+            && let Ok(location) = HeaderValue::try_from(self.base.href(&root.path, true))
+        {
+            response.headers_mut().insert(CONTENT_LOCATION, location);
+        }
+        if self.minimal {
+            reply::note_minimal(&mut response);
+        }
+        response.map(drop)
     }
 
     fn root(&self) -> Result<Entry, Failure> {
@@ -209,12 +227,8 @@ impl Listing {
             if let Some(broken) = broken {
                 return Err(broken);
             }
-            if let Err(failure) = walked {
-                // The root was told; that its members can't be is a response of its own href, which
-                // may stand only once: so the description says it.
-                let description = Some(status::describe(failure.kind).to_owned());
-                return output.end(writer.finish(&Trailer { description, ..Trailer::default() })?);
-            }
+            // A 207 of the root alone would look like that of a collection without members.
+            walked.map_err(Broken::Unreadable)?;
         }
         output.end(writer.finish(&Trailer::default())?)
     }
@@ -224,6 +238,7 @@ impl Listing {
 struct Output {
     begun: Option<Begun>,
     feed: Option<Feed>,
+    header: Response<()>,
 }
 
 impl Output {
@@ -239,15 +254,20 @@ impl Output {
     fn feed(&mut self) -> Result<&Feed, Broken> {
         if let Some(begun) = self.begun.take() {
             let (feed, body) = Body::stream(None);
-            begun.send(Ok(body)).map_err(|_| Broken::Gone)?;
+            self.begin(begun, body)?;
             self.feed = Some(feed);
         }
         self.feed.as_ref().ok_or(Broken::Gone)
     }
 
+    fn begin(&mut self, begun: Begun, body: Body) -> Result<(), Broken> {
+        let header = std::mem::take(&mut self.header);
+        begun.send(Ok(header.map(|()| body))).map_err(|_| Broken::Gone)
+    }
+
     fn end(&mut self, last: Vec<u8>) -> Result<(), Broken> {
         match self.begun.take() {
-            Some(begun) => begun.send(Ok(last.into())).map_err(|_| Broken::Gone),
+            Some(begun) => self.begin(begun, last.into()),
             None => self.feed()?.send(last.into()).map_err(|_| Broken::Gone),
         }
     }
@@ -274,6 +294,9 @@ impl<'a> Row<'a> {
     }
 
     fn visit(&mut self, writer: &mut Writer<Vec<u8>>, visit: Visit) -> Result<(), Broken> {
+        if is_reserved(visit.path()) {
+            return Ok(());
+        }
         match visit {
             Visit::Entry(entry) => self.write(writer, &entry),
             Visit::Cut(entry) => {
@@ -305,9 +328,8 @@ impl<'a> Row<'a> {
         let facts = Facts { entry, locks: &locks, base, now: self.now, space: self.space };
         let mut response = writer.properties(&href)?;
         let mut found = HashSet::new();
-        let mut any = false;
         response.propstat(StatusCode::OK, |properties| {
-            any = self.found(properties, &facts, &mut found);
+            self.found(properties, &facts, &mut found);
         });
         let missing: Vec<&Name> = self
             .listing
@@ -317,8 +339,7 @@ impl<'a> Row<'a> {
             .map(|(name, _)| name)
             .filter(|name| !found.contains(*name))
             .collect();
-        let is_told = !(self.listing.minimal && any);
-        if is_told && !missing.is_empty() {
+        if !self.listing.minimal && !missing.is_empty() {
             response.propstat(StatusCode::NOT_FOUND, |properties| {
                 missing.iter().for_each(|name| properties.empty(name));
             });
@@ -339,14 +360,12 @@ impl<'a> Row<'a> {
         properties: &mut Properties<'_>,
         facts: &Facts<'_>,
         found: &mut HashSet<&'w Name>,
-    ) -> bool
-    where
+    ) where
         'a: 'w,
     {
         let wanted: &'a Wanted = &self.listing.wanted;
         let stored =
             |name: &Name| facts.entry.properties.iter().find(|property| is_named(property, name));
-        let mut any = false;
         for live in &wanted.live {
             let overlaid = live.name == live::DISPLAYNAME
                 && !wanted.displayname_is_segment
@@ -355,7 +374,6 @@ impl<'a> Row<'a> {
                 continue;
             }
             if let Some(value) = (live.value)(facts) {
-                any = true;
                 self.live(properties, &live.name, value);
                 if !wanted.named.is_empty() {
                     found.insert(&live.name);
@@ -366,12 +384,10 @@ impl<'a> Row<'a> {
             if wanted.displayname_is_segment && is_named(property, &live::DISPLAYNAME) {
                 continue;
             }
-            any = true;
             self.dead(properties, property);
             let named = wanted.named.iter().find(|(_, name)| *name == property.name);
             found.extend(named.map(|(name, _)| name));
         }
-        any
     }
 
     fn live(&self, properties: &mut Properties<'_>, name: &Name, value: Value) {

@@ -8,12 +8,13 @@ use multistatus::{PropStat, Property as Told};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::body::{Change, PropertyUpdate};
 use polydav_proto::condition::Condition;
+use polydav_proto::header::{self, Prefer, Return};
 use polydav_store::{Action, Failure, FailureKind, Property, PropertyChange, PropertyName, Step};
 
 use crate::body::Body;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::{Options, change, intake, live, reply};
+use crate::{Options, intake, live, reply};
 
 /// PROPPATCH.
 pub(crate) async fn proppatch(
@@ -28,10 +29,15 @@ pub(crate) async fn proppatch(
     let action = Action::Patch { target: request.path.clone(), changes: changes(&update) };
     let step = Step::new(0, guard, action);
     let refused = refused(&update);
+    let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
     let is_collection = if refused.is_empty() {
         let mut outcomes = engine.run(Plan::of(step)).await;
         outcomes.pop().expect("a plan of one step has one outcome")?;
-        request.slash || change::is_collection(engine, request.path.clone()).await?
+        if prefer.answer == Some(Return::Minimal) {
+            return Ok(reply::minimal());
+        }
+        // What is done is done, whether or not that can be told.
+        intake::is_collection(engine, &request.path).await.unwrap_or(request.slash)
     } else {
         look(engine, step).await?
     };

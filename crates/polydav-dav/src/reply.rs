@@ -1,7 +1,7 @@
 //! Bodies of XML: whole documents, and the 207 of failed members.
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use multistatus::MultiStatus;
 use multistatus::xml::Element;
 use polydav_store::{Failure, Member};
@@ -26,6 +26,20 @@ pub(crate) fn multi_status(body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::MULTI_STATUS;
     response.headers_mut().insert(CONTENT_TYPE, XML);
+    response
+}
+
+/// Notes in an answer that the client gets no more than it asked for (RFC 8144 §2).
+pub(crate) fn note_minimal(response: &mut Response<Body>) {
+    let name = HeaderName::from_static("preference-applied");
+    response.headers_mut().insert(name, HeaderValue::from_static("return=minimal"));
+}
+
+/// A success of which the client wants no body (RFC 8144 §2.2).
+pub(crate) fn minimal() -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    note_minimal(&mut response);
     response
 }
 
