@@ -46,9 +46,12 @@ impl Told {
 /// In mode stop: whatever stands behind the first failure wasn't tried because of it.
 pub(super) fn note_cause(told: &mut [Told]) {
     let Some(first) = told.iter().position(Told::has_failed) else { return };
-    let in_time = !matches!(&told[first].outcome, Some(Err(failure)) if is_not_attempted(failure));
-    if in_time {
-        told[first + 1..].iter_mut().for_each(|item| item.cause = Some(first));
+    match &told[first].outcome {
+        Some(Err(failure)) if is_not_attempted(failure) => {
+            let failure = failure.clone();
+            told[first + 1..].iter_mut().for_each(|item| item.outcome = Some(Err(failure.clone())));
+        }
+        _ => told[first + 1..].iter_mut().for_each(|item| item.cause = Some(first)),
     }
 }
 
