@@ -1,7 +1,7 @@
 //! The plainest HTTP client: it sends what it is told, right or wrong, and reads what comes.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::Server;
@@ -57,6 +57,21 @@ pub fn send(
     }
     request += "\r\n";
     raw(server.address(), &[request.as_bytes(), body].concat(), method == "HEAD")
+}
+
+/// Sends bytes as they are and then no more, whatever they promised; `None` if the server hangs up
+/// without an answer.
+#[track_caller]
+pub fn broken_off(address: SocketAddr, request: &[u8]) -> Option<Response> {
+    let mut stream = TcpStream::connect(address).expect("the server accepts connections");
+    stream.set_read_timeout(Some(SILENCE)).expect("a timeout can be set");
+    let _ = stream.write_all(request);
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no answer: {error}"),
+        _ => (!bytes.is_empty()).then(|| parse(&bytes, false)),
+    }
 }
 
 /// Sends bytes as they are, and reads one answer; the request must ask for `Connection: close`.

@@ -33,8 +33,9 @@ pub(crate) fn of_request(
 
 /// `Lock-Token`, also as clients write it that leave out the angle brackets.
 pub(crate) fn lock_token(headers: &HeaderMap) -> Result<Option<LockTokenField>, Problem> {
-    match headers.get(LockTokenField::NAME) {
-        Some(value) if quirk::has(Quirk::BareLockToken, headers) => {
+    let mut lines = headers.get_all(LockTokenField::NAME).iter();
+    match (lines.next(), lines.next()) {
+        (Some(value), None) if quirk::has(Quirk::BareLockToken, headers) => {
             let parsed = LockTokenField::parse_lenient(value.as_bytes());
             let wrong = |error| Problem::bad_request(format!("Lock-Token: {error}"));
             parsed.map(Some).map_err(wrong)

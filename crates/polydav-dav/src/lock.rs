@@ -27,6 +27,7 @@ pub(crate) async fn lock(
     options: &Options,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
+    intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
     let timeout = timeout(&request)?;

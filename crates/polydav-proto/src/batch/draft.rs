@@ -35,6 +35,8 @@ pub(super) struct Draft {
     pub(super) attributes: [Option<String>; Attribute::ALL.len()],
     /// The body of a put.
     pub(super) content: Vec<u8>,
+    /// Whether JSON has a body, be it empty.
+    pub(super) has_content: bool,
     /// Whether that is base64; XML tells it by an attribute.
     pub(super) base64: bool,
     /// The body of a proppatch.
@@ -61,6 +63,7 @@ impl Draft {
             verb,
             attributes: Default::default(),
             content: Vec::new(),
+            has_content: false,
             base64: false,
             patch: None,
             values: Vec::new(),

@@ -381,7 +381,7 @@ fn member(draft: &mut Draft, key: &str, value: Node, limits: &Limits) -> Result<
 }
 
 fn content(draft: &mut Draft, key: &str, text: String) -> Result<(), InvalidBatch> {
-    if draft.base64 || !draft.content.is_empty() {
+    if std::mem::replace(&mut draft.has_content, true) {
         return draft.place.refuse("put has content or contentBase64, not both");
     }
     draft.base64 = key == "contentBase64";
@@ -534,6 +534,10 @@ mod tests {
             (r#""op": "put", "href": "a", "content": 1"#, "content: expected a string"),
             (
                 r#""op": "put", "href": "a", "content": "a", "contentBase64": "aa""#,
+                "put has content or contentBase64, not both",
+            ),
+            (
+                r#""op": "put", "href": "a", "content": "", "contentBase64": """#,
                 "put has content or contentBase64, not both",
             ),
             (r#""op": "delete", "href": "a", "content": """#, "delete has no content"),
