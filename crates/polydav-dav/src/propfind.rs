@@ -83,8 +83,8 @@ fn finite_depth() -> Problem {
 
 /// Which properties are told of each resource, worked out once.
 struct Wanted {
-    /// The live ones, in the order of their table.
-    live: Vec<&'static Live>,
+    /// The live ones, in the order of their table, and their places in `named`.
+    live: Vec<(&'static Live, Option<usize>)>,
     /// The dead ones.
     select: Select,
     /// Those named by the request: whoever lacks one is told so.
@@ -106,20 +106,27 @@ impl Wanted {
             let detail = format!("a request may name {NAMES_MAX} properties at most");
             return Err(Problem::bad_request(detail));
         }
+        // Whoever names a property twice is told of it once.
+        let mut met = HashSet::new();
+        let named: Vec<&Name> = named.iter().filter(|name| met.insert(*name)).collect();
         let names_only = *asked == PropFind::PropName;
         let is_wanted =
-            |live: &&Live| (all && (live.in_allprop || names_only)) || named.contains(&live.name);
+            |live: &&Live| (all && (live.in_allprop || names_only)) || named.contains(&&live.name);
         let select = match asked {
             PropFind::PropName => Select::Names,
             PropFind::AllProp { .. } => Select::All,
             PropFind::Prop(names) => dead(names),
         };
-        let live: Vec<_> = live::TABLE.iter().filter(is_wanted).collect();
+        let live: Vec<_> = live::TABLE
+            .iter()
+            .filter(is_wanted)
+            .map(|live| (live, named.iter().position(|name| **name == live.name)))
+            .collect();
         Ok(Self {
-            quota: !names_only && live.iter().any(|live| live::is_quota(&live.name)),
+            quota: !names_only && live.iter().any(|(live, _)| live::is_quota(&live.name)),
             live,
             select,
-            named: named.iter().map(|name| (name.clone(), stored_name(name))).collect(),
+            named: named.into_iter().map(|name| (name.clone(), stored_name(name))).collect(),
             names_only,
             displayname_is_segment,
         })
@@ -253,12 +260,16 @@ impl Output {
     }
 }
 
-/// Writes the response of one resource after the other.
+/// Writes the response of one resource after the other, in the same few buffers.
 struct Row<'a> {
     listing: &'a Listing,
     now: std::time::SystemTime,
     has_locks: bool,
     space: Option<Space>,
+    /// Of those named by the request, which the resource has.
+    found: Vec<bool>,
+    href: String,
+    text: String,
 }
 
 impl<'a> Row<'a> {
@@ -270,6 +281,9 @@ impl<'a> Row<'a> {
             now: listing.engine.environment().now(),
             has_locks: !listing.engine.view().locks().is_empty(),
             space: if listing.wanted.quota { space() } else { None },
+            found: vec![false; listing.wanted.named.len()],
+            href: String::new(),
+            text: String::new(),
         }
     }
 
@@ -294,33 +308,28 @@ impl<'a> Row<'a> {
     }
 
     fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), Broken> {
-        let href = self.listing.base.href(&entry.path, entry.is_collection());
+        let listing = self.listing;
+        self.href.clear();
+        listing.base.push_href(&mut self.href, &entry.path, entry.is_collection());
         if let Some(reason) = unservable(entry) {
-            let response =
-                multistatus::Response::status(href, StatusCode::FORBIDDEN).with_description(reason);
+            let response = multistatus::Response::status(&*self.href, StatusCode::FORBIDDEN)
+                .with_description(reason);
             return Ok(writer.response(&response)?);
         }
         let locks = self.locks(&entry.path);
-        let base = &self.listing.base;
-        let facts = Facts { entry, locks: &locks, base, now: self.now, space: self.space };
-        let mut response = writer.properties(&href)?;
-        let mut found = HashSet::new();
+        let (base, now, space) = (&listing.base, self.now, self.space);
+        let facts = Facts { entry, locks: &locks, base, now, space };
+        let mut response = writer.properties(&self.href)?;
         let mut any = false;
         response.propstat(StatusCode::OK, |properties| {
-            any = self.found(properties, &facts, &mut found);
+            any = self.found(properties, &facts);
         });
-        let missing: Vec<&Name> = self
-            .listing
-            .wanted
-            .named
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| !found.contains(*name))
-            .collect();
-        let is_told = !(self.listing.minimal && any);
-        if is_told && !missing.is_empty() {
+        let is_told = !(listing.minimal && any);
+        if is_told && self.found.contains(&false) {
+            let named = listing.wanted.named.iter().zip(&self.found);
             response.propstat(StatusCode::NOT_FOUND, |properties| {
-                missing.iter().for_each(|name| properties.empty(name));
+                let missing = named.filter(|(_, found)| !**found);
+                missing.for_each(|((name, _), _)| properties.empty(name));
             });
         }
         Ok(response.end()?)
@@ -334,31 +343,23 @@ impl<'a> Row<'a> {
     }
 
     /// Writes the properties the resource has; notes those that were named.
-    fn found<'w>(
-        &self,
-        properties: &mut Properties<'_>,
-        facts: &Facts<'_>,
-        found: &mut HashSet<&'w Name>,
-    ) -> bool
-    where
-        'a: 'w,
-    {
-        let wanted: &'a Wanted = &self.listing.wanted;
-        let stored =
-            |name: &Name| facts.entry.properties.iter().find(|property| is_named(property, name));
+    fn found(&mut self, properties: &mut Properties<'_>, facts: &Facts<'_>) -> bool {
+        let wanted = &self.listing.wanted;
+        let stored = |name| facts.entry.properties.iter().any(|other| is_named(other, name));
+        let is_set = !wanted.displayname_is_segment && stored(&live::DISPLAYNAME);
         let mut any = false;
-        for live in &wanted.live {
-            let overlaid = live.name == live::DISPLAYNAME
-                && !wanted.displayname_is_segment
-                && stored(&live.name).is_some();
+        self.found.fill(false);
+        for (live, named) in &wanted.live {
+            let overlaid = is_set && live.name == live::DISPLAYNAME;
             if overlaid {
                 continue;
             }
-            if let Some(value) = (live.value)(facts) {
+            self.text.clear();
+            if let Some(value) = (live.value)(facts, &mut self.text) {
                 any = true;
                 self.live(properties, &live.name, value);
-                if !wanted.named.is_empty() {
-                    found.insert(&live.name);
+                if let Some(named) = named {
+                    self.found[*named] = true;
                 }
             }
         }
@@ -368,8 +369,9 @@ impl<'a> Row<'a> {
             }
             any = true;
             self.dead(properties, property);
-            let named = wanted.named.iter().find(|(_, name)| *name == property.name);
-            found.extend(named.map(|(name, _)| name));
+            if let Some(named) = wanted.named.iter().position(|(_, name)| *name == property.name) {
+                self.found[named] = true;
+            }
         }
         any
     }
@@ -378,7 +380,8 @@ impl<'a> Row<'a> {
         match value {
             _ if self.listing.wanted.names_only => properties.empty(name),
             Value::Empty => properties.empty(name),
-            Value::Text(text) => properties.text(name, &text),
+            Value::Text => properties.text(name, &self.text),
+            Value::Prepared(property) => properties.prepared(property),
             Value::Elements(elements) => {
                 let mut element = multistatus::xml::Element::new(name.clone());
                 elements.into_iter().for_each(|child| element.push(child));
