@@ -414,6 +414,9 @@ impl Properties<'_> {
         if text.is_empty() {
             return self.empty(name);
         }
+        if name.namespace() == DAV {
+            return self.dav_text(name.local(), text);
+        }
         let prefix = prefix_for(name, text);
         self.start(prefix, name);
         self.out.push(b'>');
@@ -447,6 +450,18 @@ impl Properties<'_> {
             Value::Element(element) => self.element(element),
             Value::Raw(fragment) => self.raw(fragment),
         }
+    }
+
+    /// What listings are made of.
+    fn dav_text(&mut self, local: &str, text: &str) {
+        self.out.reserve(b"<D:></D:>".len() + 2 * local.len() + text.len());
+        self.out.extend_from_slice(b"<D:");
+        self.out.extend_from_slice(local.as_bytes());
+        self.out.push(b'>');
+        escape_text(self.out, text);
+        self.out.extend_from_slice(b"</D:");
+        self.out.extend_from_slice(local.as_bytes());
+        self.out.push(b'>');
     }
 
     fn start(&mut self, prefix: &str, name: &Name) {

@@ -1,5 +1,6 @@
 //! The live properties (RFC 4918 §15, RFC 4331), as a table.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
@@ -19,7 +20,12 @@ pub(crate) struct Facts<'a> {
     pub(crate) base: &'a Base,
     pub(crate) now: SystemTime,
     pub(crate) space: Option<Space>,
+    pub(crate) types: &'a TypeMemo,
 }
+
+/// The last extension that was looked up, and its type: neighbours mostly share one.
+#[derive(Default)]
+pub(crate) struct TypeMemo(RefCell<(Vec<u8>, Option<&'static str>)>);
 
 /// The content of a live property.
 pub(crate) enum Value {
@@ -74,14 +80,36 @@ pub(crate) fn is_quota(name: &Name) -> bool {
     name.is_dav("quota-available-bytes") || name.is_dav("quota-used-bytes")
 }
 
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
 /// The type of a file, by its name alone: content is never opened to guess it.
 pub(crate) fn content_type(path: &ResourcePath) -> &'static str {
+    type_of(extension(path)).unwrap_or(UNKNOWN_TYPE)
+}
+
+fn extension(path: &ResourcePath) -> &[u8] {
     let name = path.name().unwrap_or_default();
     // A name that begins with its only dot has no extension.
     let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
-    let extension = dot.and_then(|dot| std::str::from_utf8(&name[dot + 1..]).ok());
-    let guessed = extension.and_then(|extension| mime_guess::from_ext(extension).first_raw());
-    guessed.unwrap_or("application/octet-stream")
+    dot.map_or(b"", |dot| &name[dot + 1..])
+}
+
+fn type_of(extension: &[u8]) -> Option<&'static str> {
+    let extension = std::str::from_utf8(extension).ok()?;
+    mime_guess::from_ext(extension).first_raw()
+}
+
+impl TypeMemo {
+    fn content_type(&self, path: &ResourcePath) -> &'static str {
+        let extension = extension(path);
+        let mut last = self.0.borrow_mut();
+        if last.0 != extension {
+            last.0.clear();
+            last.0.extend_from_slice(extension);
+            last.1 = type_of(extension);
+        }
+        last.1.unwrap_or(UNKNOWN_TYPE)
+    }
 }
 
 fn text(out: &mut String, text: &str) -> Option<Value> {
@@ -110,7 +138,10 @@ fn resourcetype(facts: &Facts<'_>, _: &mut String) -> Option<Value> {
 /// href says it exactly.
 fn displayname(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
     let name = facts.entry.path.name().unwrap_or_default();
-    text(out, &String::from_utf8_lossy(name))
+    match std::str::from_utf8(name) {
+        Ok(name) => text(out, name),
+        Err(_) => text(out, &String::from_utf8_lossy(name)),
+    }
 }
 
 fn getcontentlength(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
@@ -119,7 +150,7 @@ fn getcontentlength(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
 
 fn getcontenttype(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
     let entry = facts.entry;
-    if entry.is_collection() { None } else { text(out, content_type(&entry.path)) }
+    if entry.is_collection() { None } else { text(out, facts.types.content_type(&entry.path)) }
 }
 
 fn getetag(facts: &Facts<'_>, out: &mut String) -> Option<Value> {

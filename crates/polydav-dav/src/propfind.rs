@@ -12,6 +12,7 @@ use polydav_engine::Engine;
 use polydav_proto::body::PropFind;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Depth, Prefer, Return};
+use polydav_proto::reference::encode_segment;
 use polydav_store::{
     Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space, View as _,
     Visit, Walk, WalkDepth,
@@ -19,7 +20,7 @@ use polydav_store::{
 use tokio::sync::oneshot;
 
 use crate::body::{Body, Feed};
-use crate::live::{self, Facts, Live, Value};
+use crate::live::{self, Facts, Live, TypeMemo, Value};
 use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
@@ -29,7 +30,7 @@ use crate::site::Base;
 use crate::{Options, intake, reply, status};
 
 /// The answer goes to the client in portions of about this size.
-const PORTION: usize = 64 * 1024;
+const PORTION: usize = 128 * 1024;
 
 /// The most properties one request may name.
 const NAMES_MAX: usize = 1_000;
@@ -268,7 +269,10 @@ struct Row<'a> {
     space: Option<Space>,
     /// Of those named by the request, which the resource has.
     found: Vec<bool>,
+    /// The collection that the last resource lies in, with the slash, and its href.
+    parent: (Vec<u8>, String),
     href: String,
+    types: TypeMemo,
     text: String,
 }
 
@@ -282,7 +286,9 @@ impl<'a> Row<'a> {
             has_locks: !listing.engine.view().locks().is_empty(),
             space: if listing.wanted.quota { space() } else { None },
             found: vec![false; listing.wanted.named.len()],
+            parent: (Vec::new(), String::new()),
             href: String::new(),
+            types: TypeMemo::default(),
             text: String::new(),
         }
     }
@@ -309,8 +315,7 @@ impl<'a> Row<'a> {
 
     fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), Broken> {
         let listing = self.listing;
-        self.href.clear();
-        listing.base.push_href(&mut self.href, &entry.path, entry.is_collection());
+        self.take_href(entry);
         if let Some(reason) = unservable(entry) {
             let response = multistatus::Response::status(&*self.href, StatusCode::FORBIDDEN)
                 .with_description(reason);
@@ -318,12 +323,14 @@ impl<'a> Row<'a> {
         }
         let locks = self.locks(&entry.path);
         let (base, now, space) = (&listing.base, self.now, self.space);
-        let facts = Facts { entry, locks: &locks, base, now, space };
+        let types = std::mem::take(&mut self.types);
+        let facts = Facts { entry, locks: &locks, base, now, space, types: &types };
         let mut response = writer.properties(&self.href)?;
         let mut any = false;
         response.propstat(StatusCode::OK, |properties| {
             any = self.found(properties, &facts);
         });
+        self.types = types;
         let is_told = !(listing.minimal && any);
         if is_told && self.found.contains(&false) {
             let named = listing.wanted.named.iter().zip(&self.found);
@@ -333,6 +340,27 @@ impl<'a> Row<'a> {
             });
         }
         Ok(response.end()?)
+    }
+
+    /// The href of a resource. Members come one after the other: that of their collection is kept.
+    fn take_href(&mut self, entry: &Entry) {
+        let base = &self.listing.base;
+        self.href.clear();
+        let Some(name) = entry.path.name() else {
+            return base.push_href(&mut self.href, &entry.path, true);
+        };
+        let path = entry.path.as_bytes();
+        let parent = &path[..path.len() - name.len()];
+        if self.parent.1.is_empty() || self.parent.0 != parent {
+            self.parent = (parent.to_vec(), String::new());
+            let parent = entry.path.parent().unwrap_or_default();
+            base.push_href(&mut self.parent.1, &parent, true);
+        }
+        self.href.push_str(&self.parent.1);
+        self.href.extend(encode_segment(name));
+        if entry.is_collection() {
+            self.href.push('/');
+        }
     }
 
     fn locks(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {

@@ -34,22 +34,22 @@ pub(crate) fn entry(path: ResourcePath, found: &Found) -> Entry {
 /// The inode tells a replaced file from its replacement. Where a number is used again at once, the
 /// times tell: every publication sets a modification time of its own.
 pub(crate) fn etag(stat: &Statx) -> ETag {
-    let mut tag = String::with_capacity(64);
+    let mut tag = Vec::with_capacity(104);
     push_hex(&mut tag, stat.stx_ino);
-    tag.push('-');
+    tag.push(b'-');
     push_hex(&mut tag, stat.stx_size);
     for time in [stat.stx_mtime, stat.stx_ctime] {
-        tag.push('-');
+        tag.push(b'-');
         push_hex(&mut tag, time.tv_sec as u64);
-        tag.push('.');
+        tag.push(b'.');
         push_hex(&mut tag, time.tv_nsec.into());
     }
-    ETag::new(tag)
+    ETag::new(String::from_utf8(tag).expect("digits are ASCII"))
 }
 
 /// Appends a number in hexadecimal digits, without the ado of a format string: a listing has six
 /// for each member.
-fn push_hex(out: &mut String, number: u64) {
+fn push_hex(out: &mut Vec<u8>, number: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [0; 16];
     let mut first = digits.len();
@@ -59,7 +59,7 @@ fn push_hex(out: &mut String, number: u64) {
         digits[first] = DIGITS[(left & 0xf) as usize];
         left >>= 4;
     }
-    out.push_str(std::str::from_utf8(&digits[first..]).expect("digits are ASCII"));
+    out.extend_from_slice(&digits[first..]);
 }
 
 fn time(stamp: StatxTimestamp) -> SystemTime {
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn hexadecimal_digits_are_those_of_the_formatter() {
         for number in [0, 1, 0xf, 0x10, 0xabc, 999_999_999, u64::MAX, u64::MAX >> 4] {
-            let mut out = String::new();
+            let mut out = Vec::new();
             push_hex(&mut out, number);
-            assert_eq!(out, format!("{number:x}"));
+            assert_eq!(out, format!("{number:x}").into_bytes());
         }
     }
 }
