@@ -1,9 +1,8 @@
 //! `cargo xtask`: the project's chores, the same at a desk and in CI.
 //!
 //! `test` is the one command that runs every check and every test; `fuzz` runs libFuzzer; `bench`
-//! measures. This
-//! file only reads the arguments; each chore is a file of its own. No dependencies, so that it
-//! compiles in a second.
+//! measures. This file only reads the arguments; each chore is a file of its own. No dependencies,
+//! so that it compiles in a second.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
