@@ -4,10 +4,10 @@ use multistatus::MultiStatus;
 use multistatus::xml::{Element, Limits};
 
 /// Whether the input was read.
-pub type Parser = fn(&[u8]) -> bool;
+pub(crate) type Parser = fn(&[u8]) -> bool;
 
 /// A parser for each folder of the corpus.
-pub const PARSERS: [(&str, Parser); 2] = [("element", element), ("multistatus", multistatus)];
+pub(crate) const PARSERS: [(&str, Parser); 2] = [("element", element), ("multistatus", multistatus)];
 
 /// What was read is written so that it reads as the same.
 fn element(bytes: &[u8]) -> bool {

@@ -6,10 +6,10 @@ use polydav_proto::header::{self, Header};
 use polydav_proto::reference::{self, Reference};
 
 /// Whether the input was read.
-pub type Parser = fn(&[u8]) -> bool;
+pub(crate) type Parser = fn(&[u8]) -> bool;
 
 /// A parser for each folder of the corpus.
-pub const PARSERS: [(&str, Parser); 22] = [
+pub(crate) const PARSERS: [(&str, Parser); 22] = [
     ("batch-json", |bytes| batch(Format::Json, bytes)),
     ("batch-ndjson", |bytes| batch(Format::NdJson, bytes)),
     ("batch-xml", |bytes| batch(Format::Xml, bytes)),

@@ -4,10 +4,10 @@
 use polydav_server::framing::{Framing, Position};
 
 /// Whether the input was taken for HTTP to its end.
-pub type Parser = fn(&[u8]) -> bool;
+pub(crate) type Parser = fn(&[u8]) -> bool;
 
 /// A parser for each folder of the corpus.
-pub const PARSERS: [(&str, Parser); 1] = [("framing", framing)];
+pub(crate) const PARSERS: [(&str, Parser); 1] = [("framing", framing)];
 
 /// However the bytes come in, the same becomes of them; and little does.
 fn framing(bytes: &[u8]) -> bool {
