@@ -1,3 +1,103 @@
-//! bench.
+//! Measures what polydav promises about memory and speed, beside its peers, and writes it down.
+//!
+//! Call it as `cargo xtask bench`. It needs root, for it works on a journaled ext4 image of its
+//! own: figures from whatever lies below a temporary folder can't be compared. nginx with its
+//! module dav-ext is asked the same in turns, in the same run; ratios last longer than seconds.
+//!
+//! It is no test: it fails only if something can't be measured.
 
-fn main() {}
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+
+mod client;
+mod content;
+mod image;
+mod listing;
+mod machine;
+mod median;
+mod moves;
+mod nginx;
+mod polydav;
+mod process;
+mod report;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::image::Image;
+use crate::report::Report;
+
+/// An error is one message for the person at the terminal.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "\
+usage: cargo xtask bench [--runs N] [--quick] [PART]...
+  PART     one of: listing, content, moves; all, if none is named
+  --runs   how often each is measured (7)
+  --quick  a tenth of everything, and nothing written down: to see whether it works
+";
+
+/// What to measure, and how thoroughly.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    parts: Vec<String>,
+    /// How often each is measured; the median counts.
+    pub(crate) runs: usize,
+    /// By what everything is made smaller.
+    pub(crate) shrink: usize,
+}
+
+impl Settings {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut settings = Self { parts: Vec::new(), runs: 7, shrink: 1 };
+        let mut rest = arguments;
+        while let Some(argument) = rest.next() {
+            match &*argument {
+                "--quick" => settings.shrink = 10,
+                "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse()?,
+                "listing" | "content" | "moves" => settings.parts.push(argument),
+                _ => return Err(USAGE.into()),
+            }
+        }
+        Ok(settings)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
+    }
+
+    /// Whether the figures are those of the whole, to be written down.
+    fn is_whole(&self) -> bool {
+        self.parts.is_empty() && self.shrink == 1
+    }
+}
+
+fn main() -> ExitCode {
+    match Settings::parse(std::env::args().skip(1)).and_then(|settings| run(&settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(settings: &Settings) -> Result {
+    let image = Image::make()?;
+    let mut report = Report::default();
+    if settings.wants("listing") {
+        listing::measure(image.path(), settings, &mut report)?;
+    }
+    if settings.wants("moves") {
+        moves::measure(image.path(), settings, &mut report)?;
+    }
+    if settings.wants("content") {
+        content::measure(image.path(), settings, &mut report)?;
+    }
+    println!("\n{}", report.table());
+    if settings.is_whole() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
+        std::fs::write(&page, report.page(&machine::describe()?, settings.runs))?;
+        println!("written to docs/performance.md");
+    }
+    Ok(())
+}

@@ -3,6 +3,8 @@
 //! libFuzzer needs unstable compiler flags; `RUSTC_BOOTSTRAP=1` allows them on the stable
 //! toolchain that the project is pinned to.
 
+use std::path::PathBuf;
+
 use crate::workspace::{Workspace, on_path, output, succeed};
 use crate::{Result, tool};
 
@@ -32,9 +34,21 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result {
     let time = format!("-max_total_time={}", wanted.seconds);
     for target in &targets {
         println!("\n==== fuzz {target} ====");
-        succeed(fuzz(workspace).args(["run", target, "--", &time]))?;
+        // What is found goes to the first folder; what the tests run on is only read.
+        let found = workspace.target.join("fuzz/corpus").join(target);
+        std::fs::create_dir_all(&found).map_err(|e| format!("{}: {e}", found.display()))?;
+        let mut run = fuzz(workspace);
+        run.args(["run", target]).arg(found).args(seeds(workspace, target)?);
+        succeed(run.args(["--", &time]))?;
     }
     Ok(())
+}
+
+/// The folders of the crates' corpora for a target.
+fn seeds(workspace: &Workspace, target: &str) -> Result<Vec<PathBuf>> {
+    let crates = std::fs::read_dir(workspace.root.join("crates")).map_err(|e| e.to_string())?;
+    let folders = crates.flatten().map(|entry| entry.path().join("tests/corpus").join(target));
+    Ok(folders.filter(|folder| folder.is_dir()).collect())
 }
 
 fn parse(arguments: &[String]) -> Result<Wanted> {

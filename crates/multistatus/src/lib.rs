@@ -48,5 +48,6 @@ pub use self::json::{JSON_CONTENT_TYPE, JsonWriter, Layout, NDJSON_CONTENT_TYPE}
 pub use self::model::{MultiStatus, PropStat, Property, Report, Response, Trailer, Value};
 pub use self::reader::Reader;
 pub use self::writer::{
-    CONTENT_TYPE, InvalidResponse, Properties, PropertyResponse, WriteError, Writer,
+    CONTENT_TYPE, InvalidResponse, PreparedProperty, Properties, PropertyResponse, WriteError,
+    Writer,
 };

@@ -377,6 +377,24 @@ impl<W: io::Write> PropertyResponse<'_, W> {
     }
 }
 
+/// A property element put into bytes once, for a [`Writer`] to write it into many responses; see
+/// [`Properties::prepared`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedProperty(Vec<u8>);
+
+impl PreparedProperty {
+    /// Prepares an element.
+    pub fn new(element: &Element) -> Self {
+        // What every document of a writer declares on its root.
+        let mut scope = Scope::default();
+        scope.push();
+        scope.declare_static("D", DAV);
+        let mut bytes = Vec::new();
+        element.write(&mut bytes, &mut scope);
+        Self(bytes)
+    }
+}
+
 /// Where the properties of one propstat are written.
 #[derive(Debug)]
 pub struct Properties<'w> {
@@ -396,6 +414,9 @@ impl Properties<'_> {
         if text.is_empty() {
             return self.empty(name);
         }
+        if name.namespace() == DAV {
+            return self.dav_text(name.local(), text);
+        }
         let prefix = prefix_for(name, text);
         self.start(prefix, name);
         self.out.push(b'>');
@@ -411,6 +432,11 @@ impl Properties<'_> {
         element.write(self.out, self.scope);
     }
 
+    /// A property element that was prepared.
+    pub fn prepared(&mut self, property: &PreparedProperty) {
+        self.out.extend_from_slice(&property.0);
+    }
+
     /// A property element as bytes.
     pub fn raw(&mut self, fragment: &Fragment<'_>) {
         self.out.extend_from_slice(fragment.as_bytes());
@@ -424,6 +450,18 @@ impl Properties<'_> {
             Value::Element(element) => self.element(element),
             Value::Raw(fragment) => self.raw(fragment),
         }
+    }
+
+    /// What listings are made of.
+    fn dav_text(&mut self, local: &str, text: &str) {
+        self.out.reserve(b"<D:></D:>".len() + 2 * local.len() + text.len());
+        self.out.extend_from_slice(b"<D:");
+        self.out.extend_from_slice(local.as_bytes());
+        self.out.push(b'>');
+        escape_text(self.out, text);
+        self.out.extend_from_slice(b"</D:");
+        self.out.extend_from_slice(local.as_bytes());
+        self.out.push(b'>');
     }
 
     fn start(&mut self, prefix: &str, name: &Name) {
@@ -460,12 +498,21 @@ fn prefix_for(name: &Name, text: &str) -> &'static str {
 
 /// An href is a percent-encoded URI reference (RFC 3986); what else it is, the caller must know.
 fn check_href(href: &str) -> Result<(), InvalidResponse> {
-    const BAD: &[u8] = b"\"<>\\^`{|}";
+    const GOOD: [bool; 256] = {
+        let mut good = [false; 256];
+        let mut byte = b'!';
+        while byte <= b'~' {
+            good[byte as usize] =
+                !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+            byte += 1;
+        }
+        good
+    };
     if href.is_empty() {
         return Err(InvalidResponse::NoHref);
     }
-    let good = |byte: u8| byte.is_ascii_graphic() && !BAD.contains(&byte);
-    if href.bytes().all(good) { Ok(()) } else { Err(InvalidResponse::BadHref) }
+    let good = href.bytes().all(|byte| GOOD[usize::from(byte)]);
+    if good { Ok(()) } else { Err(InvalidResponse::BadHref) }
 }
 
 impl MultiStatus {
@@ -589,10 +636,10 @@ mod tests {
             properties.text(&size, "12");
             properties.text(&theirs, "<&>");
             properties.text(&theirs, "x:y");
-            properties.element(
-                &Element::new(Name::dav("resourcetype"))
-                    .with_child(Element::new(Name::dav("collection"))),
-            );
+            let kind = Element::new(Name::dav("resourcetype"))
+                .with_child(Element::new(Name::dav("collection")));
+            properties.element(&kind);
+            properties.prepared(&PreparedProperty::new(&kind));
             properties.raw(&Fragment::from_trusted(&b"<y:z xmlns:y=\"urn:y\"/>"[..]));
         });
         response.propstat(StatusCode::NOT_FOUND, |properties| properties.empty(&size));
@@ -601,6 +648,7 @@ mod tests {
             <D:getcontentlength>12</D:getcontentlength>\
             <x:theirs xmlns:x=\"urn:x\">&lt;&amp;&gt;</x:theirs>\
             <theirs xmlns=\"urn:x\">x:y</theirs>\
+            <D:resourcetype><D:collection/></D:resourcetype>\
             <D:resourcetype><D:collection/></D:resourcetype><y:z xmlns:y=\"urn:y\"/></D:prop>\
             <D:status>HTTP/1.1 200 OK</D:status></D:propstat><D:propstat><D:prop>\
             <D:getcontentlength/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status>\

@@ -20,7 +20,7 @@ fn example(body: &str) -> MultiStatus {
 
 macro_rules! example {
     ($section:literal) => {
-        example(include_str!(concat!("fixtures/rfc4918-", $section, ".xml")))
+        example(include_str!(concat!("corpus/multistatus/rfc4918-", $section, ".xml")))
     };
 }
 

@@ -1,11 +1,13 @@
 //! The live properties (RFC 4918 §15, RFC 4331), as a table.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
+use multistatus::PreparedProperty;
 use multistatus::xml::{Element, Name};
-use polydav_proto::header::{TimeType, write_date};
+use polydav_proto::header::{TimeType, push_date, push_date_time, write_date};
 use polydav_store::{Entry, Lock, LockDepth, LockScope, ResourcePath, Space};
 
 use crate::site::Base;
@@ -18,21 +20,30 @@ pub(crate) struct Facts<'a> {
     pub(crate) base: &'a Base,
     pub(crate) now: SystemTime,
     pub(crate) space: Option<Space>,
+    pub(crate) types: &'a TypeMemo,
 }
+
+/// The last extension that was looked up, and its type: neighbours mostly share one.
+#[derive(Default)]
+pub(crate) struct TypeMemo(RefCell<(Vec<u8>, Option<&'static str>)>);
 
 /// The content of a live property.
 pub(crate) enum Value {
     Empty,
-    Text(Cow<'static, str>),
+    /// The text that was appended to the buffer.
+    Text,
+    /// The property as a whole, where there are few that it can be.
+    Prepared(&'static PreparedProperty),
     Elements(Vec<Element>),
 }
 
 /// A live property: its name, whether `allprop` tells of it, and how its value is made. A resource
-/// for which none is made doesn't have the property.
+/// for which none is made doesn't have the property. Text goes to the buffer, which is empty: a
+/// listing asks for every value of every member.
 pub(crate) struct Live {
     pub(crate) name: Name,
     pub(crate) in_allprop: bool,
-    pub(crate) value: fn(&Facts<'_>) -> Option<Value>,
+    pub(crate) value: fn(&Facts<'_>, &mut String) -> Option<Value>,
 }
 
 /// All live properties. Clients can't set them, but for `displayname`: its value here is what it
@@ -69,53 +80,88 @@ pub(crate) fn is_quota(name: &Name) -> bool {
     name.is_dav("quota-available-bytes") || name.is_dav("quota-used-bytes")
 }
 
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
 /// The type of a file, by its name alone: content is never opened to guess it.
 pub(crate) fn content_type(path: &ResourcePath) -> &'static str {
-    let name = path.name().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-    mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream")
+    type_of(extension(path)).unwrap_or(UNKNOWN_TYPE)
 }
 
-fn text(text: impl Into<Cow<'static, str>>) -> Option<Value> {
-    Some(Value::Text(text.into()))
+fn extension(path: &ResourcePath) -> &[u8] {
+    let name = path.name().unwrap_or_default();
+    // A name that begins with its only dot has no extension.
+    let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&dot| dot > 0);
+    dot.map_or(b"", |dot| &name[dot + 1..])
+}
+
+fn type_of(extension: &[u8]) -> Option<&'static str> {
+    let extension = std::str::from_utf8(extension).ok()?;
+    mime_guess::from_ext(extension).first_raw()
+}
+
+impl TypeMemo {
+    fn content_type(&self, path: &ResourcePath) -> &'static str {
+        let extension = extension(path);
+        let mut last = self.0.borrow_mut();
+        if last.0 != extension {
+            last.0.clear();
+            last.0.extend_from_slice(extension);
+            last.1 = type_of(extension);
+        }
+        last.1.unwrap_or(UNKNOWN_TYPE)
+    }
+}
+
+fn text(out: &mut String, text: &str) -> Option<Value> {
+    out.push_str(text);
+    Some(Value::Text)
+}
+
+fn number(out: &mut String, number: u64) -> Option<Value> {
+    write!(out, "{number}").ok().map(|()| Value::Text)
 }
 
 fn dav(local: &'static str) -> Element {
     Element::new(Name::dav(local))
 }
 
-fn resourcetype(facts: &Facts<'_>) -> Option<Value> {
+fn resourcetype(facts: &Facts<'_>, _: &mut String) -> Option<Value> {
+    static COLLECTION: LazyLock<PreparedProperty> =
+        LazyLock::new(|| PreparedProperty::new(&dav("resourcetype").with_child(dav("collection"))));
     Some(match facts.entry.is_collection() {
-        true => Value::Elements(vec![dav("collection")]),
+        true => Value::Prepared(&COLLECTION),
         false => Value::Empty,
     })
 }
 
-fn displayname(facts: &Facts<'_>) -> Option<Value> {
+/// What is no text, or can't stand in XML, becomes a replacement character when it is written; the
+/// href says it exactly.
+fn displayname(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
     let name = facts.entry.path.name().unwrap_or_default();
-    text(xml_text(&String::from_utf8_lossy(name)))
+    match std::str::from_utf8(name) {
+        Ok(name) => text(out, name),
+        Err(_) => text(out, &String::from_utf8_lossy(name)),
+    }
 }
 
-/// What can't stand in XML at all becomes a replacement character; the href says it exactly.
-fn xml_text(name: &str) -> String {
-    let is_char = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
-    name.chars().map(|c| if is_char(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+fn getcontentlength(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
+    if facts.entry.is_collection() { None } else { number(out, facts.entry.length) }
 }
 
-fn getcontentlength(facts: &Facts<'_>) -> Option<Value> {
-    if facts.entry.is_collection() { None } else { text(facts.entry.length.to_string()) }
-}
-
-fn getcontenttype(facts: &Facts<'_>) -> Option<Value> {
+fn getcontenttype(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
     let entry = facts.entry;
-    if entry.is_collection() { None } else { text(content_type(&entry.path)) }
+    if entry.is_collection() { None } else { text(out, facts.types.content_type(&entry.path)) }
 }
 
-fn getetag(facts: &Facts<'_>) -> Option<Value> {
-    text(facts.entry.etag.as_ref()?.to_string())
+fn getetag(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
+    let tag = facts.entry.etag.as_ref()?;
+    out.push('"');
+    out.push_str(tag.as_str());
+    text(out, "\"")
 }
 
-fn getlastmodified(facts: &Facts<'_>) -> Option<Value> {
-    text(last_modified(facts.entry, facts.now)?)
+fn getlastmodified(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
+    push_date(out, facts.entry.modified.min(facts.now)).then_some(Value::Text)
 }
 
 /// The value of `Last-Modified`. One in the future is told as now (RFC 9110 §8.8.2.1).
@@ -124,33 +170,33 @@ pub(crate) fn last_modified(entry: &Entry, now: SystemTime) -> Option<String> {
 }
 
 /// RFC 3339, in whole seconds as its example has it.
-fn creationdate(facts: &Facts<'_>) -> Option<Value> {
-    let created = jiff::Timestamp::try_from(facts.entry.created?).ok()?;
-    text(created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+fn creationdate(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
+    push_date_time(out, facts.entry.created?).then_some(Value::Text)
 }
 
-fn quota_available(facts: &Facts<'_>) -> Option<Value> {
-    text(facts.space?.available.to_string())
+fn quota_available(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
+    number(out, facts.space?.available)
 }
 
-fn quota_used(facts: &Facts<'_>) -> Option<Value> {
-    text(facts.space?.used.to_string())
+fn quota_used(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
+    number(out, facts.space?.used)
 }
 
 /// What is reached through a link can't be locked.
-fn supportedlock(facts: &Facts<'_>) -> Option<Value> {
-    if facts.entry.link {
-        return Some(Value::Empty);
-    }
-    let entry = |scope| {
-        dav("lockentry")
-            .with_child(dav("lockscope").with_child(dav(scope)))
-            .with_child(dav("locktype").with_child(dav("write")))
-    };
-    Some(Value::Elements(vec![entry("exclusive"), entry("shared")]))
+fn supportedlock(facts: &Facts<'_>, _: &mut String) -> Option<Value> {
+    static WRITE: LazyLock<PreparedProperty> = LazyLock::new(|| {
+        let entry = |scope| {
+            dav("lockentry")
+                .with_child(dav("lockscope").with_child(dav(scope)))
+                .with_child(dav("locktype").with_child(dav("write")))
+        };
+        let entries = [entry("exclusive"), entry("shared")];
+        PreparedProperty::new(&entries.into_iter().fold(dav("supportedlock"), Element::with_child))
+    });
+    Some(if facts.entry.link { Value::Empty } else { Value::Prepared(&WRITE) })
 }
 
-fn lockdiscovery(facts: &Facts<'_>) -> Option<Value> {
+fn lockdiscovery(facts: &Facts<'_>, _: &mut String) -> Option<Value> {
     if facts.locks.is_empty() {
         return Some(Value::Empty);
     }

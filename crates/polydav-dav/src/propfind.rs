@@ -13,6 +13,7 @@ use polydav_engine::Engine;
 use polydav_proto::body::PropFind;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Depth, Prefer, Return};
+use polydav_proto::reference::encode_segment;
 use polydav_store::{
     Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space, View as _,
     Visit, Walk, WalkDepth,
@@ -20,7 +21,7 @@ use polydav_store::{
 use tokio::sync::oneshot;
 
 use crate::body::{Body, Feed};
-use crate::live::{self, Facts, Live, Value};
+use crate::live::{self, Facts, Live, TypeMemo, Value};
 use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
@@ -30,7 +31,7 @@ use crate::site::Base;
 use crate::{Options, intake, reply, status};
 
 /// The answer goes to the client in portions of about this size.
-const PORTION: usize = 64 * 1024;
+const PORTION: usize = 128 * 1024;
 
 /// The most properties one request may name.
 const NAMES_MAX: usize = 1_000;
@@ -79,8 +80,8 @@ fn finite_depth() -> Problem {
 
 /// Which properties are told of each resource, worked out once.
 struct Wanted {
-    /// The live ones, in the order of their table.
-    live: Vec<&'static Live>,
+    /// The live ones, in the order of their table, and their places in `named`.
+    live: Vec<(&'static Live, Option<usize>)>,
     /// The dead ones.
     select: Select,
     /// Those named by the request: whoever lacks one is told so.
@@ -102,20 +103,27 @@ impl Wanted {
             let detail = format!("a request may name {NAMES_MAX} properties at most");
             return Err(Problem::bad_request(detail));
         }
+        // Whoever names a property twice is told of it once.
+        let mut met = HashSet::new();
+        let named: Vec<&Name> = named.iter().filter(|name| met.insert(*name)).collect();
         let names_only = *asked == PropFind::PropName;
         let is_wanted =
-            |live: &&Live| (all && (live.in_allprop || names_only)) || named.contains(&live.name);
+            |live: &&Live| (all && (live.in_allprop || names_only)) || named.contains(&&live.name);
         let select = match asked {
             PropFind::PropName => Select::Names,
             PropFind::AllProp { .. } => Select::All,
             PropFind::Prop(names) => dead(names),
         };
-        let live: Vec<_> = live::TABLE.iter().filter(is_wanted).collect();
+        let live: Vec<_> = live::TABLE
+            .iter()
+            .filter(is_wanted)
+            .map(|live| (live, named.iter().position(|name| **name == live.name)))
+            .collect();
         Ok(Self {
-            quota: live.iter().any(|live| live::is_quota(&live.name)),
+            quota: live.iter().any(|(live, _)| live::is_quota(&live.name)),
             live,
             select,
-            named: named.iter().map(|name| (name.clone(), stored_name(name))).collect(),
+            named: named.into_iter().map(|name| (name.clone(), stored_name(name))).collect(),
             names_only,
             displayname_is_segment,
         })
@@ -274,12 +282,19 @@ impl Output {
     }
 }
 
-/// Writes the response of one resource after the other.
+/// Writes the response of one resource after the other, in the same few buffers.
 struct Row<'a> {
     listing: &'a Listing,
     now: std::time::SystemTime,
     has_locks: bool,
     space: Option<Space>,
+    /// Of those named by the request, which the resource has.
+    found: Vec<bool>,
+    /// The collection that the last resource lies in, with the slash, and its href.
+    parent: (Vec<u8>, String),
+    href: String,
+    types: TypeMemo,
+    text: String,
 }
 
 impl<'a> Row<'a> {
@@ -291,6 +306,11 @@ impl<'a> Row<'a> {
             now: listing.engine.environment().now(),
             has_locks: !listing.engine.view().locks().is_empty(),
             space: if listing.wanted.quota { space() } else { None },
+            found: vec![false; listing.wanted.named.len()],
+            parent: (Vec::new(), String::new()),
+            href: String::new(),
+            types: TypeMemo::default(),
+            text: String::new(),
         }
     }
 
@@ -318,34 +338,49 @@ impl<'a> Row<'a> {
     }
 
     fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), Broken> {
-        let href = self.listing.base.href(&entry.path, entry.is_collection());
+        let listing = self.listing;
+        self.take_href(entry);
         if let Some(reason) = unservable(entry) {
-            let response =
-                multistatus::Response::status(href, StatusCode::FORBIDDEN).with_description(reason);
+            let response = multistatus::Response::status(&*self.href, StatusCode::FORBIDDEN)
+                .with_description(reason);
             return Ok(writer.response(&response)?);
         }
         let locks = self.locks(&entry.path);
-        let base = &self.listing.base;
-        let facts = Facts { entry, locks: &locks, base, now: self.now, space: self.space };
-        let mut response = writer.properties(&href)?;
-        let mut found = HashSet::new();
-        response.propstat(StatusCode::OK, |properties| {
-            self.found(properties, &facts, &mut found);
-        });
-        let missing: Vec<&Name> = self
-            .listing
-            .wanted
-            .named
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| !found.contains(*name))
-            .collect();
-        if !self.listing.minimal && !missing.is_empty() {
+        let (base, now, space) = (&listing.base, self.now, self.space);
+        let types = std::mem::take(&mut self.types);
+        let facts = Facts { entry, locks: &locks, base, now, space, types: &types };
+        let mut response = writer.properties(&self.href)?;
+        response.propstat(StatusCode::OK, |properties| self.found(properties, &facts));
+        self.types = types;
+        if !listing.minimal && self.found.contains(&false) {
+            let named = listing.wanted.named.iter().zip(&self.found);
             response.propstat(StatusCode::NOT_FOUND, |properties| {
-                missing.iter().for_each(|name| properties.empty(name));
+                let missing = named.filter(|(_, found)| !**found);
+                missing.for_each(|((name, _), _)| properties.empty(name));
             });
         }
         Ok(response.end()?)
+    }
+
+    /// The href of a resource. Members come one after the other: that of their collection is kept.
+    fn take_href(&mut self, entry: &Entry) {
+        let base = &self.listing.base;
+        self.href.clear();
+        let Some(name) = entry.path.name() else {
+            return base.push_href(&mut self.href, &entry.path, true);
+        };
+        let path = entry.path.as_bytes();
+        let parent = &path[..path.len() - name.len()];
+        if self.parent.1.is_empty() || self.parent.0 != parent {
+            self.parent = (parent.to_vec(), String::new());
+            let parent = entry.path.parent().unwrap_or_default();
+            base.push_href(&mut self.parent.1, &parent, true);
+        }
+        self.href.push_str(&self.parent.1);
+        self.href.extend(encode_segment(name));
+        if entry.is_collection() {
+            self.href.push('/');
+        }
     }
 
     fn locks(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
@@ -356,28 +391,21 @@ impl<'a> Row<'a> {
     }
 
     /// Writes the properties the resource has; notes those that were named.
-    fn found<'w>(
-        &self,
-        properties: &mut Properties<'_>,
-        facts: &Facts<'_>,
-        found: &mut HashSet<&'w Name>,
-    ) where
-        'a: 'w,
-    {
-        let wanted: &'a Wanted = &self.listing.wanted;
-        let stored =
-            |name: &Name| facts.entry.properties.iter().find(|property| is_named(property, name));
-        for live in &wanted.live {
-            let overlaid = live.name == live::DISPLAYNAME
-                && !wanted.displayname_is_segment
-                && stored(&live.name).is_some();
+    fn found(&mut self, properties: &mut Properties<'_>, facts: &Facts<'_>) {
+        let wanted = &self.listing.wanted;
+        let stored = |name| facts.entry.properties.iter().any(|other| is_named(other, name));
+        let is_set = !wanted.displayname_is_segment && stored(&live::DISPLAYNAME);
+        self.found.fill(false);
+        for (live, named) in &wanted.live {
+            let overlaid = is_set && live.name == live::DISPLAYNAME;
             if overlaid {
                 continue;
             }
-            if let Some(value) = (live.value)(facts) {
+            self.text.clear();
+            if let Some(value) = (live.value)(facts, &mut self.text) {
                 self.live(properties, &live.name, value);
-                if !wanted.named.is_empty() {
-                    found.insert(&live.name);
+                if let Some(named) = named {
+                    self.found[*named] = true;
                 }
             }
         }
@@ -386,8 +414,9 @@ impl<'a> Row<'a> {
                 continue;
             }
             self.dead(properties, property);
-            let named = wanted.named.iter().find(|(_, name)| *name == property.name);
-            found.extend(named.map(|(name, _)| name));
+            if let Some(named) = wanted.named.iter().position(|(_, name)| *name == property.name) {
+                self.found[named] = true;
+            }
         }
     }
 
@@ -395,7 +424,8 @@ impl<'a> Row<'a> {
         match value {
             _ if self.listing.wanted.names_only => properties.empty(name),
             Value::Empty => properties.empty(name),
-            Value::Text(text) => properties.text(name, &text),
+            Value::Text => properties.text(name, &self.text),
+            Value::Prepared(property) => properties.prepared(property),
             Value::Elements(elements) => {
                 let mut element = multistatus::xml::Element::new(name.clone());
                 elements.into_iter().for_each(|child| element.push(child));

@@ -156,16 +156,21 @@ impl Base {
 
     /// The href of a resource as the client must write it: an absolute path.
     pub fn href(&self, path: &ResourcePath, is_collection: bool) -> String {
-        let segments = self.prefix.segments().chain(path.segments());
         let mut href = String::with_capacity(path.as_bytes().len() + 16);
-        for segment in segments {
-            href.push('/');
-            href.extend(encode_segment(segment));
-        }
-        if is_collection || href.is_empty() {
-            href.push('/');
-        }
+        self.push_href(&mut href, path, is_collection);
         href
+    }
+
+    /// Appends [`Base::href`].
+    pub(crate) fn push_href(&self, out: &mut String, path: &ResourcePath, is_collection: bool) {
+        for segment in self.prefix.segments().chain(path.segments()) {
+            out.push('/');
+            out.extend(encode_segment(segment));
+        }
+        let is_root = path.is_root() && self.prefix.segments().next().is_none();
+        if is_collection || is_root {
+            out.push('/');
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 //! other.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,21 +24,38 @@ pub struct Busy;
 pub struct Claim {
     claims: Claims,
     ticket: u64,
-    paths: Vec<ResourcePath>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
-    /// Who claims a path, waiting or not, by ticket.
-    tickets: BTreeMap<ResourcePath, Vec<u64>>,
-    waiting: BTreeMap<u64, Waiter>,
+    /// What is claimed, waiting or not, by ticket: in the order of asking.
+    claims: BTreeMap<u64, Trees>,
+    waiting: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
+/// The trees at some paths, in order; none contains another.
 #[derive(Debug)]
-struct Waiter {
-    paths: Vec<ResourcePath>,
-    grant: oneshot::Sender<()>,
+struct Trees(Vec<ResourcePath>);
+
+impl Trees {
+    fn new(mut paths: Vec<ResourcePath>) -> Self {
+        paths.sort_unstable();
+        // A tree lies together in that order.
+        paths.dedup_by(|later, earlier| earlier.contains(later));
+        Self(paths)
+    }
+
+    /// Whether any of them overlaps any of the others.
+    fn overlap(&self, others: &Self) -> bool {
+        let swap = self.0.len() > others.0.len();
+        let (few, many) = if swap { (&others.0, &self.0) } else { (&self.0, &others.0) };
+        few.iter().any(|path| {
+            let place = many.partition_point(|other| other < path);
+            let above = place.checked_sub(1).is_some_and(|before| many[before].contains(path));
+            above || many.get(place).is_some_and(|next| path.contains(next))
+        })
+    }
 }
 
 impl Claims {
@@ -47,15 +63,8 @@ impl Claims {
     ///
     /// # Errors
     /// [`Busy`] if the patience was over.
-    pub async fn take(
-        &self,
-        mut paths: Vec<ResourcePath>,
-        patience: Duration,
-    ) -> Result<Claim, Busy> {
-        paths.sort_unstable();
-        // A tree contains the trees in it.
-        paths.dedup_by(|later, earlier| earlier.contains(later));
-        let (claim, granted) = self.ask(paths);
+    pub async fn take(&self, paths: Vec<ResourcePath>, patience: Duration) -> Result<Claim, Busy> {
+        let (claim, granted) = self.ask(Trees::new(paths));
         let Some(granted) = granted else { return Ok(claim) };
         match tokio::time::timeout(patience, granted).await {
             Ok(Ok(())) => Ok(claim),
@@ -63,19 +72,17 @@ impl Claims {
         }
     }
 
-    fn ask(&self, paths: Vec<ResourcePath>) -> (Claim, Option<oneshot::Receiver<()>>) {
+    fn ask(&self, trees: Trees) -> (Claim, Option<oneshot::Receiver<()>>) {
         let mut table = self.table();
         let ticket = table.next;
         table.next += 1;
-        for path in &paths {
-            table.tickets.entry(path.clone()).or_default().push(ticket);
-        }
-        let granted = (!table.is_free(ticket, &paths)).then(|| {
+        table.claims.insert(ticket, trees);
+        let granted = (!table.is_free(ticket)).then(|| {
             let (grant, granted) = oneshot::channel();
-            table.waiting.insert(ticket, Waiter { paths: paths.clone(), grant });
+            table.waiting.insert(ticket, grant);
             granted
         });
-        (Claim { claims: self.clone(), ticket, paths }, granted)
+        (Claim { claims: self.clone(), ticket }, granted)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -84,40 +91,21 @@ impl Claims {
 }
 
 impl Table {
-    /// Whether nobody with an earlier ticket claims a tree that overlaps one of `paths`.
-    fn is_free(&self, ticket: u64, paths: &[ResourcePath]) -> bool {
-        let earlier = |tickets: &Vec<u64>| tickets.iter().any(|&other| other < ticket);
-        !paths.iter().any(|path| {
-            let above = path.ancestors().any(|path| self.tickets.get(&path).is_some_and(earlier));
-            above
-                || self
-                    .tickets
-                    .range((Bound::Included(path), Bound::Unbounded))
-                    .take_while(|(other, _)| path.contains(other))
-                    .any(|(_, tickets)| earlier(tickets))
-        })
+    /// Whether nobody with an earlier ticket claims what overlaps with what this one does.
+    fn is_free(&self, ticket: u64) -> bool {
+        let Some(trees) = self.claims.get(&ticket) else { return false };
+        !self.claims.range(..ticket).any(|(_, earlier)| earlier.overlap(trees))
     }
 
-    fn give_up(&mut self, ticket: u64, paths: &[ResourcePath]) {
+    fn give_up(&mut self, ticket: u64) {
         self.waiting.remove(&ticket);
-        for path in paths {
-            if let Some(tickets) = self.tickets.get_mut(path) {
-                tickets.retain(|&other| other != ticket);
-                if tickets.is_empty() {
-                    self.tickets.remove(path);
-                }
-            }
-        }
-        let free: Vec<u64> = self
-            .waiting
-            .iter()
-            .filter(|(ticket, waiter)| self.is_free(**ticket, &waiter.paths))
-            .map(|(ticket, _)| *ticket)
-            .collect();
+        self.claims.remove(&ticket);
+        let waiting = self.waiting.keys().copied();
+        let free: Vec<u64> = waiting.filter(|ticket| self.is_free(*ticket)).collect();
         for ticket in free {
-            if let Some(waiter) = self.waiting.remove(&ticket) {
+            if let Some(grant) = self.waiting.remove(&ticket) {
                 // Whoever waited may be gone; then its claim is given up too.
-                let _ = waiter.grant.send(());
+                let _ = grant.send(());
             }
         }
     }
@@ -125,7 +113,7 @@ impl Table {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.claims.table().give_up(self.ticket, &self.paths);
+        self.claims.table().give_up(self.ticket);
     }
 }
 
@@ -193,7 +181,7 @@ mod tests {
         }
         take(&claims, ["b"]).await;
         drop(first);
-        assert!(claims.table().tickets.is_empty());
+        assert!(claims.table().claims.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,5 @@
 //! From what the system knows of a file to an [`Entry`].
 
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use polydav_store::{ETag, Entry, Kind, ResourcePath};
@@ -35,18 +34,32 @@ pub(crate) fn entry(path: ResourcePath, found: &Found) -> Entry {
 /// The inode tells a replaced file from its replacement. Where a number is used again at once, the
 /// times tell: every publication sets a modification time of its own.
 pub(crate) fn etag(stat: &Statx) -> ETag {
-    let mut tag = String::with_capacity(56);
-    let _ = write!(
-        tag,
-        "{:x}-{:x}-{:x}.{:x}-{:x}.{:x}",
-        stat.stx_ino,
-        stat.stx_size,
-        stat.stx_mtime.tv_sec,
-        stat.stx_mtime.tv_nsec,
-        stat.stx_ctime.tv_sec,
-        stat.stx_ctime.tv_nsec,
-    );
-    ETag::new(tag)
+    let mut tag = Vec::with_capacity(104);
+    push_hex(&mut tag, stat.stx_ino);
+    tag.push(b'-');
+    push_hex(&mut tag, stat.stx_size);
+    for time in [stat.stx_mtime, stat.stx_ctime] {
+        tag.push(b'-');
+        push_hex(&mut tag, time.tv_sec as u64);
+        tag.push(b'.');
+        push_hex(&mut tag, time.tv_nsec.into());
+    }
+    ETag::new(String::from_utf8(tag).expect("digits are ASCII"))
+}
+
+/// Appends a number in hexadecimal digits, without the ado of a format string: a listing has six
+/// for each member.
+fn push_hex(out: &mut Vec<u8>, number: u64) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 16];
+    let mut first = digits.len();
+    let mut left = number;
+    while left > 0 || first == digits.len() {
+        first -= 1;
+        digits[first] = DIGITS[(left & 0xf) as usize];
+        left >>= 4;
+    }
+    out.extend_from_slice(&digits[first..]);
 }
 
 fn time(stamp: StatxTimestamp) -> SystemTime {
@@ -58,4 +71,18 @@ fn time(stamp: StatxTimestamp) -> SystemTime {
     };
     let exact = whole.and_then(|t| t.checked_add(Duration::from_nanos(stamp.tv_nsec.into())));
     exact.unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_are_those_of_the_formatter() {
+        for number in [0, 1, 0xf, 0x10, 0xabc, 999_999_999, u64::MAX, u64::MAX >> 4] {
+            let mut out = Vec::new();
+            push_hex(&mut out, number);
+            assert_eq!(out, format!("{number:x}").into_bytes());
+        }
+    }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use polydav_store::ResourcePath;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 /// The name of the folder that holds the store's own state.
 pub(crate) const STATE_DIR: &[u8] = b".polydav";
@@ -31,7 +32,7 @@ pub(crate) fn has_hidden(path: &ResourcePath) -> bool {
 }
 
 /// What is known of the thing with this name itself, be it a link or not.
-pub(crate) fn stat_at(dir: impl AsFd, name: &[u8]) -> Result<Statx, Errno> {
+pub(crate) fn stat_at(dir: impl AsFd, name: impl Arg) -> Result<Statx, Errno> {
     fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, STATX)
 }
 

@@ -72,7 +72,7 @@ impl<'a> Walker<'a> {
 
     /// Tells of a member that is no directory, unless it turns out to be one.
     fn member(&mut self, dir: BorrowedFd<'_>, name: &CStr, kind: FileType) -> Member<()> {
-        let stat = stat_at(dir, name.to_bytes());
+        let stat = stat_at(dir, name);
         if kind == FileType::Unknown
             && stat.as_ref().is_ok_and(|stat| file_type(stat) == FileType::Directory)
         {
@@ -136,7 +136,7 @@ impl<'a> Walker<'a> {
     /// Tells of a directory, and enters it, if the walk goes so far.
     fn dir(&mut self, descent: &mut Descent, name: &CStr) -> ControlFlow<()> {
         let path = self.at.join(name.to_bytes()).expect("the system's names are segments");
-        let stat = descent.dir().and_then(|dir| stat_at(dir, name.to_bytes()));
+        let stat = descent.dir().and_then(|dir| stat_at(dir, name));
         self.met += 1;
         let stat = match stat {
             Ok(stat) if !is_mount_point(&stat) => stat,

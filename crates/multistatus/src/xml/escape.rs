@@ -7,7 +7,7 @@ use super::char::is_char;
 /// CR is written as a reference, or reading would make it LF. What no XML document can hold
 /// (U+0000 to U+001F but for tab, LF and CR; U+FFFE; U+FFFF) becomes U+FFFD.
 pub fn escape_text(out: &mut Vec<u8>, text: &str) {
-    escape(out, text, &TEXT, |byte| match byte {
+    escape::<b'&'>(out, text, &TEXT, |byte| match byte {
         b'&' => "&amp;",
         b'<' => "&lt;",
         b'>' => "&gt;",
@@ -21,7 +21,7 @@ pub fn escape_text(out: &mut Vec<u8>, text: &str) {
 /// Tab, LF and CR are written as references, or reading would make them spaces. What no XML
 /// document can hold becomes U+FFFD, as in [`escape_text`].
 pub fn escape_attribute(out: &mut Vec<u8>, value: &str) {
-    escape(out, value, &ATTRIBUTE, |byte| match byte {
+    escape::<b'"'>(out, value, &ATTRIBUTE, |byte| match byte {
         b'&' => "&amp;",
         b'<' => "&lt;",
         b'>' => "&gt;",
@@ -60,8 +60,20 @@ const fn special(marks: &[u8], plain_controls: &[u8]) -> Special {
     table
 }
 
-fn escape(out: &mut Vec<u8>, text: &str, special: &Special, replacement: fn(u8) -> &'static str) {
+/// `MARK` is a mark that is special here, besides those that always are.
+fn escape<const MARK: u8>(
+    out: &mut Vec<u8>,
+    text: &str,
+    special: &Special,
+    replacement: fn(u8) -> &'static str,
+) {
     let bytes = text.as_bytes();
+    // Nearly all is plain, and the compiler makes this look at many bytes at a time.
+    let may_be_special =
+        |byte: u8| byte < 0x20 || matches!(byte, b'&' | b'<' | b'>' | 0xEF) || byte == MARK;
+    if !bytes.iter().fold(false, |special, &byte| special | may_be_special(byte)) {
+        return out.extend_from_slice(bytes);
+    }
     let mut written = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         if !special[byte as usize] {

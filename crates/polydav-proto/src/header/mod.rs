@@ -39,7 +39,7 @@ pub use conditional::{
     IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince, Matching,
 };
 pub use content_type::ContentType;
-pub use date::{parse_date, write_date};
+pub use date::{parse_date, push_date, push_date_time, write_date};
 pub use depth::Depth;
 pub use destination::Destination;
 pub use entity_tag::EntityTag;

@@ -1,0 +1,171 @@
+//! The leanest HTTP client: it takes answers in without keeping them, and watches the clock.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use memchr::memmem::{find, find_iter};
+
+use crate::Result;
+
+/// Bytes taken in at a time.
+const BUFFER: usize = 256 * 1024;
+const SILENCE_MAX: Duration = Duration::from_secs(300);
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What came, and when.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The header section, in lower case.
+    pub(crate) head: String,
+    /// Bytes of content, transfer coding included.
+    pub(crate) length: u64,
+    /// How often the answer begins a `response` element.
+    pub(crate) responses: usize,
+    /// Until the first byte came.
+    pub(crate) first: Duration,
+    /// Until the last byte came.
+    pub(crate) whole: Duration,
+}
+
+impl Answer {
+    /// Itself, if it has this status.
+    pub(crate) fn expect(self, status: u16) -> Result<Self> {
+        if self.status == status {
+            return Ok(self);
+        }
+        Err(format!("expected {status}, got {}", self.head).into())
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE_MAX))?;
+        Ok(Self { stream, buffer: vec![0; BUFFER] })
+    }
+
+    /// Sends a request with a body, and takes the answer in.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> Result<Answer> {
+        let start = Instant::now();
+        self.begin(method, target, headers, body.len() as u64)?;
+        self.stream.write_all(body)?;
+        self.receive(start)
+    }
+
+    /// Sends a request with a body of `length` bytes, in portions of `portion`.
+    pub(crate) fn upload(&mut self, target: &str, portion: &[u8], length: u64) -> Result<Answer> {
+        let start = Instant::now();
+        self.begin("PUT", target, &[], length)?;
+        let mut left = length;
+        while left > 0 {
+            let count = left.min(portion.len() as u64);
+            self.stream.write_all(&portion[..count as usize])?;
+            left -= count;
+        }
+        self.receive(start)
+    }
+
+    fn begin(&mut self, method: &str, target: &str, headers: &[&str], length: u64) -> Result {
+        let host = self.stream.peer_addr()?;
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
+        for header in headers {
+            head += header;
+            head += "\r\n";
+        }
+        head += &format!("Content-Length: {length}\r\n\r\n");
+        Ok(self.stream.write_all(head.as_bytes())?)
+    }
+
+    fn receive(&mut self, start: Instant) -> Result<Answer> {
+        let mut filled = self.stream.read(&mut self.buffer)?;
+        let first = start.elapsed();
+        let end = loop {
+            if let Some(at) = find(&self.buffer[..filled], b"\r\n\r\n") {
+                break at + 4;
+            }
+            let count = self.stream.read(&mut self.buffer[filled..])?;
+            if count == 0 {
+                return Err("the answer breaks off".into());
+            }
+            filled += count;
+        };
+        let head = String::from_utf8_lossy(&self.buffer[..end]).to_lowercase();
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
+        let mut content = Content::new(&head)?;
+        content.take(&self.buffer[end..filled]);
+        while !content.is_whole() {
+            let count = self.stream.read(&mut self.buffer)?;
+            if count == 0 {
+                return Err("the answer breaks off".into());
+            }
+            content.take(&self.buffer[..count]);
+        }
+        let (length, responses) = (content.length, content.responses);
+        Ok(Answer { status, head, length, responses, first, whole: start.elapsed() })
+    }
+}
+
+/// Content that comes in.
+struct Content {
+    /// Its announced length; without, it is chunked.
+    announced: Option<u64>,
+    length: u64,
+    responses: usize,
+    /// The last bytes that came.
+    tail: Vec<u8>,
+    /// Whether elements are counted: looking at gigabytes of a file would only take time.
+    counts: bool,
+}
+
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+const MARK: &[u8] = b"<D:response>";
+
+impl Content {
+    fn new(head: &str) -> Result<Self> {
+        let announced = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let announced = announced.map(|length| length.trim().parse()).transpose()?;
+        if announced.is_none() && !head.contains("transfer-encoding: chunked") {
+            return Err("an answer has neither length nor chunks".into());
+        }
+        let counts = head.contains("content-type: application/xml")
+            || head.contains("content-type: text/xml");
+        Ok(Self { announced, length: 0, responses: 0, tail: Vec::new(), counts })
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.length += bytes.len() as u64;
+        // What stands across two portions is found at their seam.
+        let seam = self.tail.len().saturating_sub(MARK.len() - 1);
+        let ahead = bytes.len().min(MARK.len() - 1);
+        let joined = [&self.tail[seam..], &bytes[..ahead]].concat();
+        if self.counts {
+            self.responses += find_iter(&joined, MARK).count() + find_iter(bytes, MARK).count();
+        }
+        let keep = bytes.len().saturating_sub(2 * MARK.len());
+        self.tail.extend_from_slice(&bytes[keep..]);
+        let surplus = self.tail.len().saturating_sub(2 * MARK.len());
+        self.tail.drain(..surplus);
+    }
+
+    fn is_whole(&self) -> bool {
+        match self.announced {
+            Some(announced) => self.length >= announced,
+            None => self.tail.ends_with(LAST_CHUNK) || self.tail == LAST_CHUNK[2..],
+        }
+    }
+}

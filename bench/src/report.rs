@@ -1,0 +1,101 @@
+//! The figures, their goals, and whether they are met.
+
+use std::fmt::Write as _;
+
+/// What a figure is held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    /// This much, of this.
+    AtMost(f64, &'static str),
+}
+
+#[derive(Debug)]
+struct Line {
+    what: String,
+    aspect: &'static str,
+    figures: String,
+    held: Option<(f64, Goal)>,
+}
+
+/// All lines, in the order of measuring.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    lines: Vec<Line>,
+}
+
+impl Report {
+    /// Adds a figure that is held to a goal: `value` is what counts of it.
+    pub(crate) fn add(
+        &mut self,
+        what: &str,
+        aspect: &'static str,
+        figures: String,
+        value: f64,
+        goal: Goal,
+    ) {
+        self.push(Line { what: what.to_owned(), aspect, figures, held: Some((value, goal)) });
+    }
+
+    /// Adds a figure that is only told.
+    pub(crate) fn note(&mut self, what: &str, aspect: &'static str, figures: String) {
+        self.push(Line { what: what.to_owned(), aspect, figures, held: None });
+    }
+
+    fn push(&mut self, line: Line) {
+        println!("{}: {}: {} ({})", line.what, line.aspect, line.figures, line.verdict());
+        self.lines.push(line);
+    }
+
+    /// The table, as Markdown.
+    pub(crate) fn table(&self) -> String {
+        let mut table =
+            String::from("| work | of it | measured | goal | |\n|---|---|---|---|---|\n");
+        for line in &self.lines {
+            let Line { what, aspect, figures, .. } = line;
+            let (goal, verdict) = (line.goal(), line.verdict());
+            let _ = writeln!(table, "| {what} | {aspect} | {figures} | {goal} | {verdict} |");
+        }
+        table
+    }
+
+    /// The page for the documentation.
+    pub(crate) fn page(&self, machine: &str, runs: usize) -> String {
+        format!(
+            "# Performance\n\n\
+             Written by `cargo xtask bench` (as root; it makes a journaled ext4 image of its own \
+             and removes it).\nMedians of {runs} runs, in which polydav and what it is compared \
+             with take turns. Seconds are this machine's; ratios last longer.\n\n{}\n\
+             How it is measured:\n\n\
+             - *Added memory* is the most the process ever had resident (`VmHWM`) less what it had \
+             before the first such request.\n\
+             - Listings ask for `allprop`: nine properties of each resource here, six with nginx. \
+             nginx refuses Depth infinity, and is asked for each folder in turn on one connection.\n\
+             - *Bare calls* is a loop of `renameat2(RENAME_NOREPLACE)` by handles of both folders, \
+             which is all that any program can do. \
+             `full` syncs before it answers, and is compared with that loop and an `fsync` of both \
+             folders.\n\
+             - Times are those of the client, from the first byte sent to the last received; it \
+             runs on the same machine.\n\n{machine}",
+            self.table()
+        )
+    }
+}
+
+impl Line {
+    fn goal(&self) -> String {
+        match self.held {
+            Some((_, Goal::AtMost(most, unit))) => format!("≤ {most} {unit}"),
+            None => String::new(),
+        }
+    }
+
+    fn verdict(&self) -> String {
+        match self.held {
+            Some((value, Goal::AtMost(most, unit))) => {
+                let verdict = if value <= most { "pass" } else { "**miss**" };
+                format!("{verdict}: {value:.2} {unit}")
+            }
+            None => String::new(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `batch-json`.
+#![no_main]
+
+fuzz::target!("batch-json");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `batch-ndjson`.
+#![no_main]
+
+fuzz::target!("batch-ndjson");

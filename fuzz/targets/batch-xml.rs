@@ -1,0 +1,4 @@
+//! Fuzzes the parser `batch-xml`.
+#![no_main]
+
+fuzz::target!("batch-xml");

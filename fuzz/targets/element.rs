@@ -1,0 +1,4 @@
+//! Fuzzes the parser `element`.
+#![no_main]
+
+fuzz::target!("element");

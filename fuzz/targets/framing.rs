@@ -1,0 +1,4 @@
+//! Fuzzes the parser `framing`.
+#![no_main]
+
+fuzz::target!("framing");

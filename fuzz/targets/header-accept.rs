@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-accept`.
+#![no_main]
+
+fuzz::target!("header-accept");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-content-type`.
+#![no_main]
+
+fuzz::target!("header-content-type");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-date`.
+#![no_main]
+
+fuzz::target!("header-date");

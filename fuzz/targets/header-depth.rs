@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-depth`.
+#![no_main]
+
+fuzz::target!("header-depth");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-etag`.
+#![no_main]
+
+fuzz::target!("header-etag");

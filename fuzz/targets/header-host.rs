@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-host`.
+#![no_main]
+
+fuzz::target!("header-host");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-if-match`.
+#![no_main]
+
+fuzz::target!("header-if-match");

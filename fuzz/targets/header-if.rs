@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-if`.
+#![no_main]
+
+fuzz::target!("header-if");

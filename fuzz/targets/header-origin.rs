@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-origin`.
+#![no_main]
+
+fuzz::target!("header-origin");

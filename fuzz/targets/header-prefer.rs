@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-prefer`.
+#![no_main]
+
+fuzz::target!("header-prefer");

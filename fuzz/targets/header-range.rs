@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-range`.
+#![no_main]
+
+fuzz::target!("header-range");

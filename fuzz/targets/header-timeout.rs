@@ -1,0 +1,4 @@
+//! Fuzzes the parser `header-timeout`.
+#![no_main]
+
+fuzz::target!("header-timeout");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `lockinfo`.
+#![no_main]
+
+fuzz::target!("lockinfo");

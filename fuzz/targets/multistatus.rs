@@ -1,0 +1,4 @@
+//! Fuzzes the parser `multistatus`.
+#![no_main]
+
+fuzz::target!("multistatus");

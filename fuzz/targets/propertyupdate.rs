@@ -1,0 +1,4 @@
+//! Fuzzes the parser `propertyupdate`.
+#![no_main]
+
+fuzz::target!("propertyupdate");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `propfind`.
+#![no_main]
+
+fuzz::target!("propfind");

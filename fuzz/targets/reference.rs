@@ -1,0 +1,4 @@
+//! Fuzzes the parser `reference`.
+#![no_main]
+
+fuzz::target!("reference");

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `sniff`.
+#![no_main]
+
+fuzz::target!("sniff");
