@@ -109,7 +109,7 @@ pub(crate) async fn mkcol(engine: &Engine, request: Request) -> Result<Response<
 /// DELETE (RFC 4918 §9.6).
 pub(crate) async fn delete(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
     if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity) {
-        refuse_depth(engine, &request, "infinity for DELETE of a collection").await?;
+        refuse_depth(engine, &request.path, "infinity for DELETE of a collection").await?;
     }
     let step = Step::new(0, request.guard()?, Action::Remove { target: request.path });
     run(engine, step).await.map(|done| created_or_empty(&done))
@@ -121,7 +121,7 @@ pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<B
         Some(DepthField::Zero) => Depth::Zero,
         None | Some(DepthField::Infinity) => Depth::Infinity,
         Some(DepthField::One) => {
-            refuse_depth(engine, &request, "0 or infinity for COPY of a collection").await?;
+            refuse_depth(engine, &request.path, "0 or infinity for COPY of a collection").await?;
             Depth::Infinity
         }
     };
@@ -134,7 +134,7 @@ pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<B
 /// MOVE (RFC 4918 §9.9).
 pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
     if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity) {
-        refuse_depth(engine, &request, "infinity for MOVE of a collection").await?;
+        refuse_depth(engine, &request.path, "infinity for MOVE of a collection").await?;
     }
     let (target, overwrite) = (request.destination()?, request.overwrite()?);
     let guard = request.guard()?;
@@ -146,10 +146,10 @@ pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response
 /// 4918 §10.2).
 async fn refuse_depth(
     engine: &Engine,
-    request: &Request,
+    path: &ResourcePath,
     expected: &'static str,
 ) -> Result<(), Problem> {
-    if intake::is_collection(engine, &request.path).await? {
+    if intake::is_collection(engine, path).await? {
         return Err(Problem::bad_request(format!("Depth: expected {expected}")));
     }
     Ok(())
