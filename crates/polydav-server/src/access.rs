@@ -70,10 +70,6 @@ impl Access {
         }
     }
 
-    pub(crate) fn id(&self) -> RequestId {
-        self.id
-    }
-
     pub(crate) fn set_principal(&mut self, principal: Principal) {
         self.principal = principal;
     }

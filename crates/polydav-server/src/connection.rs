@@ -19,6 +19,9 @@ use crate::front::Front;
 use crate::server::stopped;
 use crate::wire::{Patience, Wire};
 
+/// The bytes of a body that are read at once; what hyper takes at the least is 8 KiB.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// Serves a connection until one side ends it; once `stopping` is true, after the request that runs.
 pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin + Send>(
     stream: T,
@@ -40,7 +43,9 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin + Send>(
         .timer(TokioTimer::new())
         // hyper's clock runs from the end of one request to the end of the next head.
         .header_read_timeout(options.idle_timeout + options.head_timeout)
-        .max_buf_size(options.head_bytes_max)
+        // The bound of buffers is a soft one: it doesn't keep a longer head out.
+        .max_header_size(options.head_bytes_max)
+        .max_buf_size(options.head_bytes_max.max(BUFFER_BYTES))
         // Who sent all there is to send may close that half, and still wants the answer.
         .half_close(true)
         // Names have no case, but scripts look for `Batch-Result:` as it is documented.
@@ -66,5 +71,83 @@ fn tell(client: SocketAddr, error: &hyper::Error) {
         tracing::info!(target: "polydav::access", %client, status, %error);
     } else {
         tracing::debug!(%client, %error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use polydav_dav::{Dav, Site};
+    use polydav_engine::{Engine, Environment};
+    use polydav_store::{MemoryLedger, MemoryStore};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+
+    fn connect() -> DuplexStream {
+        let environment = Environment::new(|| SystemTime::UNIX_EPOCH, || 0);
+        let store = Arc::new(MemoryStore::new());
+        let ledger = Arc::new(MemoryLedger::default());
+        let engine = Engine::open(store, ledger, environment, Default::default()).unwrap();
+        let site = Site::new(vec!["127.0.0.1:80".parse().unwrap()], Vec::new());
+        let front = Front::new(Dav::new(engine, site, Default::default()), None, Vec::new());
+        let (ours, theirs) = tokio::io::duplex(1024);
+        tokio::spawn(async move {
+            let (_stop, stopping) = watch::channel(false);
+            let client = "127.0.0.1:1".parse().unwrap();
+            serve(theirs, client, Arc::new(front), &Options::default(), stopping).await;
+        });
+        ours
+    }
+
+    /// After how many seconds the server closes, if `piece` is sent again and again.
+    async fn seconds_until_closed(begin: &str, piece: &str, pause: u64) -> u64 {
+        let mut client = connect();
+        client.write_all(begin.as_bytes()).await.unwrap();
+        let begun = Instant::now();
+        let mut read = Vec::new();
+        while timeout(Duration::from_secs(pause), client.read_to_end(&mut read)).await.is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(3600), "never");
+            // What has closed shows it when it is read.
+            let _ = client.write_all(piece.as_bytes()).await;
+        }
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_must_be_complete_in_time() {
+        let head = "GET / HTTP/1.1\r\nHost: loc";
+        assert_eq!(seconds_until_closed(head, "", 3600).await, 30);
+        assert_eq!(seconds_until_closed(head, "a", 7).await, 30);
+        let second = format!("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n{head}");
+        assert_eq!(seconds_until_closed(&second, "a", 7).await, 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connections_end() {
+        let idle = 60..=90;
+        assert!(idle.contains(&seconds_until_closed("", "", 3600).await));
+        let used = "OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        assert!(idle.contains(&seconds_until_closed(used, "", 3600).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_be_slow_and_may_not_stop() {
+        let head = "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
+        // Who stalls is told so, and then has two seconds to go.
+        assert!((60..=62).contains(&seconds_until_closed(head, "", 3600).await));
+
+        let mut client = connect();
+        client.write_all(head.as_bytes()).await.unwrap();
+        for byte in *b"0123456789" {
+            sleep(Duration::from_secs(50)).await;
+            client.write_all(&[byte]).await.unwrap();
+        }
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 201");
     }
 }

@@ -52,17 +52,7 @@ impl Front {
         let id = RequestId { process: self.process, number };
         let mut access = Access::new(id, client, &request);
         let span = tracing::info_span!("request", %id);
-        let answering = AssertUnwindSafe(self.pass(request, &mut access)).catch_unwind();
-        let response = match answering.instrument(span).await {
-            Ok(Ok(mut response)) => {
-                if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-                    name(&mut response, id);
-                }
-                response
-            }
-            Ok(Err(refusal)) => refusal.into(),
-            Err(_) => panicked(access.id()),
-        };
+        let response = settle(id, self.pass(request, &mut access)).instrument(span).await;
         access.track(response)
     }
 
@@ -84,6 +74,23 @@ impl Front {
     }
 }
 
+/// Makes an answer of whatever comes of it.
+async fn settle(
+    id: RequestId,
+    answering: impl Future<Output = Result<Response<Body>, Refusal>>,
+) -> Response<Body> {
+    match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(Ok(mut response)) => {
+            if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                name(&mut response, id);
+            }
+            response
+        }
+        Ok(Err(refusal)) => refusal.into(),
+        Err(_) => panicked(id),
+    }
+}
+
 fn name(response: &mut Response<Body>, id: RequestId) {
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -94,8 +101,25 @@ fn name(response: &mut Response<Body>, id: RequestId) {
 fn panicked(id: RequestId) -> Response<Body> {
     tracing::error!(%id, "answering a request ended in a panic");
     let detail = format!("the server failed; its log tells of request {id}");
-    let mut response = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into();
+    let mut response: Response<Body> =
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into();
     name(&mut response, id);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_ends_the_connection() {
+        let id = RequestId { process: 0xab, number: 7 };
+        let response = settle(id, async { panic!("meant to") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["connection"], "close");
+        assert_eq!(response.headers()["request-id"], "000000ab-7");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.ends_with(b"000000ab-7\n"));
+    }
 }

@@ -186,3 +186,139 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response};
+    use http_body_util::{BodyExt, Empty};
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What hyper takes for requests: their targets and bodies.
+    async fn seen(bytes: Vec<u8>, cuts: Vec<usize>) -> Vec<(String, Vec<u8>)> {
+        let (mut ours, theirs) = tokio::io::duplex(1 << 16);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let service = service_fn({
+            let seen = Arc::clone(&seen);
+            move |request: Request<hyper::body::Incoming>| {
+                let seen = Arc::clone(&seen);
+                async move {
+                    let target = request.uri().to_string();
+                    let body = request.into_body().collect().await;
+                    let body = body.map_or_else(|_| b"broken".to_vec(), |b| b.to_bytes().to_vec());
+                    seen.lock().unwrap().push((target, body));
+                    Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
+                }
+            }
+        });
+        let minute = Duration::from_secs(60);
+        let wire = Wire::new(theirs, Patience { head: minute, body: minute, write: minute });
+        let serving = tokio::spawn(
+            http1::Builder::new()
+                .half_close(true)
+                .header_read_timeout(None)
+                .serve_connection(TokioIo::new(wire), service),
+        );
+        let mut at = 0;
+        for cut in cuts {
+            let end = (at + cut).min(bytes.len());
+            let _ = ours.write_all(&bytes[at..end]).await;
+            tokio::task::yield_now().await;
+            at = end;
+        }
+        let _ = ours.write_all(&bytes[at..]).await;
+        let _ = ours.shutdown().await;
+        let mut answers = Vec::new();
+        let _ = ours.read_to_end(&mut answers).await;
+        let _ = serving.await;
+        let mut seen = seen.lock().unwrap();
+        std::mem::take(&mut *seen)
+    }
+
+    /// A request as bytes: its target, its body, and the sizes of its chunks if it has any.
+    fn write(target: &str, body: &str, chunks: Option<&[usize]>) -> String {
+        let mut bytes = format!("PUT {target} HTTP/1.1\r\nHost: a\r\n");
+        let Some(chunks) = chunks else {
+            return bytes + &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        };
+        bytes.push_str("Transfer-Encoding: chunked\r\n\r\n");
+        let mut left = body;
+        for chunk in chunks.iter().copied().chain([body.len()]) {
+            let (now, later) = left.split_at(chunk.min(left.len()));
+            if !now.is_empty() {
+                bytes.push_str(&format!("{:x};#=GET /# HTTP/1.1\r\n{now}\r\n", now.len()));
+            }
+            left = later;
+        }
+        bytes + "0\r\nX-Trailer: #\r\n\r\n"
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_is_cut_off() {
+        let (mut ours, theirs) = tokio::io::duplex(16);
+        let minute = Duration::from_secs(60);
+        let mut wire = Wire::new(theirs, Patience { head: minute, body: minute, write: minute });
+        let writing = tokio::spawn(async move {
+            let begun = Instant::now();
+            let ended = wire.write_all(&[0; 64]).await;
+            (ended.map_err(|error| error.kind()), begun.elapsed().as_secs())
+        });
+        for _ in 0..2 {
+            sleep(Duration::from_secs(59)).await;
+            ours.read_exact(&mut [0; 16]).await.unwrap();
+        }
+        assert_eq!(writing.await.unwrap(), (Err(io::ErrorKind::TimedOut), 59 * 2 + 60));
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    proptest! {
+        /// Whatever the bodies look like, hyper sees the requests that were sent, and each `#` in
+        /// their targets, and in nothing else, as a `\`.
+        #[test]
+        fn hyper_sees_what_was_sent(
+            requests in proptest::collection::vec((
+                "/[a-z#?]{0,6}",
+                "(DELETE /#x HTTP/1\\.1\r\n\r\n|0\r\n|#|[a-z]){0,4}",
+                proptest::option::of(proptest::collection::vec(1_usize..20, 0..4)),
+            ), 1..6),
+            cuts in proptest::collection::vec(1_usize..40, 0..30),
+        ) {
+            let bytes: String = requests
+                .iter()
+                .map(|(target, body, chunks)| write(target, body, chunks.as_deref()))
+                .collect();
+            let expected: Vec<_> = requests
+                .iter()
+                .map(|(target, body, _)| (target.replace('#', "\\"), body.as_bytes().to_vec()))
+                .collect();
+            let seen = runtime().block_on(seen(bytes.into_bytes(), cuts));
+            prop_assert_eq!(seen, expected);
+        }
+
+        /// However malformed it is, a `#` never cuts off what hyper takes for a target: without
+        /// the change of bytes, `/keep` would be seen.
+        #[test]
+        fn no_target_loses_its_end(pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "PUT /keep#x HTTP/1.1\r\n", "GET /a HTTP/1.1\r\n", "Host: a\r\n", "\r\n", "\n", "\r",
+            "Content-Length: 5\r\n", "Content-Length: 26\r\n", "Content-Length: 5", "0\r\n",
+            "5\r\nhello\r\n", "Transfer-Encoding: chunked\r\n", "hello", " ", "\t", ":", "5;",
+            "Transfer-Encoding: x\r\n", "Connection: Upgrade\r\nUpgrade: x\r\n", "18\r\n",
+            "Expect: 100-continue\r\n", "Connection: keep-alive\r\n", "GET / HTTP/1.0\r\n",
+        ]), 0..16)) {
+            let bytes = pieces.concat().into_bytes();
+            let targets = runtime().block_on(seen(bytes, Vec::new()));
+            prop_assert!(targets.iter().all(|(target, _)| target != "/keep"), "{targets:?}");
+        }
+    }
+}
