@@ -22,7 +22,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
 }
 
 fn source_text(shown: &str, text: &str, wrong: &mut Vec<String>) {
-    if !text.starts_with("//!") {
+    if !text.starts_with("//!") && !text.starts_with("#![doc = include_str!") {
         wrong.push(format!("{shown} doesn't begin with `//!`: what it owns and what it doesn't"));
     }
     let tests = if is_test_file(shown) { Some(text) } else { inline_tests(text) };
