@@ -1,6 +1,6 @@
 //! A 207 body as XML, response by response.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use http::StatusCode;
 
@@ -291,25 +291,25 @@ impl<W: io::Write> Writer<W> {
         self.put("<B:item");
         let retry = item.retry.map(batch::Retry::as_str);
         let truncated = item.members_truncated.then_some("true");
-        self.optional("id", item.id.as_deref());
-        self.number("index", Some(item.index));
-        self.optional("op", Some(&item.op));
-        self.optional("href", Some(&item.href));
-        self.optional("status", Some(item.status.as_str()));
-        self.optional("outcome", Some(item.outcome.as_str()));
-        self.optional("retry", retry);
-        self.number("retry-after", item.retry.and_then(batch::Retry::seconds));
-        self.number("cause", item.cause);
-        self.optional("etag", item.etag.as_deref());
-        self.optional("members-truncated", truncated);
+        self.optional(b" id=\"", item.id.as_deref());
+        self.number(b" index=\"", Some(item.index));
+        self.optional(b" op=\"", Some(&item.op));
+        self.optional(b" href=\"", Some(&item.href));
+        self.optional(b" status=\"", Some(item.status.as_str()));
+        self.optional(b" outcome=\"", Some(item.outcome.as_str()));
+        self.optional(b" retry=\"", retry);
+        self.number(b" retry-after=\"", item.retry.and_then(batch::Retry::seconds));
+        self.number(b" cause=\"", item.cause);
+        self.optional(b" etag=\"", item.etag.as_deref());
+        self.optional(b" members-truncated=\"", truncated);
         if item.members.is_empty() {
             return self.put("/>");
         }
         self.put(">");
         for member in &item.members {
             self.put("<B:member");
-            self.optional("href", Some(&member.href));
-            self.optional("status", Some(member.status.as_str()));
+            self.optional(b" href=\"", Some(&member.href));
+            self.optional(b" status=\"", Some(member.status.as_str()));
             self.put(">");
             self.description(member.description.as_deref());
             self.put("</B:member>");
@@ -319,27 +319,30 @@ impl<W: io::Write> Writer<W> {
 
     fn summary(&mut self, summary: &Summary) {
         self.put("<B:summary");
-        self.number("total", Some(summary.total));
-        self.number("succeeded", Some(summary.succeeded));
-        self.number("failed", Some(summary.failed));
-        self.number("skipped", Some(summary.skipped));
-        self.optional("mode", Some(summary.mode.as_str()));
-        self.optional("commit-error", summary.commit_error.as_deref());
+        self.number(b" total=\"", Some(summary.total));
+        self.number(b" succeeded=\"", Some(summary.succeeded));
+        self.number(b" failed=\"", Some(summary.failed));
+        self.number(b" skipped=\"", Some(summary.skipped));
+        self.optional(b" mode=\"", Some(summary.mode.as_str()));
+        self.optional(b" commit-error=\"", summary.commit_error.as_deref());
         self.put("/>");
     }
 
-    fn optional(&mut self, name: &str, value: Option<&str>) {
+    /// An attribute, if there is a value; `start` is all that stands before it.
+    fn optional(&mut self, start: &[u8], value: Option<&str>) {
         if let Some(value) = value {
-            self.put(" ");
-            self.put(name);
-            self.put("=\"");
+            self.buffer.extend_from_slice(start);
             escape_attribute(&mut self.buffer, value);
-            self.put("\"");
+            self.buffer.push(b'"');
         }
     }
 
-    fn number(&mut self, name: &str, value: Option<u64>) {
-        self.optional(name, value.map(|value| value.to_string()).as_deref());
+    fn number(&mut self, start: &[u8], value: Option<u64>) {
+        if let Some(value) = value {
+            self.buffer.extend_from_slice(start);
+            // A Vec takes everything.
+            let _ = write!(&mut self.buffer, "{value}\"");
+        }
     }
 }
 

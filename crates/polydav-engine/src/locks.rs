@@ -97,11 +97,11 @@ impl Locks {
 
     /// The locks that end if what they lock is gone after `step`.
     pub(crate) fn at_stake(&self, step: &Step) -> Vec<(LockToken, ResourcePath)> {
-        let now = self.environment.now();
         let table = self.read();
         if table.is_empty() {
             return Vec::new();
         }
+        let now = self.environment.now();
         step.vacates()
             .flat_map(|root| {
                 let at = table.covering(root, now).into_iter().filter(|lock| lock.root == *root);

@@ -272,7 +272,7 @@ mod tests {
             (ended.map_err(|error| error.kind()), begun.elapsed().as_secs())
         });
         for _ in 0..2 {
-            sleep(Duration::from_secs(59)).await;
+            tokio::time::advance(Duration::from_secs(59)).await;
             ours.read_exact(&mut [0; 16]).await.unwrap();
         }
         assert_eq!(writing.await.unwrap(), (Err(io::ErrorKind::TimedOut), 59 * 2 + 60));

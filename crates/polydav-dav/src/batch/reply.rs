@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use http::{HeaderValue, Response, StatusCode};
-use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry};
-use multistatus::{JSON_CONTENT_TYPE, Layout, MultiStatus, Report};
+use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry, Summary};
+use multistatus::{JSON_CONTENT_TYPE, JsonWriter, Layout, Report, Trailer, Writer};
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
 
@@ -75,19 +75,22 @@ impl Answer {
         naming: Naming<'_>,
         id: u128,
     ) -> Result<Response<Body>, Problem> {
-        let mut teller = Teller { naming, id, hrefs: HashSet::new(), members_left: MEMBERS_MAX };
-        let responses: Vec<_> = all.into_iter().map(|told| teller.tell(told)).collect();
-        let mode = match self.mode {
+        let hrefs = HashSet::with_capacity(all.len());
+        let mut teller = Teller { naming, id, hrefs, members_left: MEMBERS_MAX };
+        let mut summary = Summary::new(match self.mode {
             AskedMode::BestEffort => Mode::BestEffort,
             AskedMode::Stop => Mode::Stop,
             AskedMode::Atomic => Mode::Atomic,
-        };
-        let mut body = MultiStatus::batch(mode, responses);
-        let summary = body.trailer.summary.clone().unwrap_or_default();
-        if self.minimal {
-            body.responses.retain(|response| !has_succeeded(response));
+        });
+        let mut document = Document::begin(self.format, all.len())?;
+        for told in all {
+            let response = teller.tell(told);
+            response.item.iter().for_each(|item| summary.count(item.status, item.outcome));
+            if !self.minimal || !has_succeeded(&response) {
+                document.write(&response)?;
+            }
         }
-        let mut response = self.body(&body)?;
+        let mut response = document.end(&summary)?;
         if self.strict && summary.succeeded < summary.total {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
@@ -100,22 +103,54 @@ impl Answer {
         });
         Ok(response)
     }
+}
 
-    fn body(&self, body: &MultiStatus) -> Result<Response<Body>, Problem> {
-        if self.format != Format::Xml {
-            let mut response = reply::multi_status(body.to_json(Layout::Document));
-            let kind = HeaderValue::from_static(JSON_CONTENT_TYPE);
-            response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-            return Ok(response);
+/// An answer in the making, item by item.
+enum Document {
+    Xml(Writer<Vec<u8>>),
+    Json(JsonWriter<Vec<u8>>),
+}
+
+/// About what an item takes that succeeded.
+const ITEM_BYTES: usize = 256;
+
+impl Document {
+    fn begin(format: Format, items: usize) -> Result<Self, Problem> {
+        let out = Vec::with_capacity(items * ITEM_BYTES);
+        Ok(match format {
+            Format::Xml => Self::Xml(Writer::batch(out).map_err(broken)?),
+            _ => Self::Json(JsonWriter::new(out, Layout::Document).map_err(broken)?),
+        })
+    }
+
+    fn write(&mut self, response: &multistatus::Response) -> Result<(), Problem> {
+        match self {
+            Self::Xml(writer) => writer.response(response).map_err(broken),
+            Self::Json(writer) => writer.response(response).map_err(broken),
         }
-        match body.to_xml() {
-            Ok(xml) => Ok(reply::multi_status(xml)),
-            Err(error) => {
-                tracing::error!(%error, "the answer to a batch could not be written");
-                Err(super::failed())
+    }
+
+    fn end(self, summary: &Summary) -> Result<Response<Body>, Problem> {
+        match self {
+            Self::Xml(writer) => {
+                let summary = Some(summary.clone());
+                let trailer = Trailer { summary, ..Trailer::default() };
+                Ok(reply::multi_status(writer.finish(&trailer).map_err(broken)?))
+            }
+            Self::Json(writer) => {
+                let json = writer.finish(Some(summary)).map_err(broken)?;
+                let mut response = reply::multi_status(json);
+                let kind = HeaderValue::from_static(JSON_CONTENT_TYPE);
+                response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+                Ok(response)
             }
         }
     }
+}
+
+fn broken(error: impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, "the answer to a batch could not be written");
+    super::failed()
 }
 
 fn has_succeeded(response: &multistatus::Response) -> bool {
