@@ -83,7 +83,7 @@ mod tests {
     use polydav_engine::{Engine, Environment};
     use polydav_store::{MemoryLedger, MemoryStore};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-    use tokio::time::{Instant, sleep, timeout};
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -143,7 +143,7 @@ mod tests {
         let mut client = connect();
         client.write_all(head.as_bytes()).await.unwrap();
         for byte in *b"0123456789" {
-            sleep(Duration::from_secs(50)).await;
+            tokio::time::sleep_until(Instant::now() + Duration::from_secs(50)).await;
             client.write_all(&[byte]).await.unwrap();
         }
         let mut answer = [0; 12];
