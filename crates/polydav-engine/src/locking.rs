@@ -133,6 +133,9 @@ impl Engine {
 impl Inner {
     fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
         let LockRequest { path, guard, .. } = &request;
+        if !self.store.capabilities().writable {
+            return Err(Failure::new(FailureKind::ReadOnly, path.clone()));
+        }
         let view = LiveView::of(self);
         let entry = view.entry(path)?;
         if entry.as_ref().is_some_and(|entry| entry.link) {
