@@ -102,7 +102,7 @@ fn malformed_header_fields() {
         ("PROPFIND /", "Depth", "2", 400, "Depth: expected 0, 1 or infinity"),
         ("PROPFIND /", "Depth", "", 400, "Depth"),
         ("PROPFIND /", "Depth", "infinity, noroot!", 400, "Depth"),
-        ("COPY /a", "Depth", "1", 400, "Depth"),
+        ("COPY /c/", "Depth", "1", 400, "Depth"),
         ("COPY /a", "Overwrite", "true", 400, "Destination"),
         ("COPY /a", "Destination", "", 400, "Destination"),
         ("COPY /a", "Destination", "x", 400, "Destination"),
