@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) state: Option<PathBuf>,
     pub(crate) htpasswd: Option<PathBuf>,
     pub(crate) allow_anonymous: bool,
+    /// Other origins whose pages may change things here, as `https://app.example`.
+    pub(crate) allow_origin: Vec<String>,
     pub(crate) limits: Limits,
 }
 

@@ -45,6 +45,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Error> {
         durability: Durability::Full,
         state: None,
         htpasswd: None,
+        allowed_origins: Vec::new(),
         dav: polydav_dav::Options::default(),
     };
     let (server, dav, options) = serve::prepare(setup).await?;

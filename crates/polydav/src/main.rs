@@ -12,9 +12,13 @@ mod serve;
 mod setup;
 mod table;
 
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Args, Command};
 use crate::error::Error;
@@ -31,15 +35,40 @@ fn main() -> ExitCode {
     }
 }
 
+/// Threads that may block beside those that feed answers to slow clients.
+const BLOCKING_THREADS_MIN: usize = 64;
+
 fn run(args: Args) -> Result<(), Error> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
-    match args.command {
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(available_parallelism().map_or(2, NonZero::get).max(2))
+        // An answer that streams holds a thread until its client has taken it. If all connections
+        // did, there must still be threads for the changes.
+        .max_blocking_threads(
+            polydav_server::Options::default().connections_max + BLOCKING_THREADS_MIN,
+        )
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let ended = match args.command {
         Command::Serve(args) => {
-            let setup = setup::Setup::resolve(*args)?;
-            runtime.block_on(serve::serve(setup))
+            setup::Setup::resolve(*args).and_then(|setup| runtime.block_on(serve::serve(setup)))
         }
         Command::Demo(args) => runtime.block_on(demo::demo(args)),
+    };
+    // What still blocks was given its time; dropping the runtime would wait for it without end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+/// A connection takes a file descriptor and a request some more, while the soft limit is 1,024 in
+/// most places. With the hard limit at that too, accepting waits.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::debug!(%error, "the limit of open files stays as it was");
     }
 }
 

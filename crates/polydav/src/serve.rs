@@ -34,7 +34,8 @@ pub(crate) async fn prepare(setup: Setup) -> Result<(Server, Dav, Options), Erro
         .map_err(|(address, source)| Error::Listen { address, source })?;
     let site = Site::new(server.addresses().to_vec(), setup.publics);
     let dav = Dav::new(engine, site, setup.dav);
-    Ok((server, dav, Options { users, ..Options::default() }))
+    let allowed_origins = setup.allowed_origins;
+    Ok((server, dav, Options { users, allowed_origins, ..Options::default() }))
 }
 
 fn read_users(path: &Path) -> Result<Users, Error> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use polydav_dav::PublicUrl;
+use polydav_proto::header::Origin;
 use polydav_store::Durability;
 
 use crate::args::{DurabilityArg, ServeArgs};
@@ -24,6 +25,7 @@ pub(crate) struct Setup {
     pub(crate) durability: Durability,
     pub(crate) state: Option<PathBuf>,
     pub(crate) htpasswd: Option<PathBuf>,
+    pub(crate) allowed_origins: Vec<Origin>,
     pub(crate) dav: polydav_dav::Options,
 }
 
@@ -53,6 +55,7 @@ impl Setup {
             },
             state: args.state.or(config.state),
             htpasswd: args.htpasswd.or(config.htpasswd),
+            allowed_origins: origins(&config.allow_origin)?,
             dav: dav_options(&config.limits),
         };
         let anonymous = args.allow_anonymous || config.allow_anonymous;
@@ -62,6 +65,10 @@ impl Setup {
 
     /// Whoever opens a folder to other machines has to say for whom.
     fn check_exposure(&self, anonymous: bool) -> Result<(), Error> {
+        if anonymous && self.htpasswd.is_some() {
+            let text = "a file of passwords (htpasswd) and allow-anonymous exclude each other";
+            return Err(Error::Usage(text.to_owned()));
+        }
         let exposed = self.listen.iter().find(|address| !address.ip().is_loopback());
         match exposed {
             Some(address) if self.htpasswd.is_none() && !anonymous => Err(Error::Usage(format!(
@@ -76,6 +83,14 @@ impl Setup {
 fn first_filled(args: Vec<SocketAddr>, config: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let default = || vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
     [args, config].into_iter().find(|list| !list.is_empty()).unwrap_or_else(default)
+}
+
+fn origins(texts: &[String]) -> Result<Vec<Origin>, Error> {
+    let parse = |text: &String| {
+        Origin::parse(text.as_bytes())
+            .map_err(|error| Error::Usage(format!("{text:?} is no origin: {error}")))
+    };
+    texts.iter().map(parse).collect()
 }
 
 fn dav_options(limits: &Limits) -> polydav_dav::Options {
@@ -124,6 +139,20 @@ mod tests {
             resolve(&format!("polydav serve /srv {line} --htpasswd users")).unwrap();
         }
         resolve("polydav serve /srv --listen [::1]:1").unwrap();
+    }
+
+    #[test]
+    fn everybody_or_those_with_a_password() {
+        let error = resolve("polydav serve /srv --allow-anonymous --htpasswd users").unwrap_err();
+        assert!(error.to_string().contains("exclude each other"), "{error}");
+    }
+
+    #[test]
+    fn origins_are_read_before_anything_starts() {
+        assert_eq!(origins(&["https://app.example".to_owned()]).unwrap().len(), 1);
+        for text in ["app.example", "https://app.example/", "null", ""] {
+            assert!(origins(&[text.to_owned()]).is_err(), "{text:?}");
+        }
     }
 
     #[test]
