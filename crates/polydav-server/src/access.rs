@@ -101,7 +101,7 @@ impl Drop for Access {
             path = %self.path,
             status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
-            ms = self.begun.elapsed().as_secs_f64() * 1000.0,
+            ms = %format_args!("{:.1}", self.begun.elapsed().as_secs_f64() * 1000.0),
             total = count(|counts| counts.total),
             succeeded = count(|counts| counts.succeeded),
             failed = count(|counts| counts.failed),
