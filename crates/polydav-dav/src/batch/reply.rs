@@ -91,6 +91,9 @@ impl Answer {
             }
         }
         let mut response = document.end(&summary)?;
+        if self.minimal {
+            reply::note_minimal(&mut response);
+        }
         if self.strict && summary.succeeded < summary.total {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }

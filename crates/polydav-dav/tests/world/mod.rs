@@ -288,3 +288,56 @@ fn line(response: &Response) -> String {
     words.extend((!conditions.is_empty()).then(|| conditions.join(" ")));
     words.join(" ")
 }
+
+/// Posts a batch of these operations, an XML element each.
+pub fn batch(operations: &str) -> String {
+    batch_with("", operations)
+}
+
+/// The same, with attributes of the batch.
+pub fn batch_with(attributes: &str, operations: &str) -> String {
+    format!(
+        "POST /batch-operation\n\n<batch xmlns=\"urn:polydav:batch:1\" xmlns:D=\"DAV:\" \
+         {attributes}>{operations}</batch>"
+    )
+}
+
+impl Reply {
+    /// The items of a batch, a line each: `mkcol /a/ 201 applied`, then what there is of retry,
+    /// cause and members. Checks that they are all there, in their order, and add up.
+    pub fn items(&self) -> Vec<String> {
+        let multistatus = self.any_multistatus();
+        let items: Vec<_> = multistatus
+            .responses
+            .iter()
+            .map(|response| response.item.as_ref().expect("each response is of an item"))
+            .collect();
+        let summary = multistatus.trailer.summary.as_ref().expect("there is a summary");
+        let skipped = ["not-attempted", "rolled-back"];
+        let count = |wanted: fn(&(bool, bool)) -> bool| {
+            let facts = items
+                .iter()
+                .map(|item| (skipped.contains(&item.outcome.as_str()), item.status.is_success()));
+            facts.filter(wanted).count() as u64
+        };
+        let indices: Vec<_> = items.iter().map(|item| item.index).collect();
+        assert_eq!(indices, (0..summary.total).collect::<Vec<_>>(), "each once, in order");
+        assert_eq!(summary.skipped, count(|(skipped, _)| *skipped));
+        assert_eq!(summary.succeeded, count(|(skipped, good)| !skipped && *good));
+        assert_eq!(summary.failed, count(|(skipped, good)| !skipped && !good));
+        assert_eq!(self.header("batch-result"), summary.to_header().to_str().unwrap());
+        items.into_iter().map(item_line).collect()
+    }
+}
+
+fn item_line(item: &multistatus::batch::Item) -> String {
+    let (status, outcome) = (item.status.as_u16(), item.outcome.as_str());
+    let mut line = format!("{} {} {status} {outcome}", item.op, item.href);
+    if let Some(cause) = item.cause {
+        line += &format!(" because of {cause}");
+    }
+    for member in &item.members {
+        line += &format!(", {} {}", member.href, member.status.as_u16());
+    }
+    if item.members_truncated { line + ", …" } else { line }
+}
