@@ -357,24 +357,32 @@ pub struct PropertyResponse<'w, W> {
 }
 
 impl<W: io::Write> PropertyResponse<'_, W> {
-    /// Writes the properties that share a status.
+    /// Writes the properties that share a status; nothing, if there are none.
     pub fn propstat(&mut self, status: StatusCode, write: impl FnOnce(&mut Properties<'_>)) {
-        self.empty = false;
         let writer = &mut *self.writer;
+        let before = writer.buffer.len();
         writer.put("<D:propstat><D:prop>");
+        let start = writer.buffer.len();
         write(&mut Properties { out: &mut writer.buffer, scope: &mut writer.scope });
+        if writer.buffer.len() == start {
+            return writer.buffer.truncate(before);
+        }
+        self.empty = false;
         writer.put("</D:prop>");
         writer.status_line(status);
         writer.put("</D:propstat>");
     }
 
-    /// Ends the response and hands it over.
+    /// Ends the response and hands it over. Without any property it says that there was none to
+    /// tell of, and no failure: an empty propstat of 200 (RFC 8144 §2.1).
     ///
     /// # Errors
-    /// If it has no propstat, or the output fails.
+    /// If the output fails.
     pub fn end(self) -> Result<(), WriteError> {
         if self.empty {
-            return Err(InvalidResponse::NoStatus.into());
+            self.writer.put("<D:propstat><D:prop/>");
+            self.writer.status_line(StatusCode::OK);
+            self.writer.put("</D:propstat>");
         }
         self.writer.end_response()
     }
@@ -614,7 +622,7 @@ mod tests {
                 other => panic!("{other:?} for {response:?}"),
             }
         }
-        assert!(writer.properties("/a").unwrap().end().is_err());
+        drop(writer.properties("/a").unwrap());
         assert_eq!(writer.get_ref().len(), before);
         writer.response(&good).unwrap();
         let body = writer.finish(&Trailer::default()).unwrap();
@@ -658,6 +666,25 @@ mod tests {
             </D:propstat></D:response>\n";
         assert!(text(writer.get_ref()).ends_with(expected), "{}", text(writer.get_ref()));
         MultiStatus::from_xml(&writer.finish(&Trailer::default()).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_propstat_without_properties_is_left_out() {
+        let size = Name::dav("getcontentlength");
+        let mut writer = Writer::new(Vec::new()).unwrap();
+        let mut response = writer.properties("/lacks-it").unwrap();
+        response.propstat(StatusCode::OK, |_| {});
+        response.propstat(StatusCode::NOT_FOUND, |properties| properties.empty(&size));
+        response.end().unwrap();
+        // RFC 8144 §2.1: a response has to say something.
+        let mut response = writer.properties("/has-none").unwrap();
+        response.propstat(StatusCode::NOT_FOUND, |_| {});
+        response.end().unwrap();
+        let expected = "<D:response><D:href>/lacks-it</D:href><D:propstat><D:prop>\
+            <D:getcontentlength/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status>\
+            </D:propstat></D:response>\n<D:response><D:href>/has-none</D:href><D:propstat><D:prop/>\
+            <D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>\n";
+        assert!(text(writer.get_ref()).ends_with(expected), "{}", text(writer.get_ref()));
     }
 
     #[test]

@@ -67,6 +67,14 @@ fn named_properties_rfc4918_9_1_3() {
     assert!(author.contains("J.J. Johnson"), "{author}");
 }
 
+/// A propstat without a property would say that something was found.
+#[test]
+fn of_what_is_not_found_at_all_only_404_is_told() {
+    let reply = container().ask(find("/file", "0", "<D:prop><R:none/></D:prop>"));
+    assert_eq!(reply.told(), ["/file 404: none"]);
+    assert!(!reply.text().contains("200 OK"), "{}", reply.text());
+}
+
 #[test]
 fn names_of_properties_rfc4918_9_1_4() {
     let reply =
