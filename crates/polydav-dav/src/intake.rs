@@ -5,7 +5,7 @@ use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use polydav_engine::Engine;
-use polydav_store::{Content, ResourcePath, Stage};
+use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
 
 use crate::body::Incoming;
 use crate::problem::Problem;
@@ -60,6 +60,25 @@ pub(crate) async fn content(
     }
     check_length(length, taken)?;
     Ok(Content::Staged(blocking(move || stage.finish()).await?))
+}
+
+/// Content that is in memory; more than a little goes to the store's staging. Blocks.
+///
+/// What can't go there now stays where it is: when its step comes, the store may have room again,
+/// or there may be a better reason to refuse it.
+pub(crate) fn keep(store: &dyn Store, content: Vec<u8>) -> Content {
+    if content.len() > INLINE_MAX
+        && let Ok(staged) = stage(store, &content)
+    {
+        return Content::Staged(staged);
+    }
+    Content::Inline(content.into())
+}
+
+fn stage(store: &dyn Store, content: &[u8]) -> Result<Staged, Failure> {
+    let mut stage = store.stage(Some(content.len() as u64))?;
+    stage.write(content)?;
+    stage.finish()
 }
 
 /// What was announced must be what came.
@@ -161,7 +180,7 @@ pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Resul
 
 /// Runs `work` on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, polydav_store::Failure> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result?),

@@ -11,6 +11,7 @@ use multistatus::Report;
 use multistatus::batch::Retry;
 use polydav_dav::{BatchCounts, BatchOptions, Options};
 use polydav_store::kit::{mkcol, put};
+use polydav_store::layer::Faulty;
 use polydav_store::{
     Broken, Capabilities, Entry, Failure, LockView, MemoryStore, Principal, Reading,
     Report as Told, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
@@ -584,6 +585,25 @@ fn the_deadline_comes_before_what_stands_behind_it() {
     let operations = "<put href=\"/a\">x</put><put href=\"/../b\">x</put><put href=\"/c\">x</put>";
     let items = world.ask(batch_with("mode=\"stop\"", operations)).items();
     assert!(items.iter().all(|item| item.ends_with(" 503 not-attempted")), "{items:?}");
+}
+
+/// A batch that waits holds little of it in memory.
+#[test]
+fn a_longer_content_waits_in_the_stores_staging() {
+    let store = Arc::new(Faulty::new(MemoryStore::new()));
+    let world = World::over(store.clone());
+    let put = |href: &str, length: usize, fatal: u64| {
+        store.arm(fatal);
+        let content = "x".repeat(length);
+        let items = world.ask(batch(&format!("<put href=\"{href}\">{content}</put>"))).items();
+        let calls = store.calls();
+        assert_eq!(items, [format!("put {href} 201 applied")]);
+        assert_eq!(world.ask(format!("GET {href}")).text(), content);
+        calls
+    };
+    let step_alone = put("/short", 64 * 1024, 0);
+    assert!(put("/long", 64 * 1024 + 1, 0) > step_alone, "it was staged");
+    assert_eq!(put("/kept", 64 * 1024 + 1, 1), step_alone + 1, "it could not be staged");
 }
 
 /// A store of which each change waits until a test lets it go.

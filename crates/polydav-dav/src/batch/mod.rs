@@ -17,7 +17,7 @@ use polydav_proto::batch::{self as document, BatchRequest, Fault, Format, Invali
 use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer, Return};
 use polydav_store::{Cancel, Guard, Principal, ResourcePath};
 
-use self::plan::Planned;
+use self::plan::{Planned, Planner};
 use crate::body::Body;
 use crate::intake;
 use crate::naming::Naming;
@@ -114,6 +114,7 @@ pub(crate) async fn batch(
     let guard = outer_guard(engine, request.guard()?, request.path).await?;
     let (limits, base) = (options.limits, request.base.clone());
     let Asked { prefer, format, content_type } = asked;
+    let store = engine.store().clone();
     let read = move || {
         let format_in = document::sniff(content_type.as_ref(), &body)
             .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
@@ -132,7 +133,8 @@ pub(crate) async fn batch(
             minimal: prefer.answer == Some(Return::Minimal),
             mode: batch.mode,
         };
-        Ok((plan::plan(batch, &guard, &base), answer, base))
+        let planner = Planner { outer: &guard, base: &base, store: &*store };
+        Ok((planner.plan(batch), answer, base))
     };
     let read = tokio::task::spawn_blocking(read).await;
     let (planned, answer, base) = read.map_err(|_| failed())??;
