@@ -36,10 +36,7 @@ pub(crate) async fn put(
     let action = |content| Action::Put { target: request.path.clone(), content, modified };
     look_before(engine, Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())))).await?;
     let length = announced_length(&request);
-    if let (Some(length), Some(max)) = (length, options.put_bytes_max)
-        && length > max
-    {
-        let detail = format!("a file may have {max} bytes at most");
+    if let Some(detail) = length.and_then(|length| options.exceeds_put(length)) {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     let content = intake::content(engine, request.body, length, options.put_bytes_max).await?;

@@ -94,7 +94,7 @@ fn check_length(announced: Option<u64>, taken: u64) -> Result<(), Problem> {
 async fn write(mut stage: Box<dyn Stage>, portion: Vec<Bytes>) -> Result<Box<dyn Stage>, Problem> {
     blocking(move || {
         portion.iter().try_for_each(|data| stage.write(data))?;
-        Ok(stage)
+        Ok::<_, Failure>(stage)
     })
     .await
 }
@@ -179,14 +179,14 @@ pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Resul
 }
 
 /// Runs `work` on a thread that may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+pub(crate) async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
-        Err(panic) => {
-            tracing::error!(%panic, "blocking work ended in a panic");
-            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed"))
-        }
-    }
+    tokio::task::spawn_blocking(work).await.map_err(panicked)?.map_err(Into::into)
+}
+
+/// What to say of work that ended in a panic.
+pub(crate) fn panicked(panic: tokio::task::JoinError) -> Problem {
+    tracing::error!(%panic, "work for a request ended in a panic");
+    Problem::internal()
 }

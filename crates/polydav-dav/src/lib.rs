@@ -48,12 +48,20 @@ use crate::request::Request;
 pub struct Options {
     /// How many resources a PROPFIND of depth infinity tells of; `None` refuses that depth.
     pub infinity_budget: Option<u64>,
-    /// The longest file a PUT may make, in bytes.
+    /// The longest file that a PUT, or a put of a batch, may make, in bytes.
     pub put_bytes_max: Option<u64>,
     /// The longest XML body of a method, in bytes.
     pub xml_bytes_max: usize,
     /// The bounds of batches.
     pub batch: BatchOptions,
+}
+
+impl Options {
+    /// What to say of a file of so many bytes, if that is more than a PUT may make.
+    fn exceeds_put(&self, length: u64) -> Option<String> {
+        let max = self.put_bytes_max.filter(|&max| length > max)?;
+        Some(format!("a file may have {max} bytes at most"))
+    }
 }
 
 impl Default for Options {
@@ -155,7 +163,7 @@ impl Dav {
     ) -> Result<Response<Body>, Problem> {
         let Inner { engine, options, running, .. } = &*self.0;
         match method {
-            "POST" => batch::batch(engine, &options.batch, running, request).await,
+            "POST" => batch::batch(engine, options, running, request).await,
             "OPTIONS" => Ok(options::options_of_batch()),
             _ if options::is_known(method) => Err(not_allowed(options::ALLOWED_BATCH)),
             _ => Err(not_implemented()),

@@ -112,7 +112,7 @@ async fn discovery(
             let root = naming.href(&lock.root);
             discovery.push(live::active_lock(&lock, &root, engine.environment().now()));
         }
-        Ok(discovery)
+        Ok::<_, Problem>(discovery)
     };
     let discovery = intake::blocking(discovery).await?;
     let prop = Element::new(Name::dav("prop")).with_child(discovery);

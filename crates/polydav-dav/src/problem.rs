@@ -49,6 +49,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// The server is at fault; its log says why.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+    }
+
     /// With the element of a precondition or postcondition.
     pub(crate) fn with_condition(mut self, element: Element) -> Self {
         if let Self::Refused(refused) = &mut self {

@@ -606,6 +606,16 @@ fn a_longer_content_waits_in_the_stores_staging() {
     assert_eq!(put("/kept", 64 * 1024 + 1, 1), step_alone + 1, "it could not be staged");
 }
 
+#[test]
+fn a_put_may_be_as_long_as_a_single_one() {
+    let world = World::with(Options { put_bytes_max: Some(5), ..Options::default() });
+    let items =
+        world.ask(batch("<put href=\"/a\">hello</put><put href=\"/b\">hello!</put>")).items();
+    assert_eq!(items, ["put /a 201 applied", "put /b 413 not-applied"]);
+    assert_eq!(world.status("PUT /b\n\nhello!"), 413);
+    assert_eq!(world.tree(), ["/a=hello"]);
+}
+
 /// A store of which each change waits until a test lets it go.
 struct Gated {
     store: MemoryStore,

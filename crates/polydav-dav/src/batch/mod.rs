@@ -19,10 +19,10 @@ use polydav_store::{Cancel, Guard, Principal, ResourcePath};
 
 use self::plan::{Planned, Planner};
 use crate::body::Body;
-use crate::intake;
 use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::request::Request;
+use crate::{Options, intake};
 
 /// The bounds of batches.
 #[derive(Debug, Clone)]
@@ -101,43 +101,24 @@ struct Asked {
 /// Answers `POST /batch-operation`.
 pub(crate) async fn batch(
     engine: &Engine,
-    options: &BatchOptions,
+    options: &Options,
     running: &Running,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let deadline = Instant::now() + options.deadline;
+    let deadline = Instant::now() + options.batch.deadline;
     intake::refuse_coding(&request.headers)?;
     let asked = Asked::read(&request)?;
-    let slot = running.enter(&request.principal, options.running_max)?;
+    let slot = running.enter(&request.principal, options.batch.running_max)?;
     let body = std::mem::take(&mut request.body);
-    let body = intake::collect(body, options.limits.document_bytes_max).await?;
-    let guard = outer_guard(engine, request.guard()?, request.path).await?;
-    let (limits, base) = (options.limits, request.base.clone());
-    let Asked { prefer, format, content_type } = asked;
-    let store = engine.store().clone();
+    let body = intake::collect(body, options.batch.limits.document_bytes_max).await?;
+    let outer = outer_guard(engine, request.guard()?, request.path).await?;
+    let (base, options, store) = (request.base, options.clone(), engine.store().clone());
     let read = move || {
-        let format_in = document::sniff(content_type.as_ref(), &body)
-            .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
-        if format_in == Format::NdJson {
-            let detail = "NDJSON is not supported by this server; send application/json";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-        }
-        let batch = BatchRequest::parse(format_in, &body, &base.collection(), &limits)?;
-        if let Some(unsupported) = batch.unsupported() {
-            let detail = unsupported.to_string();
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-        }
-        let answer = reply::Answer {
-            format: format.unwrap_or(format_in),
-            strict: batch.strict || prefer.batch_strict,
-            minimal: prefer.answer == Some(Return::Minimal),
-            mode: batch.mode,
-        };
-        let planner = Planner { outer: &guard, base: &base, store: &*store };
-        Ok((planner.plan(batch), answer, base))
+        let planner = Planner { outer: &outer, base: &base, options: &options, store: &*store };
+        let (planned, answer) = read(&body, &asked, &planner)?;
+        Ok::<_, Problem>((planned, answer, base))
     };
-    let read = tokio::task::spawn_blocking(read).await;
-    let (planned, answer, base) = read.map_err(|_| failed())??;
+    let (planned, answer, base) = intake::blocking(read).await?;
     let id = engine.environment().random();
     let (engine, store) = (engine.clone(), engine.store().clone());
     // The batch ends, and holds its slot, even if the client hangs up.
@@ -146,13 +127,34 @@ pub(crate) async fn batch(
         drop(slot);
         told
     });
-    let told = task.await.map_err(|_| failed())?;
-    let write = move || answer.write(told, Naming { base: &base, store: &*store }, id);
-    tokio::task::spawn_blocking(write).await.map_err(|_| failed())?
+    let told = task.await.map_err(intake::panicked)?;
+    intake::blocking(move || answer.write(told, Naming { base: &base, store: &*store }, id)).await
 }
 
-fn failed() -> Problem {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+/// Reads and plans the whole document: nothing runs before it is known to be good.
+fn read(
+    body: &[u8],
+    asked: &Asked,
+    planner: &Planner<'_>,
+) -> Result<(Vec<Planned>, reply::Answer), Problem> {
+    let format = document::sniff(asked.content_type.as_ref(), body)
+        .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
+    let unsupported = |detail| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    if format == Format::NdJson {
+        return unsupported("NDJSON is not supported by this server; send application/json".into());
+    }
+    let limits = &planner.options.batch.limits;
+    let batch = BatchRequest::parse(format, body, &planner.base.collection(), limits)?;
+    if let Some(what) = batch.unsupported() {
+        return unsupported(what.to_string());
+    }
+    let answer = reply::Answer {
+        format: asked.format.unwrap_or(format),
+        strict: batch.strict || asked.prefer.batch_strict,
+        minimal: asked.prefer.answer == Some(Return::Minimal),
+        mode: batch.mode,
+    };
+    Ok((planner.plan(batch), answer))
 }
 
 impl Asked {

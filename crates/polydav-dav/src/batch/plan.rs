@@ -15,7 +15,7 @@ use polydav_store::{Action, Depth, Guard, LockToken, Overwrite, ResourcePath, St
 
 use crate::request::is_reserved;
 use crate::site::Base;
-use crate::{guard, intake, proppatch};
+use crate::{Options, guard, intake, proppatch};
 
 /// An operation on its way: what the answer needs to know of it, and what is to be done.
 pub(super) struct Planned {
@@ -59,6 +59,7 @@ pub(super) struct Planner<'a> {
     /// What the header submits for all operations.
     pub(super) outer: &'a Guard,
     pub(super) base: &'a Base,
+    pub(super) options: &'a Options,
     /// Takes the longer contents in.
     pub(super) store: &'a dyn Store,
 }
@@ -146,11 +147,13 @@ impl Planner<'_> {
     fn action(&self, item: &mut Item, path: ResourcePath, kind: Kind) -> Result<Action, Verdict> {
         Ok(match kind {
             Kind::MkCol => Action::MakeCollection { target: path },
-            Kind::Put { content, .. } => Action::Put {
-                target: path,
-                content: intake::keep(self.store, content),
-                modified: None,
-            },
+            Kind::Put { content, .. } => {
+                if let Some(detail) = self.options.exceeds_put(content.len() as u64) {
+                    return Err(Verdict::Refused(StatusCode::PAYLOAD_TOO_LARGE, detail));
+                }
+                let content = intake::keep(self.store, content);
+                Action::Put { target: path, content, modified: None }
+            }
             Kind::Delete { depth: DepthField::Infinity } => Action::Remove { target: path },
             Kind::Delete { .. } => {
                 let detail = "depth: a delete is always of depth infinity".to_owned();

@@ -153,7 +153,7 @@ impl Document {
 
 fn broken(error: impl std::fmt::Display) -> Problem {
     tracing::error!(%error, "the answer to a batch could not be written");
-    super::failed()
+    Problem::internal()
 }
 
 fn has_succeeded(response: &multistatus::Response) -> bool {
