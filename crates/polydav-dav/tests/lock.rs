@@ -372,3 +372,14 @@ fn conditions_decide_rfc9110_13_1() {
     assert_eq!(world.status(format!("LOCK /new\nIf-None-Match: *\n\n{body}")), 201);
     assert_eq!(world.status("PUT /f\n\nx"), 204);
 }
+
+/// RFC 4918 §8.5: who may not unlock isn't told whether a condition holds.
+#[test]
+fn conditions_come_after_permission_rfc4918_8_5() {
+    let world = tree();
+    let token = world.lock_by(named("ann"), "/f", "exclusive", "0");
+    let text = format!("UNLOCK /f\nLock-Token: <{token}>\nIf-Match: \"x\"");
+    assert_eq!(world.ask_as(named("bob"), &text).status, 403);
+    assert_eq!(world.ask_as(named("ann"), &text).status, 412);
+    assert_eq!(world.status("PUT /f\n\nx"), 423, "it is locked still");
+}

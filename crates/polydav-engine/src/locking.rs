@@ -235,21 +235,35 @@ impl Inner {
 
     fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
         let UnlockRequest { path, token, guard } = request;
+        self.locks.expire()?;
+        // Conditions come last (RFC 4918 §8.5): who may not end the lock isn't told of them.
+        let ran_out = self.locks.ran_out(&token);
+        if !ran_out {
+            self.may_unlock(&path, &token, &guard)?;
+        }
         let view = LiveView::of(self);
         guard.judge(&view, &path, view.entry(&path)?.as_ref())?;
-        self.locks.expire()?;
-        if self.locks.ran_out(&token) {
+        if ran_out {
             return Ok(());
         }
-        let lock = self.locks.find(&token).filter(|lock| lock.covers(&path));
+        self.locks.end(&[token], self.options.durability)
+    }
+
+    fn may_unlock(
+        &self,
+        path: &ResourcePath,
+        token: &LockToken,
+        guard: &Guard,
+    ) -> Result<(), Failure> {
+        let lock = self.locks.find(token).filter(|lock| lock.covers(path));
         let Some(lock) = lock else {
-            return Err(Failure::new(FailureKind::NoSuchLock, path));
+            return Err(Failure::new(FailureKind::NoSuchLock, path.clone()));
         };
         if lock.principal != guard.principal {
-            return Err(Failure::new(FailureKind::Forbidden, path)
+            return Err(Failure::new(FailureKind::Forbidden, path.clone())
                 .with_detail("the lock is somebody else's"));
         }
-        self.locks.end(&[token], self.options.durability)
+        Ok(())
     }
 }
 
