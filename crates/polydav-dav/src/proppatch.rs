@@ -31,20 +31,23 @@ pub(crate) async fn proppatch(
     let step = Step::new(0, guard, action);
     let refused = refused(&update);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
-    let is_collection = if refused.is_empty() {
+    let (is_collection, stats) = if refused.is_empty() {
         let mut outcomes = engine.run(Plan::of(step)).await;
-        outcomes.pop().expect("a plan of one step has one outcome")?;
-        if prefer.answer == Some(Return::Minimal) {
-            return Ok(reply::minimal());
-        }
+        let outcome = outcomes.pop().expect("a plan of one step has one outcome");
+        let stats = match outcome {
+            Ok(_) if prefer.answer == Some(Return::Minimal) => return Ok(reply::minimal()),
+            Ok(_) => prop_stats(&update, &refused),
+            Err(failure) if failure.kind == FailureKind::NoSpace => no_room(&update),
+            Err(failure) => return Err(failure.into()),
+        };
         // What is done is done, whether or not that can be told.
-        intake::is_collection(engine, &request.path).await.unwrap_or(request.slash)
+        let is_collection = intake::is_collection(engine, &request.path).await;
+        (is_collection.unwrap_or(request.slash), stats)
     } else {
-        look(engine, step).await?
+        (look(engine, step).await?, prop_stats(&update, &refused))
     };
     let href = request.base.href(&request.path, is_collection);
-    let told = multistatus::Response::properties(href, prop_stats(&update, &refused));
-    Ok(reply::of([told]))
+    Ok(reply::of([multistatus::Response::properties(href, stats)]))
 }
 
 /// What the store is asked to do.
@@ -73,10 +76,7 @@ pub(crate) fn refused(update: &PropertyUpdate) -> HashSet<Name> {
 /// What becomes of each property: done; or the protected ones are refused, and the others with
 /// them.
 pub(crate) fn prop_stats(update: &PropertyUpdate, refused: &HashSet<Name>) -> Vec<PropStat> {
-    let mut seen = HashSet::new();
-    let names: Vec<&Name> =
-        update.changes.iter().map(Change::name).filter(|name| seen.insert(*name)).collect();
-    let told = |names: Vec<&Name>| names.into_iter().cloned().map(Told::empty).collect::<Vec<_>>();
+    let names = names(update);
     if refused.is_empty() {
         return vec![PropStat::new(StatusCode::OK, told(names))];
     }
@@ -90,6 +90,23 @@ pub(crate) fn prop_stats(update: &PropertyUpdate, refused: &HashSet<Name>) -> Ve
         stats.push(PropStat::new(StatusCode::FAILED_DEPENDENCY, told(others)));
     }
     stats
+}
+
+/// What becomes of each property where there is no room for all of them (RFC 4918 §9.2.1).
+fn no_room(update: &PropertyUpdate) -> Vec<PropStat> {
+    let conditions = vec![Condition::SufficientDiskSpace.to_element()];
+    let stat = PropStat::new(StatusCode::INSUFFICIENT_STORAGE, told(names(update)));
+    vec![PropStat { conditions, ..stat }]
+}
+
+/// The properties an update is about, each once.
+fn names(update: &PropertyUpdate) -> Vec<&Name> {
+    let mut seen = HashSet::new();
+    update.changes.iter().map(Change::name).filter(|name| seen.insert(*name)).collect()
+}
+
+fn told(names: Vec<&Name>) -> Vec<Told> {
+    names.into_iter().cloned().map(Told::empty).collect()
 }
 
 /// The conditions and locks count also where nothing will be changed.

@@ -2,13 +2,24 @@
 
 mod world;
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use multistatus::xml::{Element, Limits, Name};
 use polydav_store::kit::{mkcol, put};
+use polydav_store::{
+    Broken, Capabilities, Course, Entry, Failure, FailureKind, LockView, MemoryStore, Reading,
+    Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+};
 use world::{Reply, World};
+
+const Z: &str = "http://ns.example.com/standards/z39.50/";
 
 fn update(target: &str, content: &str) -> String {
     format!(
-        "PROPPATCH {target}\n\n<D:propertyupdate xmlns:D=\"DAV:\" \
-         xmlns:Z=\"http://ns.example.com/standards/z39.50/\">{content}</D:propertyupdate>"
+        "PROPPATCH {target}\n\n<D:propertyupdate xmlns:D=\"DAV:\" xmlns:Z=\"{Z}\">{content}\
+         </D:propertyupdate>"
     )
 }
 
@@ -205,4 +216,101 @@ fn a_minimal_answer_has_no_body_rfc8144_2_2() {
     assert_eq!((reply.status, reply.bytes()), (204, &b""[..]));
     assert_eq!(reply.header("preference-applied"), "return=minimal");
     assert_eq!(ask("<D:getetag>x</D:getetag>").status, 207, "failures are told");
+}
+
+/// RFC 4918 §4.3: white space counts, whatever xml:space says, and so do carriage returns, which a
+/// parser keeps only as references; prefixes stay, as texts may use them.
+#[test]
+fn every_character_of_a_value_is_kept_rfc4918_4_3() {
+    let world = bar();
+    for value in [
+        "<Z:p>  </Z:p>",
+        "<Z:p xml:space=\"default\"> a \n\t b </Z:p>",
+        "<Z:p>a&#13;&#10;b</Z:p>",
+        "<Z:p><Z:q r=\"a&#10;b&#9;c&#13;d &quot;\"/> </Z:p>",
+        "<Z:dated xmlns:xs=\"urn:xs\"><Z:q type=\"xs:date\">xs:time</Z:q></Z:dated>",
+        "<Z:p>\u{1f980} \u{e4} a\u{308}</Z:p>",
+        "<D:unheard-of><D:of><E:it xmlns:E=\"urn:e\">x</E:it></D:of> y</D:unheard-of>",
+    ] {
+        assert_eq!(world.ask(update("/bar.html", &set(value))).status, 207, "{value}");
+        let sent = format!("<x xmlns:D=\"DAV:\" xmlns:Z=\"{Z}\">{value}</x>");
+        let sent = Element::parse(sent.as_bytes(), Limits::default()).expect("it is XML");
+        let sent = sent.elements().next().expect("there is one");
+        let found = found(&world, "/bar.html").xml();
+        let kept = search(&found, sent.name()).expect("it is there");
+        assert_eq!(kept.children(), sent.children(), "{value}");
+    }
+    let last = found(&world, "/bar.html").xml();
+    let dated = search(&last, &Name::new(Z, "dated").expect("it is one")).expect("it is there");
+    let declared: Vec<_> = dated.declarations().chain(last.declarations()).collect();
+    assert!(declared.contains(&("xs", "urn:xs")), "{declared:?}");
+}
+
+fn search<'a>(element: &'a Element, name: &Name) -> Option<&'a Element> {
+    if element.name() == name {
+        return Some(element);
+    }
+    element.elements().find_map(|child| search(child, name))
+}
+
+/// RFC 4918 §17: what isn't known, or known elsewhere, is as if it weren't there.
+#[test]
+fn unknown_parts_of_an_update_are_passed_over_rfc4918_17() {
+    let world = bar();
+    let content = "<?do something?><E:x xmlns:E=\"urn:e\"><D:set><D:prop><Z:b/></D:prop></D:set></E:x>\
+                   <D:propfind/><D:set E:y=\"z\" xmlns:E=\"urn:e\"><E:x/><D:owner/><D:prop>\
+                   <Z:a>1</Z:a></D:prop></D:set>";
+    assert_eq!(world.ask(update("/bar.html", content)).told(), ["/bar.html 200: a"]);
+}
+
+/// A store that can be full.
+#[derive(Debug, Default)]
+struct Full(MemoryStore, AtomicBool);
+
+impl Store for Full {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        self.0.stat(path, select)
+    }
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.0.walk(root, walk, visit)
+    }
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        self.0.read(path)
+    }
+    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.0.stage(length)
+    }
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        if !self.1.load(Ordering::Relaxed) {
+            return self.0.apply(run, locks, report);
+        }
+        let mut course = Course::of(&run);
+        for step in run.steps {
+            let no_room = Failure::new(FailureKind::NoSpace, step.subject().clone());
+            report.outcome(step.index(), course.attempt(step, |_| Err(no_room)));
+        }
+        Ok(())
+    }
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        self.0.space(path)
+    }
+}
+
+/// RFC 4918 §9.2, §9.2.1: once the body was read, each property has its status, also where there
+/// is no room for it.
+#[test]
+fn no_room_for_a_property_is_told_of_it_rfc4918_9_2_1() {
+    let store = Arc::new(Full::default());
+    let world = World::over(store.clone()).given([put("bar.html", "x")]);
+    store.1.store(true, Ordering::Relaxed);
+    let told = world.ask(update("/bar.html", &(set("<Z:a>1</Z:a>") + &remove("<Z:b/>")))).told();
+    assert_eq!(told, ["/bar.html 507: a b because of sufficient-disk-space"]);
 }
