@@ -256,3 +256,59 @@ fn conditions_are_about_the_source_rfc4918_10_4_1() {
         assert_eq!(world.status(format!("{text}\nIf-Match: {etag}")), 204);
     }
 }
+
+/// RFC 4918 §7.5: each of the locks needs its token.
+#[test]
+fn source_and_target_need_their_tokens_each_rfc4918_7_5() {
+    let world = tree();
+    let (source, target) = (world.lock("/x"), world.lock("/t/old"));
+    let text = "MOVE /x\nDestination: /t/old";
+    for (field, condition) in [
+        (format!("If: </x> (<{source}>)"), "lock-token-submitted /t/old"),
+        (format!("If: </t/old> (<{target}>)"), "lock-token-submitted /x"),
+    ] {
+        assert_eq!(world.ask(format!("{text}\n{field}")).condition(), condition);
+    }
+    let both = format!("If: </x> (<{source}>) </t/old> (<{target}>)");
+    assert_eq!(world.status(format!("{text}\n{both}")), 204);
+}
+
+/// RFC 4918 §7.6: what moves within the scope of a lock stays in it.
+#[test]
+fn what_moves_within_a_locked_collection_stays_locked_rfc4918_7_6() {
+    let world = tree();
+    let token = world.lock("/c/");
+    let text = "MOVE /c/a\nDestination: /c/d/a";
+    assert_eq!(world.ask(text).condition(), "lock-token-submitted /c/");
+    assert_eq!(world.status(format!("{text}\nIf: </c/> (<{token}>)")), 201);
+    assert_eq!(world.ask("PUT /c/d/a\n\ny").condition(), "lock-token-submitted /c/");
+}
+
+/// RFC 4918 §9.8.2, §9.9.1, §15: properties that are the client's come along, and live ones are
+/// live at the target.
+#[test]
+fn live_properties_stay_live_rfc4918_9_8_2_9_9_1_15() {
+    for method in ["COPY", "MOVE"] {
+        let world = tree();
+        let patch = |target: &str, name: &str| {
+            let set = format!("<D:set><D:prop><D:{name}>de</D:{name}></D:prop></D:set>");
+            let root = "<D:propertyupdate xmlns:D=\"DAV:\">";
+            world.ask(format!("PROPPATCH {target}\n\n{root}{set}</D:propertyupdate>")).told()
+        };
+        for name in ["displayname", "getcontentlanguage"] {
+            assert_eq!(patch("/c/a", name), [format!("/c/a 200: {name}")]);
+        }
+        let before = world.ask("PROPFIND /c/a\nDepth: 0").told();
+        assert_eq!(world.status(format!("{method} /c/a\nDestination: /n")), 201);
+        let found = world.ask("PROPFIND /n\nDepth: 0");
+        assert_eq!(found.told(), [before[0].replacen("/c/a", "/n", 1)], "the same properties");
+        for name in ["displayname", "getcontentlanguage"] {
+            assert_eq!(found.property("/n", name).as_deref(), Some("de"), "{name}");
+        }
+        let refused = "/n 403: getetag because of cannot-modify-protected-property";
+        assert_eq!(patch("/n", "getetag"), [refused]);
+        world.lock("/n");
+        let locked = world.ask("PROPFIND /n\nDepth: 0").property("/n", "lockdiscovery");
+        assert!(locked.expect("it is defined").contains("activelock"));
+    }
+}

@@ -280,10 +280,17 @@ fn a_page_shows_names_as_text_rfc4918_20_8() {
 fn what_only_properties_change_keeps_its_validators_rfc4918_8_6_15_7() {
     let world = digits();
     let before = world.ask("HEAD /d.txt");
+    let same = |what: &str| {
+        let after = world.ask("HEAD /d.txt");
+        assert_eq!(before.header("etag"), after.header("etag"), "{what}");
+        assert_eq!(before.header("last-modified"), after.header("last-modified"), "{what}");
+    };
     polydav_store::kit::given(&*world.store, [patch("d.txt", [set("p", "<x/>")])]);
-    let after = world.ask("HEAD /d.txt");
-    assert_eq!(before.header("etag"), after.header("etag"));
-    assert_eq!(before.header("last-modified"), after.header("last-modified"));
+    same("a property was set");
+    let token = world.lock("/d.txt");
+    same("it was locked");
+    assert_eq!(world.status(format!("UNLOCK /d.txt\nLock-Token: <{token}>")), 204);
+    same("it was unlocked");
 }
 
 #[test]

@@ -144,3 +144,29 @@ fn a_condition_for_reading_rfc4918_10_4_1() {
         assert_eq!(world.status(format!("GET /f\nIf: {field}")), status, "{field}");
     }
 }
+
+/// RFC 4918 §12.1: 412 is for conditions alone.
+#[test]
+fn without_a_condition_nothing_is_a_412_rfc4918_12_1() {
+    let world = World::new().given([mkcol("c"), put("c/f", "x"), put("f", "x")]);
+    let locked = world.lock("/c/f");
+    for (text, status) in [
+        ("PUT /c/f\n\ny", 423),
+        ("PUT /none/f\n\ny", 409),
+        ("PUT /c\n\ny", 405),
+        ("MKCOL /f", 405),
+        ("DELETE /none", 404),
+        ("DELETE /c/f", 423),
+        ("DELETE /c/", 207),
+        ("COPY /f\nDestination: /c/f", 423),
+        ("COPY /f\nDestination: /c/", 207),
+        ("MOVE /c/f\nDestination: /g", 423),
+        ("UNLOCK /f\nLock-Token: <urn:uuid:other>", 409),
+        ("GET /none", 404),
+    ] {
+        assert_eq!(world.status(text), status, "{text}");
+    }
+    let info = world::info("exclusive");
+    assert_eq!(world.status(format!("LOCK /c/f\n\n{info}")), 423);
+    assert_eq!(world.status(format!("UNLOCK /c/f\nLock-Token: <{locked}>")), 204);
+}

@@ -373,6 +373,63 @@ fn conditions_decide_rfc9110_13_1() {
     assert_eq!(world.status("PUT /f\n\nx"), 204);
 }
 
+/// RFC 4918 §7.3: what a lock made is a resource like any other, and stays when the lock goes.
+#[test]
+fn an_empty_file_stays_when_its_lock_goes_rfc4918_7_3_9_10_4() {
+    let world = tree();
+    let body = info("exclusive");
+    let token = world.ask(format!("LOCK /c/given\n\n{body}")).token();
+    assert_eq!(world.status(format!("LOCK /c/kept\nTimeout: Second-10\n\n{body}")), 201);
+    let found = world.ask("PROPFIND /c/given\nDepth: 0");
+    let value = |name| found.property("/c/given", name).expect("it is defined");
+    assert!(value("lockdiscovery").contains(&token), "{}", found.text());
+    assert!(value("supportedlock").contains("exclusive"), "{}", found.text());
+    assert_eq!(world.status(format!("UNLOCK /c/given\nLock-Token: <{token}>")), 204);
+    world.wait(11);
+    let hrefs = world.ask("PROPFIND /c/\nDepth: 1").hrefs();
+    for href in ["/c/given", "/c/kept"] {
+        assert!(hrefs.contains(&href.to_owned()), "{hrefs:?}");
+        assert_eq!(world.ask(format!("GET {href}")).header("content-length"), "0");
+        assert_eq!(world.status(format!("PUT {href}\n\nx")), 204, "it is free");
+    }
+}
+
+/// RFC 4918 §7.4: also what comes to be by a LOCK is covered at once by the lock around it.
+#[test]
+fn what_a_lock_makes_in_a_locked_collection_is_covered_rfc4918_7_4() {
+    let world = tree();
+    let around = world.lock_by(named("ann"), "/c/", "shared", "infinity");
+    let text = format!("LOCK /c/new\n{{if}}\n\n{}", info("shared"));
+    let refused = world.ask_as(named("ann"), text.replace("\n{if}", ""));
+    assert_eq!(refused.condition(), "lock-token-submitted /c/");
+    let text = text.replace("{if}", &format!("If: </c/> (<{around}>)"));
+    let own = world.ask_as(named("ann"), text).token();
+    let discovery = world.ask("PROPFIND /c/new\nDepth: 0").property("/c/new", "lockdiscovery");
+    let discovery = discovery.expect("it is locked");
+    assert!(discovery.contains(&around) && discovery.contains(&own), "{discovery}");
+}
+
+/// RFC 4918 §14.17, §4.3: the owner is kept like a dead property, with the language in scope.
+#[test]
+fn the_language_around_an_owner_is_kept_rfc4918_14_17() {
+    let world = tree();
+    let body = owned("exclusive").replacen("<D:lockinfo ", "<D:lockinfo xml:lang=\"de\" ", 1);
+    let reply = world.ask(format!("LOCK /f\n\n{body}"));
+    let owner = active(&reply)[0].child(&Name::dav("owner")).cloned().expect("it has one");
+    assert_eq!(owner.lang(), Some("de"), "{}", reply.text());
+    assert!(owner.text().starts_with("\n  "), "{}", reply.text());
+}
+
+/// RFC 4918 §17.
+#[test]
+fn unknown_parts_of_a_lockinfo_are_passed_over_rfc4918_17() {
+    let more = "<?do something?><E:x xmlns:E=\"urn:e\"><D:lockscope><D:shared/></D:lockscope></E:x>\
+                <D:prop/></D:lockinfo>";
+    let body = info("exclusive").replace("</D:lockinfo>", more);
+    let reply = tree().ask(format!("LOCK /f\n\n{body}"));
+    assert!(active(&reply)[0].elements().any(|it| it.child(&Name::dav("exclusive")).is_some()));
+}
+
 /// RFC 4918 §8.5: who may not unlock isn't told whether a condition holds.
 #[test]
 fn conditions_come_after_permission_rfc4918_8_5() {

@@ -493,3 +493,27 @@ fn elements_of_dav_have_a_prefix() {
     assert!(!reply.text().contains("xmlns=\"DAV:\""));
     assert!(!reply.text().contains("<D:location"), "the Finder would show it twice");
 }
+
+/// RFC 4918 §19: XML may be UTF-8 or UTF-16, and says which; another encoding isn't guessed at.
+#[test]
+fn a_body_says_its_encoding_rfc4918_19() {
+    let world = World::new().given([put("f", "x")]);
+    let ask = |body: Vec<u8>| {
+        let body = world::full(body.into());
+        let request = http::Request::builder().method("PROPFIND").uri("/f").header("depth", "0");
+        world.send(request.body(body).expect("it is one"), polydav_store::Principal::Anonymous)
+    };
+    let text = |encoding: &str| {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"{encoding}\"?><D:propfind xmlns:D=\"DAV:\">\
+             <D:prop><D:\u{e4}/></D:prop></D:propfind>"
+        )
+    };
+    let utf16 = format!("\u{feff}{}", text("utf-16"));
+    let utf16: Vec<u8> = utf16.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for body in [text("utf-8").into_bytes(), utf16] {
+        assert_eq!(ask(body).told(), ["/f 200: , 404: \u{e4}"]);
+    }
+    let latin: Vec<u8> = text("iso-8859-1").chars().map(|c| c as u8).collect();
+    assert_eq!(ask(latin).status, 400);
+}
