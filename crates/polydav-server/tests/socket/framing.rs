@@ -1,5 +1,7 @@
 //! Where requests begin and end, and what is no request.
 
+use std::time::{Duration, SystemTime};
+
 use polydav_server::Options;
 
 use crate::{start, status, statuses};
@@ -134,4 +136,18 @@ async fn http_1_0_needs_no_host_and_closes() {
     let server = start(Options::default()).await;
     let answer = server.exchange("OPTIONS / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn every_answer_has_its_date_rfc9110_6_6_1() {
+    let server = start(Options::default()).await;
+    let before = SystemTime::now() - Duration::from_secs(1);
+    for request in ["OPTIONS /", "GET /none", "PUT /a", "HEAD /a", "FOO /"] {
+        let lines = "Host: HOST\r\nConnection: close\r\n\r\n";
+        let answer = server.exchange(&format!("{request} HTTP/1.1\r\n{lines}")).await;
+        let date = answer.lines().find_map(|line| line.strip_prefix("Date: "));
+        let date = date.unwrap_or_else(|| panic!("no date: {answer}"));
+        let date = polydav_proto::header::parse_date(date.as_bytes()).expect("it is one");
+        assert!(before <= date && date <= SystemTime::now(), "{answer}");
+    }
 }

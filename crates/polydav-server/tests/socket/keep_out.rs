@@ -82,6 +82,33 @@ async fn credentials_are_asked_for_with_every_method() {
     }
 }
 
+/// Whether something is there, locked, or as a condition wants it is nobody's business who has no
+/// password.
+#[tokio::test]
+async fn without_a_password_nothing_else_is_told_rfc4918_8_1_8_5() {
+    let server = guarded().await;
+    let ann = basic("ann:secret");
+    assert_eq!(server.status("PUT /a", &ann).await, 201);
+    assert_eq!(server.status("MKCOL /c/", &ann).await, 201);
+    for (request, lines) in [
+        ("GET /none", ""),
+        ("DELETE /a", "If-Match: \"x\"\r\n"),
+        ("PUT /a", "If-None-Match: *\r\n"),
+        ("PUT /a", "If: ([\"x\"])\r\n"),
+        ("COPY /a", "Destination: /c/\r\nOverwrite: F\r\n"),
+        ("PROPFIND /a", "Depth: 7\r\n"),
+        ("MKCOL /c/", ""),
+        ("PUT /none/a", ""),
+        ("FOO /", ""),
+    ] {
+        assert_eq!(server.status(request, lines).await, 401, "{request} {lines}");
+        let known = server.status(request, &format!("{ann}{lines}")).await;
+        assert!(matches!(known, 400 | 404 | 405 | 409 | 412 | 501), "{request} {lines}: {known}");
+    }
+    let token = "If: (<urn:uuid:guessed>)\r\n";
+    assert_eq!(server.status("DELETE /a", token).await, 401, "a token is no password");
+}
+
 #[tokio::test]
 async fn names_and_passwords() {
     let server = guarded().await;
