@@ -14,8 +14,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result {
     let mut sources = Vec::new();
     for source in workspace.sources()? {
         let text = read(&source)?;
-        source_text(&workspace.shown(&source), &text, &mut wrong);
-        sources.push(text);
+        let shown = workspace.shown(&source);
+        source_text(&shown, &text, &mut wrong);
+        sources.push((shown, text));
     }
     matrix::check(workspace, &sources, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(format!("\n  {}", wrong.join("\n  "))) }
