@@ -1,7 +1,7 @@
 //! Making collections, removing, copying and moving.
 
 use crate::kit::{
-    Draft, copy, copy_alone, given, lines, mkcol, path, put, remove, rename, tag, tell,
+    Draft, copy, copy_alone, found, given, lines, mkcol, path, put, remove, rename, tag, tell,
 };
 use crate::{Kind, Select, Store};
 
@@ -19,6 +19,7 @@ trials! { writable:
     a_collection_is_copied_into_itself_without_its_members,
     a_copy_replaces_what_is_there,
     a_resource_is_moved,
+    a_move_keeps_when_it_was_made,
     a_move_replaces_what_is_there,
     copies_and_moves_may_be_told_not_to_replace,
     a_source_must_be_there,
@@ -149,6 +150,15 @@ fn a_resource_is_moved(store: &dyn Store) {
     let told = tell(store, [rename("t/f", "t/g"), rename("t/g", "c/f"), rename("t", "c/u")]);
     assert_eq!(told, ["created"; 3]);
     assert_eq!(lines(store), ["/c/", "/c/f=1", "/c/u/", "/c/u/d/", "/c/u/d/e=2"]);
+}
+
+/// RFC 4918 §9.9.1: `creationdate` stays. Not every store knows it.
+fn a_move_keeps_when_it_was_made(store: &dyn Store) {
+    given(store, tree());
+    let made = |joined: &str| found(store, joined).created;
+    let before = (made("t"), made("t/f"), made("t/d/e"));
+    given(store, [put("g", "old"), rename("t", "u"), rename("u/f", "g")]);
+    assert_eq!((made("u"), made("g"), made("u/d/e")), before);
 }
 
 fn a_move_replaces_what_is_there(store: &dyn Store) {
