@@ -155,6 +155,20 @@ fn a_member_holds_the_lock_up_rfc4918_9_10_9_9_10_3() {
 }
 
 #[test]
+fn a_member_with_several_locks_is_told_once_rfc4918_14_24() {
+    let world = tree();
+    world.lock_by(named("ann"), "/c/d/e", "shared", "0");
+    world.lock_by(named("bob"), "/c/d/e", "shared", "0");
+    let told = ["/c/ 424", "/c/d/e 423 no-conflicting-lock /c/d/e"];
+    let reply = world.ask(format!("LOCK /c/\n\n{}", info("exclusive")));
+    assert_eq!(reply.told(), told);
+    for text in ["DELETE /c/d/", "MOVE /c/\nDestination: /n/", "COPY /f\nDestination: /c/"] {
+        let told = world.ask(text).told();
+        assert_eq!(told, ["/c/d/e 423 lock-token-submitted /c/d/e"], "{text}");
+    }
+}
+
+#[test]
 fn depths_rfc4918_9_10_3() {
     let world = tree();
     assert_eq!(world.status(format!("LOCK /c/\nDepth: 1\n\n{}", info("exclusive"))), 400);

@@ -1,5 +1,6 @@
 //! LOCK, refresh and UNLOCK (RFC 4918 §9.10, §9.11).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,9 +185,11 @@ impl Inner {
         if first.covers(path) {
             return Err(Failure::new(FailureKind::LockConflict, first.root.clone()));
         }
-        let members: Members = conflicts
-            .iter()
-            .map(|lock| Member { path: lock.root.clone(), kind: FailureKind::LockConflict })
+        // A member may have several shared locks, and is told once (RFC 4918 §14.24).
+        let roots: BTreeSet<_> = conflicts.iter().map(|lock| &lock.root).collect();
+        let members: Members = roots
+            .into_iter()
+            .map(|root| Member { path: root.clone(), kind: FailureKind::LockConflict })
             .collect();
         Err(Failure::of_members(path.clone(), members, false))
     }
