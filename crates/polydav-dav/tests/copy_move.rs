@@ -312,3 +312,21 @@ fn live_properties_stay_live_rfc4918_9_8_2_9_9_1_15() {
         assert!(locked.expect("it is defined").contains("activelock"));
     }
 }
+
+/// RFC 4918 §6.1: where an overwrite leaves nothing at the root of a lock, the lock ends.
+#[test]
+fn a_lock_ends_with_what_an_overwrite_removes_rfc4918_6_1() {
+    for text in
+        ["COPY /c/\nDestination: /t/", "MOVE /c/\nDestination: /t/", "COPY /x\nDestination: /t/"]
+    {
+        let world = tree();
+        let token = world.lock("/t/old");
+        assert_eq!(world.status(format!("{text}\nIf: </t/old> (<{token}>)")), 204, "{text}");
+        if text.contains("/x") {
+            assert_eq!(world.status("DELETE /t"), 204);
+            assert_eq!(world.status("MKCOL /t/"), 201);
+        }
+        assert_eq!(world.status("PUT /t/old\n\nfree"), 201, "{text}");
+        assert_eq!(world.status(format!("UNLOCK /t/old\nLock-Token: <{token}>")), 409, "{text}");
+    }
+}
