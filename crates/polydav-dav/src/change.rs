@@ -58,9 +58,13 @@ pub(crate) async fn put(
 async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
     let engine = engine.clone();
     intake::blocking(move || {
+        let store = engine.store();
+        if !store.capabilities().writable {
+            // The store says why, and before any condition (RFC 4918 §8.5).
+            return Ok(());
+        }
         let permit = step.open(&engine.view())?;
         let target = permit.action.subject();
-        let store = engine.store();
         let fail = |kind, path: &ResourcePath| Err(polydav_store::Failure::new(kind, path.clone()));
         match store.find(target)? {
             Some(entry) if entry.is_collection() => {

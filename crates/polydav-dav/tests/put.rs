@@ -2,9 +2,12 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use polydav_dav::Options;
-use polydav_store::Principal;
 use polydav_store::kit::{mkcol, patch, put, set};
+use polydav_store::layer::ReadOnly;
+use polydav_store::{MemoryStore, Principal};
 use world::{World, full};
 
 #[test]
@@ -140,6 +143,27 @@ fn a_locked_file_needs_its_token_rfc4918_7() {
     assert_eq!(world.status("PUT /f\nIf: (<urn:uuid:other>) (Not <DAV:no-lock>)\n\nnew"), 423);
     assert_eq!(world.status(format!("PUT /f\nIf: (<{token}>)\n\nnew")), 204);
     assert_eq!(world.tree(), ["/f=new"]);
+}
+
+/// RFC 4918 §8.5: that nothing may be changed comes before what a condition would say.
+#[test]
+fn a_server_for_reading_alone_says_so_before_any_condition_rfc4918_8_5() {
+    let store = MemoryStore::new();
+    polydav_store::kit::given(&store, [put("f", "x")]);
+    let world = World::over(Arc::new(ReadOnly::new(store)));
+    let update = "<D:propertyupdate xmlns:D=\"DAV:\"><D:set><D:prop><a/></D:prop></D:set>\
+                  </D:propertyupdate>";
+    for (head, body) in [
+        ("PUT /f", "y"),
+        ("DELETE /f", ""),
+        ("MKCOL /f", ""),
+        ("COPY /f\nDestination: /g", ""),
+        ("MOVE /f\nDestination: /g", ""),
+        ("PROPPATCH /f", update),
+        ("LOCK /f", &world::info("exclusive")),
+    ] {
+        assert_eq!(world.status(format!("{head}\nIf-Match: \"z\"\n\n{body}")), 403, "{head}");
+    }
 }
 
 /// ownCloud's clients and rclone send the time of the file.
