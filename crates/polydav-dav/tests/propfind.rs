@@ -512,7 +512,7 @@ fn a_body_says_its_encoding_rfc4918_19() {
     let utf16 = format!("\u{feff}{}", text("utf-16"));
     let utf16: Vec<u8> = utf16.encode_utf16().flat_map(u16::to_be_bytes).collect();
     for body in [text("utf-8").into_bytes(), utf16] {
-        assert_eq!(ask(body).told(), ["/f 200: , 404: \u{e4}"]);
+        assert_eq!(ask(body).told(), ["/f 404: \u{e4}"]);
     }
     let latin: Vec<u8> = text("iso-8859-1").chars().map(|c| c as u8).collect();
     assert_eq!(ask(latin).status, 400);
