@@ -12,11 +12,12 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::apply::{After, Execution, Prepared, Tidy, Way, Work, database_failure};
+use crate::descent::lists;
 use crate::entry::etag;
 use crate::errno;
 use crate::intent::{Identity, IntentKind};
 use crate::replica::Replica;
-use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat_at};
+use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat, stat_at};
 use crate::stage::{StagedFile, rename_new};
 use crate::state::RowChange;
 use crate::tree::TreeRemoval;
@@ -417,13 +418,10 @@ impl Execution<'_> {
         let from_stat =
             stat_at(from.0, from.1).map_err(|errno| errno::failure(errno, &way.source))?;
         let to_stat = stat_at(to.0, to.1).map_err(|errno| errno::failure(errno, &way.target))?;
-        let acted = if !is_dir(&from_stat) && !is_dir(&to_stat) {
-            if Identity::of(&from_stat) == Identity::of(&to_stat) {
-                // Two names of one file: renaming would do nothing.
-                sys::unlink(from.0, from.1)
-            } else {
-                sys::rename(from, to, RenameFlags::empty())
-            }
+        let acted = if Identity::of(&from_stat) == Identity::of(&to_stat) {
+            rename_itself(from, to)
+        } else if !is_dir(&from_stat) && !is_dir(&to_stat) {
+            sys::rename(from, to, RenameFlags::empty())
         } else {
             let aside = match aside {
                 Some(aside) => aside,
@@ -461,6 +459,21 @@ impl Execution<'_> {
             Err(errno) => failed(errno::failure(errno, &target)),
         }
     }
+}
+
+/// Moves something onto itself: onto another name of it, or, where the file system takes several
+/// spellings for one name, onto another spelling.
+fn rename_itself(from: (&Dir, &[u8]), to: (&Dir, &[u8])) -> Result<(), Errno> {
+    if Identity::of(&stat(from.0)?) == Identity::of(&stat(to.0)?) {
+        if from.1 == to.1 {
+            return Err(Errno::INVAL);
+        }
+        if !(lists(from.0, from.1)? && lists(to.0, to.1)?) {
+            return sys::rename(from, to, RenameFlags::empty());
+        }
+    }
+    // Two names of one file: renaming would do nothing.
+    sys::unlink(from.0, from.1)
 }
 
 /// What becomes of the rows of a copy.

@@ -70,6 +70,19 @@ impl Trail {
     }
 }
 
+/// Whether a directory lists this very name, byte for byte.
+pub(crate) fn lists(dir: impl AsFd, name: &[u8]) -> Result<bool, Errno> {
+    let dir = open_dir_at(dir, b".")?;
+    let mut buffer = vec![MaybeUninit::uninit(); Descent::BUFFER];
+    let mut names = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = names.next() {
+        if entry?.file_name().to_bytes() == name {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// How far a directory was gone through.
 #[derive(Default)]
 struct Progress {

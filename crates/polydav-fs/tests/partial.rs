@@ -107,6 +107,32 @@ fn a_collection_that_may_not_be_changed_keeps_its_members() {
     world.is_tidy();
 }
 
+/// Needs a kernel whose tmpfs can take upper for lower case.
+#[test]
+fn a_name_is_respelled_where_upper_and_lower_case_are_one() {
+    if !is_root() {
+        return;
+    }
+    for full in BOTH {
+        let dir = tempfile::TempDir::new().unwrap();
+        let at = dir.path().join("root");
+        let Some(_mount) = Mount::new(&at, "size=2m,casefold") else { return };
+        if !Command::new("chattr").arg("+F").arg(&at).status().is_ok_and(|done| done.success()) {
+            return;
+        }
+        let world = World::of(dir, full);
+        world.tree(&["f", "d/", "d/x", "l"]);
+        fs::hard_link(world.at("l"), world.at("d/l")).unwrap();
+        for (from, to) in [("f", "F"), ("d", "D"), ("l", "L")] {
+            world.one(mv(from, to, Overwrite::Replace)).unwrap();
+        }
+        let failure = world.one(mv("D/x", "d/x", Overwrite::Replace)).unwrap_err();
+        assert_eq!((failure.kind, failure.effect), (FailureKind::Overlap, Effect::None));
+        assert_eq!(names(&world), ["D", "D/l", "D/x", "F", "L"]);
+        world.is_tidy();
+    }
+}
+
 /// A small file system, until it is dropped.
 struct Mount<'a>(&'a Path);
 
