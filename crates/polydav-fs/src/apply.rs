@@ -106,7 +106,7 @@ pub(crate) enum After {
 pub(crate) enum Tidy {
     /// All at and under a path are.
     Clear(ResourcePath),
-    /// Those whose resources don't exist are.
+    /// Those whose resources are gone are.
     Sweep(ResourcePath),
 }
 
@@ -442,7 +442,7 @@ impl<'a> Execution<'a> {
             return;
         }
         let root = &self.store.root;
-        let exists = |path: &ResourcePath| root.has(path);
+        let is_gone = |path: &ResourcePath| root.lacks(path);
         let committed = self.state.change(self.durability, |changes| {
             for pending in &self.pending {
                 let (change, tidy) = match &pending.after {
@@ -454,7 +454,7 @@ impl<'a> Execution<'a> {
                 change.map_or(Ok(()), |change| changes.apply(change))?;
                 match tidy {
                     Some(Tidy::Clear(path)) => changes.apply(&RowChange::Clear(path.clone()))?,
-                    Some(Tidy::Sweep(path)) => changes.sweep(path, &exists)?,
+                    Some(Tidy::Sweep(path)) => changes.sweep(path, &is_gone)?,
                     None => {}
                 }
             }

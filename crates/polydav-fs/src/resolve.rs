@@ -94,9 +94,10 @@ impl Root {
         Ok(Self { fd: Arc::new(fd) })
     }
 
-    /// Whether there is anything at `path`, and no link on the way to it.
-    pub(crate) fn has(&self, path: &ResourcePath) -> bool {
-        open_at(&self.fd, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW).is_ok()
+    /// Whether it is certain that nothing is at `path`, or that a link lies on the way to it.
+    pub(crate) fn lacks(&self, path: &ResourcePath) -> bool {
+        let found = open_at(&self.fd, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW);
+        matches!(found, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
     }
 
     /// Opens what lies at `path`, following links that stay beneath the root, the one at its end

@@ -417,16 +417,16 @@ impl Changes<'_> {
         self.prune(path)
     }
 
-    /// Clears the rows at and under `path` whose resources `exists` doesn't find.
+    /// Clears the rows at and under `path` of whose resources `is_gone` is certain.
     pub(crate) fn sweep(
         &self,
         path: &ResourcePath,
-        exists: &dyn Fn(&ResourcePath) -> bool,
+        is_gone: &dyn Fn(&ResourcePath) -> bool,
     ) -> rusqlite::Result<()> {
         let Some(node) = node_at(self.transaction, path)? else { return Ok(()) };
         let mut left = vec![(node, path.clone())];
         while let Some((node, path)) = left.pop() {
-            if !exists(&path) {
+            if is_gone(&path) {
                 self.clear(&path)?;
                 continue;
             }

@@ -245,6 +245,24 @@ fn what_may_not_be_read_is_skipped_and_told() {
     }
 }
 
+#[test]
+fn what_may_not_be_looked_at_keeps_its_properties() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a/", "a/gone", "a/shut/", "a/shut/x"]);
+        for at in ["a/gone", "a/shut/x"] {
+            world.one(patch(at, "p", at)).unwrap();
+        }
+        let shut = |mode| fs::set_permissions(world.at("a/shut"), fs::Permissions::from_mode(mode));
+        shut(0o000).unwrap();
+        assert!(!is_root() || drop_rights());
+        let failure = world.one(delete("a")).unwrap_err();
+        assert_eq!(kinds(&failure), [("a/shut".into(), FailureKind::Forbidden)]);
+        shut(0o700).unwrap();
+        assert_eq!(world.property("a/shut/x", "p"), "a/shut/x");
+    }
+}
+
 /// Lets this thread alone give up the right to pass over permissions.
 fn drop_rights() -> bool {
     use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
