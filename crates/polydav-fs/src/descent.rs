@@ -4,10 +4,10 @@ use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, RawDir, SeekFrom, seek};
+use rustix::fs::{FileType, OFlags, RawDir, SeekFrom, seek};
 use rustix::io::Errno;
 
-use crate::resolve::{is_hidden, open_dir_at};
+use crate::resolve::{is_hidden, open_at, open_dir_at};
 
 /// A way down a tree: the directories from the first to the current one, few of them open.
 pub(crate) struct Trail {
@@ -34,10 +34,9 @@ impl Trail {
         let depth = self.depth();
         let closed = self.levels[depth].1.is_none();
         if closed {
-            let names: Vec<_> = self.levels[1..].iter().map(|(name, _)| &name[..]).collect();
             let base = self.levels[0].1.as_ref().expect("the first stays open");
-            let dir = open_dir_at(base, &names.join(&b'/'))?;
-            self.levels[depth].1 = Some(dir);
+            let names = self.levels[1..].iter().map(|(name, _)| &name[..]);
+            self.levels[depth].1 = Some(open_far(base.as_fd(), names)?);
         }
         let dir = self.levels[depth].1.as_ref().expect("it is open, or was opened right before");
         Ok((dir.as_fd(), closed))
@@ -68,6 +67,28 @@ impl Trail {
         }
         self.levels.pop().map(|(name, _)| name)
     }
+}
+
+/// Opens a directory below another, also where the path to it is longer than the system takes.
+fn open_far<'n>(
+    base: BorrowedFd<'_>,
+    names: impl Iterator<Item = &'n [u8]>,
+) -> Result<OwnedFd, Errno> {
+    const PATH_BYTES_MAX: usize = 4_000;
+    let mut way: Option<OwnedFd> = None;
+    let mut path = Vec::new();
+    for name in names {
+        if path.len() + name.len() >= PATH_BYTES_MAX {
+            let dir = way.as_ref().map_or(base, AsFd::as_fd);
+            way = Some(open_at(dir, &path, OFlags::PATH | OFlags::DIRECTORY)?);
+            path.clear();
+        }
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+    }
+    open_dir_at(way.as_ref().map_or(base, AsFd::as_fd), &path)
 }
 
 /// Whether a directory lists this very name, byte for byte.

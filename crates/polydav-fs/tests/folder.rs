@@ -334,6 +334,31 @@ fn one_inode_with_two_names_is_moved() {
     }
 }
 
+/// Every request is short enough; the tree that they come to has paths of 25,000 bytes.
+#[test]
+fn trees_deeper_than_any_path_are_copied_and_removed() {
+    let world = World::new(false);
+    let name = "n".repeat(255);
+    let chain = |top: &str| {
+        let below = std::iter::repeat_n(name.as_str(), 13);
+        let names: Vec<_> = std::iter::once(top).chain(below).collect();
+        (1..=names.len()).for_each(|n| drop(world.one(mkcol(&names[..n].join("/"))).unwrap()));
+        names.join("/")
+    };
+    chain("top");
+    for _ in 0..7 {
+        let bottom = chain("next");
+        world.one(mv("top", &format!("{bottom}/under"), Overwrite::Refuse)).unwrap();
+        world.one(mv("next", "top", Overwrite::Refuse)).unwrap();
+    }
+    world.one(copy("top", "copy", Overwrite::Refuse)).unwrap();
+    assert_eq!(world.visits(u64::MAX).len(), 2 * 8 * 14);
+    world.one(delete("top")).unwrap();
+    world.one(delete("copy")).unwrap();
+    assert_eq!(names(&world), [""; 0]);
+    world.is_tidy();
+}
+
 #[test]
 fn names_are_bytes() {
     let world = World::new(false);
