@@ -237,6 +237,10 @@ impl Execution<'_> {
         self.purge.push(aside.clone());
         let made = Replica::make(self.writer, (&dir, name), &known, source, depth, &aside);
         let (mut replica, failed) = made.map_err(fail)?;
+        if there.is_some() && !failed.is_empty() {
+            // What it would replace would be gone, with nothing in its place.
+            return Err(Failure::of_members(source.clone(), failed, false));
+        }
         let rows = has_rows.then(|| RowChange::Copy {
             source: source.clone(),
             target: target.clone(),

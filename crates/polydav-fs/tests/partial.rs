@@ -9,7 +9,7 @@ mod world;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use polydav_fs::{FolderStore, OpenError, Options};
 use polydav_store::{Effect, FailureKind, Ledger, Overwrite, Select, Store, kit};
@@ -141,7 +141,8 @@ impl<'a> Mount<'a> {
         fs::create_dir_all(at).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
-        mount.status().is_ok_and(|status| status.success()).then_some(Self(at))
+        mount.stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then(|| Self(at))
     }
 }
 
@@ -260,6 +261,24 @@ fn what_may_not_be_looked_at_keeps_its_properties() {
         assert_eq!(kinds(&failure), [("a/shut".into(), FailureKind::Forbidden)]);
         shut(0o700).unwrap();
         assert_eq!(world.property("a/shut/x", "p"), "a/shut/x");
+    }
+}
+
+/// A member that failed was left as it was, at the target too.
+#[test]
+fn a_copy_that_lacks_a_member_replaces_nothing() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a/", "a/no", "a/yes", "b/", "b/no", "b/old"]);
+        world.one(patch("b", "p", "of b")).unwrap();
+        fs::set_permissions(world.at("a/no"), fs::Permissions::from_mode(0o000)).unwrap();
+        assert!(!is_root() || drop_rights());
+        let failure = world.one(copy("a", "b", Overwrite::Replace)).unwrap_err();
+        assert_eq!(kinds(&failure), [("a/no".into(), FailureKind::Forbidden)]);
+        assert_eq!(failure.effect, Effect::None);
+        assert_eq!(names(&world), ["a", "a/no", "a/yes", "b", "b/no", "b/old"]);
+        assert_eq!(world.property("b", "p"), "of b");
+        world.is_tidy();
     }
 }
 
