@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use polydav_store::{Failure, FailureKind, ResourcePath, Stage, Staged};
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -32,10 +33,13 @@ impl StageDir {
     const OPEN_MAX: usize = 256;
 
     pub(crate) fn new(dir: OwnedFd, unnamed: bool) -> Self {
-        Self { dir, unnamed, next: AtomicU64::new(0), open: AtomicUsize::new(0) }
+        // Another one than in earlier processes: what they left may have been there to stay.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let next = AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default());
+        Self { dir, unnamed, next, open: AtomicUsize::new(0) }
     }
 
-    /// A name nobody used since the folder was emptied.
+    /// A name nobody used before.
     pub(crate) fn new_name(&self) -> Vec<u8> {
         format!("t{}", self.next.fetch_add(1, Ordering::Relaxed)).into_bytes()
     }

@@ -8,7 +8,7 @@ mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use polydav_fs::{FolderStore, OpenError, Options};
@@ -22,10 +22,10 @@ fn is_root() -> bool {
 }
 
 /// Makes what is there immutable, until it is dropped.
-struct Immutable(Vec<std::path::PathBuf>);
+struct Immutable(Vec<PathBuf>);
 
 impl Immutable {
-    fn new(paths: &[std::path::PathBuf]) -> Option<Self> {
+    fn new(paths: &[PathBuf]) -> Option<Self> {
         let immutable = Self(paths.to_vec());
         immutable.set("+i").then_some(immutable)
     }
@@ -71,6 +71,27 @@ fn what_may_not_be_removed_stays_and_is_told() {
         world.one(delete("a")).unwrap();
         world.is_tidy();
     }
+}
+
+#[test]
+fn what_could_not_be_purged_is_in_nobodys_way_after_a_restart() {
+    if !is_root() {
+        return;
+    }
+    let world = World::new(true);
+    world.tree(&["a/", "a/x", "b/", "b/keep"]);
+    let Some(mut immutable) = Immutable::new(&[world.at("b/keep")]) else { return };
+    world.one(mv("a", "b", Overwrite::Replace)).unwrap();
+    let stage = world.at(".polydav/stage");
+    immutable.0 =
+        fs::read_dir(stage).unwrap().map(|left| left.unwrap().path().join("keep")).collect();
+    assert_eq!(immutable.0.len(), 1);
+    let world = world.restarted();
+    world.one(copy("b", "c", Overwrite::Refuse)).unwrap();
+    world.one(copy("c", "b", Overwrite::Replace)).unwrap();
+    assert_eq!(names(&world), ["b", "b/x", "c", "c/x"]);
+    drop(immutable);
+    world.restarted().is_tidy();
 }
 
 #[test]

@@ -100,6 +100,13 @@ impl World {
         Self { store, dir, durability }
     }
 
+    /// The same folder, opened by another process.
+    pub fn restarted(self) -> Self {
+        let Self { store, dir, durability } = self;
+        drop(store);
+        Self::of(dir, durability == Durability::Full)
+    }
+
     pub fn at(&self, joined: &str) -> PathBuf {
         self.dir.path().join("root").join(joined)
     }
