@@ -308,12 +308,12 @@ impl Inner {
     }
 
     fn end_void_locks(&self, at_stake: Vec<(LockToken, ResourcePath)>) -> Result<(), Failure> {
-        let mut void = Vec::new();
-        for (token, root) in at_stake {
-            if self.store.find(&root)?.is_none() {
-                void.push(token);
-            }
-        }
+        let is_gone = |root: &ResourcePath| matches!(self.store.find(root), Ok(None));
+        let void: Vec<_> = at_stake
+            .into_iter()
+            .filter(|(_, root)| is_gone(root))
+            .map(|(token, _)| token)
+            .collect();
         self.locks.end(&void, self.options.durability)
     }
 }

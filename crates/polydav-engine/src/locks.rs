@@ -22,8 +22,8 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// Takes the locks of the ledger over. Those that ran out, and those whose root is gone, are
-    /// void and forgotten.
+    /// Takes the locks of the ledger over. Those that ran out, and those whose root is gone for
+    /// certain, are void and forgotten.
     pub(crate) fn open(
         store: &dyn Store,
         ledger: Arc<dyn Ledger>,
@@ -33,7 +33,7 @@ impl Locks {
         let mut table = LockTable::default();
         let mut void = Vec::new();
         for lock in ledger.locks()? {
-            if lock.expires > now && store.find(&lock.root)?.is_some() {
+            if lock.expires > now && !matches!(store.find(&lock.root), Ok(None)) {
                 table.insert(lock);
             } else {
                 void.push(lock.token);

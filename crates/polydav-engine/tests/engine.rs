@@ -11,11 +11,12 @@ use polydav_engine::{
     Engine, Environment, LockLimits, LockRequest, Options, Plan, PlanMode, RefreshRequest,
     UnlockRequest,
 };
+use polydav_store::layer::Faulty;
 use polydav_store::{
-    Action, Broken, Cancel, Capabilities, Content, Effect, Entry, Failure, FailureKind, Guard,
-    Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Outcome,
-    Overwrite, Principal, Reading, Report, ResourcePath, Run, Select, Space, Stage, Step, Store,
-    View as _, Visit, Walk,
+    Action, Broken, Cancel, Capabilities, Condition, Content, Effect, Entry, Failure, FailureKind,
+    Guard, IfList, Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger,
+    MemoryStore, Outcome, Overwrite, Principal, Reading, Report, ResourcePath, Run, Select, Space,
+    Stage, Step, Store, View as _, Visit, Walk,
 };
 
 fn path(joined: &str) -> ResourcePath {
@@ -241,6 +242,21 @@ async fn locks_outlive_a_restart_unless_their_resource_is_gone() {
     assert_eq!(world.kept(), 1);
     assert_eq!(world.one(Guard::default(), put("f")).await, Err(FailureKind::Locked));
     assert_eq!(world.one(with(&lock.token), put("f")).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_lock_on_what_cannot_be_looked_at_is_kept_and_no_reason_not_to_start() {
+    let (clock, ledger) = (Clock::default(), Arc::new(MemoryLedger::default()));
+    let store = Arc::new(Faulty::new(MemoryStore::new()));
+    let open = || {
+        let (store, ledger) = (store.clone(), ledger.clone());
+        Engine::open(store, ledger, clock.environment(), Options::default())
+    };
+    let lock = open().unwrap().lock(asked("f", LockDepth::Zero)).await.unwrap().lock;
+    store.arm(1);
+    let engine = open().unwrap();
+    assert!(store.struck());
+    assert_eq!(engine.view().locks().covering(&path("f")), [lock]);
 }
 
 #[tokio::test]
