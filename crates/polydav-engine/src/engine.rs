@@ -235,7 +235,9 @@ impl Inner {
         mode: PlanMode,
         cancel: &Cancel,
     ) -> Vec<Outcome> {
-        let paths = steps.iter().flat_map(Step::claims).cloned().collect();
+        // Nothing that a condition looks at may change either before the step has acted.
+        let paths = steps.iter().flat_map(|step| step.claims().chain(step.watches()));
+        let paths = paths.cloned().collect();
         let Ok(claim) = self.claims.take(paths, self.options.patience).await else {
             return steps.iter().map(|step| Err(refused(step, FailureKind::Busy))).collect();
         };

@@ -452,6 +452,32 @@ async fn a_plan_that_began_ends_though_nobody_waits_for_it() {
     assert!(store.stat(&path("f"), &Select::None).is_ok());
 }
 
+/// RFC 4918 §10.4: a tagged list is about another resource, which others may be about to change.
+#[tokio::test]
+async fn what_a_condition_looks_at_does_not_change_before_the_step_acted() {
+    let store = Gated::new(Gate::Closed, false);
+    let environment = Clock::default().environment();
+    let options = Options { patience: Duration::ZERO, ..Options::default() };
+    let engine =
+        Engine::open(store.clone(), Arc::new(MemoryLedger::default()), environment, options)
+            .unwrap();
+    let first = plan(vec![(Guard::default(), put("other"))], PlanMode::BestEffort);
+    let first = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.run(first).await }
+    });
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    let list = IfList { resource: Some(path("other")), conditions: vec![Condition::Never] };
+    let guard = Guard { if_lists: vec![list], ..Guard::default() };
+    let second = engine.run(plan(vec![(guard, put("f"))], PlanMode::BestEffort));
+    let second = tokio::time::timeout(Duration::from_secs(20), second).await;
+    store.set(Gate::Open);
+    assert_eq!(kinds(&second.unwrap()), [Some(FailureKind::Busy)]);
+    assert_eq!(kinds(&first.await.unwrap()), [None]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_panics_leaves_its_steps_unknown_and_its_paths_free() {
     let engine = engine_over(Gated::new(Gate::Open, true));
