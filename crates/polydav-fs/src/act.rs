@@ -137,7 +137,7 @@ impl Execution<'_> {
             }
             Err((errno, _)) => return Err(creating(errno)),
         };
-        self.touch(target, &dir);
+        self.touch(&dir);
         // The file is there; who took it away since had better not be told of an older one.
         let etag = stat_at(&dir, name).ok().map(|stat| etag(&stat));
         Ok(Done { created, etag })
@@ -168,7 +168,7 @@ impl Execution<'_> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
         sys::make_dir(&dir, name, Mode::RWXU | Mode::RWXG | Mode::RWXO).map_err(creating)?;
-        self.touch(target, &dir);
+        self.touch(&dir);
         Ok(CREATED)
     }
 
@@ -198,7 +198,7 @@ impl Execution<'_> {
             Err(Errno::ISDIR) => {}
             outcome => {
                 outcome.map_err(fail)?;
-                self.touch(target, &dir);
+                self.touch(&dir);
                 return Ok(());
             }
         }
@@ -208,7 +208,7 @@ impl Execution<'_> {
             .map_err(fail)?;
         let removed = TreeRemoval::run(&dir, name, target, except).map_err(fail)?;
         if removed.failed.is_empty() {
-            self.touch(target, &dir);
+            self.touch(&dir);
             return Ok(());
         }
         if removed.changed {
@@ -336,7 +336,7 @@ impl Execution<'_> {
             }
             Err((errno, _)) => return Err(creating(errno)),
         };
-        self.touch(target, &dir);
+        self.touch(&dir);
         Ok(created)
     }
 
@@ -406,8 +406,8 @@ impl Execution<'_> {
         };
         self.parents.forget(source);
         self.parents.forget(target);
-        self.touch(source, &from_dir);
-        self.touch(target, &to_dir);
+        self.touch(&from_dir);
+        self.touch(&to_dir);
         Ok(Done { created, ..DONE })
     }
 

@@ -16,7 +16,6 @@
 //! and 5, and each step goes through by itself. With [`Durability::Full`], steps go through
 //! together as a [`Stretch`], so that a run costs a few syncs however many steps it has.
 
-use std::collections::HashMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
@@ -24,17 +23,18 @@ use polydav_store::{
     Cancel, Durability, Effect, Entry, Failure, FailureKind, LockView, Members, OnFailure, Outcome,
     Overwrite, PropertyChange, Report, ResourcePath, Run, RunId, Step, View,
 };
-use rustix::fs::{OFlags, Statx};
+use rustix::fs::Statx;
 use rustix::io::Errno;
 
 use crate::act::CopyRows;
 use crate::errno;
 use crate::intent::{Identity, Intent, IntentKind};
 use crate::replica::Replica;
-use crate::resolve::{Dir, Parents, has_hidden, open_at};
+use crate::resolve::{Dir, Parents, has_hidden};
 use crate::stage::StagedFile;
 use crate::state::{RowChange, State};
 use crate::stretch::Stretch;
+use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
 use crate::{FolderStore, Writer, sys, tree};
 
 /// A step that waits for nothing but its act.
@@ -129,7 +129,8 @@ pub(crate) struct Execution<'a> {
     on_failure: OnFailure,
     cancel: Cancel,
     pub(crate) parents: Parents<'a>,
-    touched: Touched,
+    /// What has to come to disk; `None` if it may come there later.
+    touched: Option<Touched>,
     /// The intents that aren't settled.
     intents: Vec<i64>,
     /// Whether something was committed before steps that makes others wait for it.
@@ -143,17 +144,6 @@ pub(crate) struct Execution<'a> {
     /// the store is opened again.
     lost: bool,
 }
-
-/// The directories in which something changed.
-#[derive(Default)]
-struct Touched {
-    dirs: HashMap<Box<[u8]>, Dir>,
-    /// Whether there are too many to sync one by one.
-    many: bool,
-}
-
-/// From so many on, syncing the whole file system takes less than syncing one by one.
-const SYNC_ONE_BY_ONE_MAX: usize = 16;
 
 impl View for Execution<'_> {
     fn entry(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
@@ -180,6 +170,14 @@ impl<'a> Execution<'a> {
         locks: &'a dyn LockView,
         report: &mut dyn Report,
     ) {
+        let touched = match run.durability {
+            Durability::Relaxed => Ok(None),
+            Durability::Full => Touched::new(&store.root).map(Some),
+        };
+        let touched = match touched {
+            Ok(touched) => touched,
+            Err(errno) => return refuse(run.steps, errno, report),
+        };
         let mut execution = Self {
             store,
             writer,
@@ -190,7 +188,7 @@ impl<'a> Execution<'a> {
             on_failure: run.on_failure,
             cancel: run.cancel,
             parents: Parents::new(&store.root),
-            touched: Touched::default(),
+            touched,
             intents: Vec::new(),
             intended: false,
             pending: Vec::new(),
@@ -229,7 +227,7 @@ impl<'a> Execution<'a> {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.durability == Durability::Full
+        self.touched.is_some()
     }
 
     fn perform(&mut self, steps: Vec<Step>) {
@@ -279,9 +277,7 @@ impl<'a> Execution<'a> {
 
     /// Brings the content that was prepared to disk, before anything refers to it.
     fn sync_content(&mut self, opened: &mut [Opened]) {
-        if !self.is_full() {
-            return;
-        }
+        let Some(touched) = &self.touched else { return };
         let mut files = Vec::new();
         let mut has_trees = false;
         for (_, _, prepared) in opened.iter_mut() {
@@ -293,17 +289,22 @@ impl<'a> Execution<'a> {
             }
         }
         let synced = if has_trees || files.len() > SYNC_ONE_BY_ONE_MAX {
-            sys::sync_all(&self.store.root)
+            touched.sync_all()
         } else {
             files.into_iter().try_for_each(|file| file.file().and_then(sys::sync_data))
         };
         let Err(errno) = synced else { return };
         self.writer.give_up("content could not be synced");
         for (_, path, prepared) in opened {
-            if let Ok(Prepared { work: Work::Put { .. } | Work::Copy { .. }, .. }) = prepared {
-                let failure = Failure::new(FailureKind::Internal, path.clone());
-                *prepared = Err(failure.with_source(std::io::Error::from(errno)));
-            }
+            let kind = match prepared {
+                Ok(Prepared { work: Work::Put { .. } | Work::Copy { .. }, .. }) => {
+                    FailureKind::Internal
+                }
+                Ok(_) => FailureKind::ReadOnly,
+                Err(_) => continue,
+            };
+            let failure = Failure::new(kind, path.clone());
+            *prepared = Err(failure.with_source(std::io::Error::from(errno)));
         }
     }
 
@@ -362,23 +363,17 @@ impl<'a> Execution<'a> {
     }
 
     /// Notes that something changed in a directory.
-    pub(crate) fn touch(&mut self, path: &ResourcePath, dir: &Dir) {
-        if !self.is_full() || self.touched.many {
-            return;
-        }
-        let joined = path.as_bytes();
-        let end = joined.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-        if !self.touched.dirs.contains_key(&joined[..end]) {
-            self.touched.dirs.insert(joined[..end].into(), dir.clone());
-        }
-        if self.touched.dirs.len() > SYNC_ONE_BY_ONE_MAX {
-            self.touch_many();
+    pub(crate) fn touch(&mut self, dir: &Dir) {
+        if let Some(touched) = &mut self.touched {
+            touched.note(dir);
         }
     }
 
     /// Notes that something changed in more directories than can be told.
     pub(crate) fn touch_many(&mut self) {
-        self.touched = Touched { dirs: HashMap::new(), many: self.is_full() };
+        if let Some(touched) = &mut self.touched {
+            touched.note_many();
+        }
     }
 
     /// Whether what was done must be settled before anything else is.
@@ -393,7 +388,7 @@ impl<'a> Execution<'a> {
             self.lose();
         } else if self.lost {
             // Nothing was done since.
-        } else if let Err(errno) = self.sync_dirs() {
+        } else if let Err(errno) = self.sync_touched() {
             self.writer.give_up("directories could not be synced");
             self.lost = true;
             let error = Arc::new(std::io::Error::from(errno));
@@ -404,6 +399,13 @@ impl<'a> Execution<'a> {
         for pending in self.pending.drain(..) {
             report.outcome(pending.index, pending.outcome);
         }
+    }
+
+    fn sync_touched(&mut self) -> Result<(), Errno> {
+        let Some(touched) = &mut self.touched else { return Ok(()) };
+        touched.sync()?;
+        // Others may have been told of a failed write that concerns this run as well.
+        if self.writer.has_given_up() { Err(Errno::IO) } else { Ok(()) }
     }
 
     /// A step is neither done nor undone. What was tried isn't known before the store is opened
@@ -419,21 +421,6 @@ impl<'a> Execution<'a> {
             let failure = Failure::new(FailureKind::Internal, pending.path.clone());
             pending.outcome = Err(failure.with_effect(Effect::Unknown));
         }
-    }
-
-    fn sync_dirs(&mut self) -> Result<(), Errno> {
-        let touched = std::mem::take(&mut self.touched);
-        if touched.many {
-            return sys::sync_all(&self.store.root);
-        }
-        for dir in touched.dirs.values() {
-            match open_at(dir, b".", OFlags::RDONLY | OFlags::DIRECTORY) {
-                Ok(dir) => sys::sync(dir)?,
-                // A directory may be one to write to, but not to read.
-                Err(_) => return sys::sync_all(&self.store.root),
-            }
-        }
-        Ok(())
     }
 
     fn commit_after(&mut self) {
@@ -485,6 +472,13 @@ impl<'a> Execution<'a> {
             self.lost = true;
             self.writer.give_up("what is written down as begun could not be settled");
         }
+    }
+}
+
+/// Refuses all steps.
+fn refuse(steps: Vec<Step>, errno: Errno, report: &mut dyn Report) {
+    for step in steps {
+        report.outcome(step.index(), Err(errno::failure(errno, step.subject())));
     }
 }
 

@@ -29,6 +29,7 @@ mod stage;
 mod state;
 mod stretch;
 mod sys;
+mod touched;
 mod tree;
 mod walk;
 mod writer;

@@ -118,6 +118,22 @@ fn the_nth_call_fails() {
 }
 
 #[test]
+fn after_content_could_not_be_synced_nothing_of_the_run_is_done() {
+    let dir = TempDir::new().unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    let steps = [put("a", "x"), mkcol("d")].into_iter().enumerate();
+    let steps = steps.map(|(index, draft)| draft.step(index)).collect();
+    let (on_failure, durability) = (OnFailure::Continue, Durability::Full);
+    let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
+    // Make, write, time, sync.
+    fail_nth(4, Errno::IO);
+    let outcomes = kit::apply(&store, &NoLocks, run);
+    let kinds: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap_err().kind).collect();
+    assert_eq!(kinds, [FailureKind::Internal, FailureKind::ReadOnly]);
+    assert_eq!(kit::lines(&store), [""; 0]);
+}
+
+#[test]
 fn after_a_sync_failed_nothing_is_taken() {
     let dir = TempDir::new().unwrap();
     let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
