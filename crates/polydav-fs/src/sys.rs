@@ -110,9 +110,13 @@ pub(crate) fn set_mode(file: impl AsFd, mode: Mode) -> Result<(), Errno> {
     call(|| fs::fchmod(file, mode))
 }
 
-/// Sets the permission bits of a directory by name.
+/// Sets the permission bits of a directory by name; a link is not followed.
 pub(crate) fn set_mode_at(dir: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
-    call(|| fs::chmodat(dir, name, mode, AtFlags::empty()))
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = fs::openat(dir, name, flags, Mode::empty())?;
+    // Nothing but its place in /proc changes what is open for its path alone.
+    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    call(|| fs::chmodat(CWD, path.as_str(), mode, AtFlags::empty()))
 }
 
 /// Sets the times of an open file.
@@ -151,4 +155,25 @@ pub(crate) fn commit(transaction: rusqlite::Transaction<'_>) -> rusqlite::Result
 #[cfg(not(feature = "crash-test"))]
 pub(crate) fn commit(transaction: rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn permissions_are_not_set_through_a_link() {
+        let dir = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir(dir.path().join("d")).unwrap();
+        symlink("d", dir.path().join("link")).unwrap();
+        let at = File::open(dir.path()).unwrap();
+        let mode = || std::fs::metadata(dir.path().join("d")).unwrap().mode() & 0o777;
+        set_mode_at(&at, b"d", Mode::RWXU).unwrap();
+        assert_eq!(mode(), 0o700);
+        set_mode_at(&at, b"link", Mode::RWXU | Mode::RWXO).unwrap_err();
+        assert_eq!(mode(), 0o700);
+    }
 }
