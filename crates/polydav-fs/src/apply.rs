@@ -430,7 +430,7 @@ impl<'a> Execution<'a> {
         }
         let root = &self.store.root;
         let is_gone = |path: &ResourcePath| root.lacks(path);
-        let committed = self.state.change(self.durability, |changes| {
+        let committed = self.state.settle(self.durability, |changes| {
             for pending in &self.pending {
                 let (change, tidy) = match &pending.after {
                     After::Nothing => continue,

@@ -24,6 +24,7 @@ mod ledger;
 mod read;
 mod recovery;
 mod replica;
+mod reserve;
 mod resolve;
 mod stage;
 mod state;

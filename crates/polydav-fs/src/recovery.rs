@@ -44,7 +44,7 @@ pub(crate) fn recover(root: &Root, writer: &Writer, state: &State) -> Result<(),
             changes.extend(recovery.finish()?);
         }
         sys::sync_all(root)?;
-        state.change(Durability::Full, |rows| {
+        state.settle(Durability::Full, |rows| {
             changes.iter().try_for_each(|change| rows.apply(change))?;
             rows.settle(intents.iter().map(|intent| intent.seq))
         })?;

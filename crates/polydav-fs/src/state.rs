@@ -14,6 +14,7 @@ use polydav_store::{Durability, Property, PropertyChange, PropertyName, Resource
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use crate::intent::{Identity, Intent, IntentKind};
+use crate::reserve::Reserve;
 use crate::sys;
 
 /// The version of the tables below.
@@ -67,6 +68,9 @@ pub enum StateError {
     /// It isn't a state database, or is damaged.
     #[error("it can't be read")]
     Unreadable(#[from] rusqlite::Error),
+    /// The folder it lies in can't be opened.
+    #[error("its folder can't be opened")]
+    Folder(#[from] std::io::Error),
     /// It was written for something else.
     #[error("it is no state database of polydav")]
     Foreign,
@@ -97,6 +101,7 @@ pub(crate) struct State {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
+    reserve: Reserve,
     /// The number of the next intent. None outlives the opening of the store.
     next_seq: AtomicI64,
     /// Whether there may be any rows of properties; spares all questions where nobody uses properties.
@@ -121,10 +126,12 @@ impl State {
         connection.pragma_update(None, "synchronous", "FULL")?;
         prepare_tables(&mut connection)?;
         let any_row = any_row(&connection)?;
+        let reserve = Reserve::open(path.parent().unwrap_or(Path::new(".")))?;
         Ok(Self {
             writer: Mutex::new(Writer { connection, durability: Durability::Full }),
             readers: Mutex::default(),
             path: path.to_owned(),
+            reserve,
             next_seq: AtomicI64::new(0),
             any_row: AtomicBool::new(any_row),
         })
@@ -161,13 +168,27 @@ impl State {
         }
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = writer.connection.transaction_with_behavior(behavior)?;
-        work(&Changes { transaction: &transaction })?;
+        work(&Changes { transaction: &transaction, reserve: &self.reserve })?;
         let any_row = any_row(&transaction)?;
         // Told before it can be seen, and taken back only after.
         self.any_row.fetch_or(any_row, Ordering::AcqRel);
         sys::commit(transaction)?;
         self.any_row.store(any_row, Ordering::Release);
         Ok(())
+    }
+
+    /// As [`State::change`], for what must not fail for want of space.
+    pub(crate) fn settle(
+        &self,
+        durability: Durability,
+        work: impl Fn(&Changes<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        self.change(durability, &work).or_else(|error| {
+            if lacks_space(&error) && self.reserve.spend() {
+                return self.change(durability, &work);
+            }
+            Err(error)
+        })
     }
 
     /// Reads, beside whatever is written meanwhile.
@@ -195,6 +216,13 @@ impl State {
     pub(crate) fn has(&self, path: &ResourcePath) -> rusqlite::Result<bool> {
         Ok(self.has_any() && node_at(&self.writer().connection, path)?.is_some())
     }
+}
+
+/// Whether there was no space; a quota that is used up is told as a failed write.
+fn lacks_space(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE};
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(SQLITE_FULL | SQLITE_IOERR_WRITE))
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -284,6 +312,7 @@ impl Rows<'_> {
 /// What can be changed, in one transaction.
 pub(crate) struct Changes<'a> {
     transaction: &'a Transaction<'a>,
+    reserve: &'a Reserve,
 }
 
 impl Changes<'_> {
@@ -439,8 +468,12 @@ impl Changes<'_> {
         Ok(())
     }
 
-    /// Writes down what is about to be done.
+    /// Writes down what is about to be done, unless there may be no space to settle it.
     pub(crate) fn intend(&self, intent: &Intent) -> rusqlite::Result<()> {
+        if !self.reserve.is_held() {
+            let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+            return Err(rusqlite::Error::SqliteFailure(full, None));
+        }
         self.transaction
             .prepare_cached("INSERT INTO intent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![

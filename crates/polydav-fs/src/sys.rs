@@ -9,7 +9,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RenameFlags, Timestamps};
+use rustix::fs::{self, AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, Timestamps};
 use rustix::io::Errno;
 
 #[cfg(feature = "crash-test")]
@@ -67,6 +67,18 @@ pub(crate) fn copy_range(
 /// Sets the length of a file.
 pub(crate) fn truncate(file: impl AsFd, length: u64) -> Result<(), Errno> {
     call(|| fs::ftruncate(file, length))
+}
+
+/// Takes space for a new file.
+pub(crate) fn allocate(file: impl AsFd, length: u64) -> Result<(), Errno> {
+    call(|| match fs::fallocate(&file, FallocateFlags::empty(), 0, length) {
+        // The file system can't, but by writing.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+            let zeros = vec![0; usize::try_from(length).map_err(|_| Errno::FBIG)?];
+            rustix::io::write(&file, &zeros).map(drop)
+        }
+        outcome => outcome,
+    })
 }
 
 /// Gives a file without a name one; nothing may be there.
@@ -144,9 +156,13 @@ pub(crate) fn sync_all(any: impl AsFd) -> Result<(), Errno> {
 pub(crate) fn commit(transaction: rusqlite::Transaction<'_>) -> rusqlite::Result<()> {
     fault::around(
         || transaction.commit(),
-        |_| {
-            let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
-            rusqlite::Error::SqliteFailure(error, None)
+        |errno| {
+            let code = match errno {
+                Errno::NOSPC => rusqlite::ffi::SQLITE_FULL,
+                Errno::IO => rusqlite::ffi::SQLITE_IOERR_FSYNC,
+                _ => rusqlite::ffi::SQLITE_IOERR,
+            };
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
         },
     )
 }
