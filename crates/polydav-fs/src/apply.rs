@@ -325,6 +325,7 @@ impl<'a> Execution<'a> {
         // Whether it was committed or not: nothing was done yet, and the rows mean nothing.
         self.intended = true;
         let Err(error) = committed else { return };
+        self.doubt(&error);
         let error = Arc::new(error);
         for opened in opened.iter_mut().filter(|opened| ready(opened)) {
             opened.2 = Err(database_failure(&error, &opened.1));
@@ -336,7 +337,15 @@ impl<'a> Execution<'a> {
         self.intended = true;
         self.state
             .change(self.durability, |changes| changes.intend(intent))
+            .inspect_err(|error| self.doubt(error))
             .map_err(|error| database_failure(&Arc::new(error), &intent.target))
+    }
+
+    /// A sync that failed is never taken for success, nor is the next one believed.
+    fn doubt(&self, error: &rusqlite::Error) {
+        if is_in_doubt(error) {
+            self.writer.give_up("a commit could not be synced");
+        }
     }
 
     /// A step to be written down.
@@ -458,11 +467,10 @@ impl<'a> Execution<'a> {
         for pending in &mut self.pending {
             match &pending.after {
                 After::Nothing | After::Tidy(_) => {}
-                After::Patch(change) => {
-                    let RowChange::Patch(path, _) = change else { continue };
-                    pending.outcome = Err(database_failure(&error, path));
+                After::Patch(_) if !is_in_doubt(&error) => {
+                    pending.outcome = Err(database_failure(&error, &pending.path));
                 }
-                After::Follow(..) => {
+                After::Patch(_) | After::Follow(..) => {
                     is_half_done = true;
                     pending.is_unknown(error.clone());
                 }
@@ -495,6 +503,12 @@ impl Pending {
         let failure = failure.with_effect(Effect::Unknown);
         self.outcome = Err(Failure { source: Some(error), ..failure });
     }
+}
+
+/// Whether a failed commit may be found to be done after a loss of power.
+fn is_in_doubt(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)
 }
 
 /// A failure of the database that left everything as it was.

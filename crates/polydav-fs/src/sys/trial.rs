@@ -118,6 +118,24 @@ fn the_nth_call_fails() {
 }
 
 #[test]
+fn after_properties_could_not_be_synced_nothing_is_taken() {
+    let dir = TempDir::new().unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    given(&store, [put("a", "x")]);
+    let one = |draft: Draft| {
+        let (on_failure, durability) = (OnFailure::Continue, Durability::Full);
+        let steps = vec![draft.step(0)];
+        let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
+        let failure = kit::apply(&store, &NoLocks, run).pop().unwrap().unwrap_err();
+        (failure.kind, failure.effect)
+    };
+    // The commit.
+    fail_nth(1, Errno::IO);
+    assert_eq!(one(patch("a", [set("p", "v")])), (FailureKind::Internal, Effect::Unknown));
+    assert_eq!(one(put("a", "y")), (FailureKind::ReadOnly, Effect::None));
+}
+
+#[test]
 fn after_content_could_not_be_synced_nothing_of_the_run_is_done() {
     let dir = TempDir::new().unwrap();
     let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
