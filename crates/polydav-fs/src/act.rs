@@ -18,10 +18,11 @@ use crate::errno;
 use crate::intent::{Identity, IntentKind};
 use crate::replica::Replica;
 use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat, stat_at};
+use crate::rights::{self, Rights};
 use crate::stage::{StagedFile, rename_new};
 use crate::state::RowChange;
+use crate::sys;
 use crate::tree::TreeRemoval;
-use crate::{sys, tree};
 
 /// How a step went, and what its rows need.
 type Acted = (Outcome, After);
@@ -126,9 +127,15 @@ impl Execution<'_> {
         Ok(file)
     }
 
-    fn put(&mut self, target: &ResourcePath, file: StagedFile) -> Result<Done, Failure> {
+    fn put(&mut self, target: &ResourcePath, mut file: StagedFile) -> Result<Done, Failure> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
+        // Where members inherit the group, they do although they are made elsewhere.
+        let parent = stat(&dir).map_err(creating)?;
+        if u32::from(parent.stx_mode) & Mode::SGID.as_raw_mode() != 0 {
+            let given = file.file().and_then(|file| rights::give_to_group(file, parent.stx_gid));
+            given.map_err(creating)?;
+        }
         let created = match file.publish_new(&dir, name, self.writer.abilities.noreplace) {
             Ok(()) => true,
             Err((Errno::EXIST, file)) => {
@@ -159,7 +166,10 @@ impl Execution<'_> {
             _ => return Err(Failure::new(FailureKind::Forbidden, target.clone())),
         }
         file.file()
-            .and_then(|file| sys::set_mode(file, tree::mode(&there)))
+            .and_then(|file| {
+                rights::give_away(file, &there)?;
+                Rights::at(dir, name, &there).give(file)
+            })
             .and_then(|()| file.publish_over(&self.writer.stage, dir, name))
             .map_err(fail)
     }

@@ -26,6 +26,7 @@ mod recovery;
 mod replica;
 mod reserve;
 mod resolve;
+mod rights;
 mod stage;
 mod state;
 mod stretch;

@@ -7,7 +7,8 @@ use rustix::fs::{self, FileType, Mode, Statx};
 use rustix::io::Errno;
 
 use crate::Writer;
-use crate::resolve::{file_type, open_dir_at, stat_at};
+use crate::resolve::{file_type, open_dir_at, stat, stat_at};
+use crate::rights::{self, Rights};
 use crate::stage::{StagedFile, rename_new};
 use crate::sys;
 use crate::tree::{self, TreeCopy};
@@ -53,7 +54,7 @@ impl Replica {
             FileType::Directory => {
                 let source = open_dir_at(dir, name)?;
                 let failed = copy_dir(stage, source, path, depth, aside)?;
-                let mode = Some(tree::mode(known));
+                let mode = Some(rights::mode(known));
                 Ok((Self::Named { name: aside.to_vec(), mode }, failed))
             }
             _ => Err(Errno::NODEV),
@@ -146,7 +147,7 @@ fn copy_dir(
     depth: Depth,
     aside: &[u8],
 ) -> Result<Members, Errno> {
-    let mode = tree::mode(&crate::resolve::stat(&source)?);
+    let rights = Rights::of(&source, &stat(&source)?);
     sys::make_dir(&stage, aside, Mode::RWXU)?;
     let target = open_dir_at(&stage, aside)?;
     let handle = target.try_clone().map_err(|_| Errno::MFILE)?;
@@ -154,6 +155,6 @@ fn copy_dir(
         Depth::Zero => Members::default(),
         Depth::Infinity => TreeCopy::run(source, path, target)?,
     };
-    sys::set_mode(handle, mode | Mode::RWXU)?;
+    rights.with(Mode::RWXU).give(handle)?;
     Ok(failed)
 }

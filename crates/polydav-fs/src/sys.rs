@@ -9,7 +9,10 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, Timestamps};
+use rustix::fs::{
+    self, AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags, Timestamps, XattrFlags,
+};
+use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 
 #[cfg(feature = "crash-test")]
@@ -129,6 +132,20 @@ pub(crate) fn set_mode_at(dir: impl AsFd, name: &[u8], mode: Mode) -> Result<(),
     // Nothing but its place in /proc changes what is open for its path alone.
     let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
     call(|| fs::chmodat(CWD, path.as_str(), mode, AtFlags::empty()))
+}
+
+/// Sets the access control list of an open file.
+pub(crate) fn set_list(file: impl AsFd, name: &str, list: &[u8]) -> Result<(), Errno> {
+    call(|| fs::fsetxattr(file, name, list, XattrFlags::empty()))
+}
+
+/// Sets the owner and the group of an open file.
+pub(crate) fn set_owner(
+    file: impl AsFd,
+    owner: Option<u32>,
+    group: Option<u32>,
+) -> Result<(), Errno> {
+    call(|| fs::fchown(file, owner.map(Uid::from_raw), group.map(Gid::from_raw)))
 }
 
 /// Sets the times of an open file.

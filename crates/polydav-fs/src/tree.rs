@@ -12,15 +12,11 @@ use rustix::io::Errno;
 use crate::descent::{Descent, Member, Trail, Turn};
 use crate::errno;
 use crate::resolve::{file_type, open_at, open_dir_at, stat, stat_at};
+use crate::rights::{Rights, mode};
 use crate::sys;
 
 /// A directory while it is being filled or emptied.
 const PRIVATE_DIR: Mode = Mode::RWXU;
-
-/// The permission bits of a file, without those that lend rights.
-pub(crate) fn mode(stat: &Statx) -> Mode {
-    Mode::from_raw_mode((stat.stx_mode & 0o777).into())
-}
 
 /// The times of a copy: its content changed last when that of the source did.
 fn times(stat: &Statx) -> Timestamps {
@@ -52,7 +48,7 @@ pub(crate) fn copy_file(
     } else {
         copy_range(source, target, known.stx_size)?;
     }
-    sys::set_mode(target, mode(known))?;
+    Rights::of(source, known).give(target)?;
     sys::set_times(target, &times(known))
 }
 
@@ -116,8 +112,8 @@ pub(crate) struct TreeCopy {
     target: Trail,
     /// The current directory of the source.
     at: ResourcePath,
-    /// The permissions of the directories that are being filled.
-    modes: Vec<Mode>,
+    /// The rights on the directories that are being filled.
+    rights: Vec<Rights>,
     failed: Members,
 }
 
@@ -136,7 +132,7 @@ impl TreeCopy {
             source: Descent::new(source),
             target: Trail::new(target),
             at: path.clone(),
-            modes: Vec::new(),
+            rights: Vec::new(),
             failed: Members::default(),
         };
         loop {
@@ -169,14 +165,17 @@ impl TreeCopy {
 
     fn enter(&mut self, name: &CString) -> Result<(), Errno> {
         let path = join(&self.at, name);
-        let known = match self.source.enter(name) {
-            Ok(()) => stat(self.source.dir()?)?,
+        let rights = match self.source.enter(name) {
+            Ok(()) => {
+                let dir = self.source.dir()?;
+                Rights::of(dir, &stat(dir)?)
+            }
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return self.fail(path, errno),
         };
         sys::make_dir(self.target.dir()?, name.to_bytes(), PRIVATE_DIR)?;
         self.target.enter(name.to_bytes())?;
-        self.modes.push(mode(&known));
+        self.rights.push(rights);
         self.at = path;
         Ok(())
     }
@@ -185,10 +184,8 @@ impl TreeCopy {
         if self.source.leave().is_none() {
             return Ok(false);
         }
-        if let Some(mode) = self.modes.pop()
-            && mode != PRIVATE_DIR
-        {
-            sys::set_mode(self.target.dir()?, mode)?;
+        if let Some(rights) = self.rights.pop() {
+            rights.give(self.target.dir()?)?;
         }
         self.target.leave();
         self.at = self.at.parent().expect("below the root of the copy");

@@ -28,6 +28,64 @@ fn a_file_is_put_and_put_over() {
     }
 }
 
+/// Grants reading and writing to the owner and to the user 1001, nothing to the group. The
+/// permission bits of the group then are what is granted at most.
+fn grant_to_one(at: &std::path::Path) -> bool {
+    let entries: [(u16, u16, u32); 5] =
+        [(1, 6, !0), (2, 6, 1001), (4, 0, !0), (0x10, 6, !0), (0x20, 0, !0)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        list.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    rustix::fs::setxattr(at, ACCESS_LIST, &list, rustix::fs::XattrFlags::empty()).is_ok()
+}
+
+const ACCESS_LIST: &str = "system.posix_acl_access";
+
+#[test]
+fn what_is_granted_to_one_is_not_granted_to_a_whole_group() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["f", "d/", "d/x", "d/e/"]);
+        if !["f", "d", "d/x", "d/e"].iter().all(|name| grant_to_one(&world.at(name))) {
+            return;
+        }
+        let list = |name: &str| {
+            let mut list = vec![0; 100];
+            let length = rustix::fs::getxattr(world.at(name), ACCESS_LIST, &mut list[..]).unwrap();
+            list.truncate(length);
+            (list, fs::metadata(world.at(name)).unwrap().mode() & 0o077)
+        };
+        let granted = list("f");
+        world.one(put("f", "new")).unwrap();
+        world.one(copy("f", "g", Overwrite::Refuse)).unwrap();
+        world.one(copy("d", "c", Overwrite::Refuse)).unwrap();
+        for name in ["f", "g", "c/x", "c/e", "c"] {
+            assert_eq!(list(name), granted, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_put_over_keeps_its_owner_and_a_new_one_gets_the_group_of_its_folder() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["f", "d/"]);
+        std::os::unix::fs::chown(world.at("f"), Some(1001), Some(1002)).unwrap();
+        std::os::unix::fs::chown(world.at("d"), None, Some(1003)).unwrap();
+        fs::set_permissions(world.at("d"), fs::Permissions::from_mode(0o2775)).unwrap();
+        for (name, owner, group) in [("f", 1001, 1002), ("d/n", 0, 1003), ("d/n", 0, 1003)] {
+            world.one(put(name, "new")).unwrap();
+            let metadata = fs::metadata(world.at(name)).unwrap();
+            assert_eq!((metadata.uid(), metadata.gid()), (owner, group), "{name}");
+        }
+    }
+}
+
 #[test]
 fn staged_content_is_put() {
     let world = World::new(true);
