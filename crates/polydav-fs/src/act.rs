@@ -469,7 +469,16 @@ impl Execution<'_> {
             Ok(stat) if file_type(&stat) == FileType::Symlink => {
                 failed(Failure::new(FailureKind::Forbidden, target))
             }
-            Ok(_) => (Ok(DONE), After::Patch(RowChange::Patch(target, changes))),
+            Ok(_) => match self.state.property_bytes(&target) {
+                Ok(bytes) if PropertyChange::fit(&bytes, &changes) => {
+                    (Ok(DONE), After::Patch(RowChange::Patch(target, changes)))
+                }
+                Ok(_) => failed(
+                    Failure::new(FailureKind::NoSpace, target)
+                        .with_detail("a resource can't have so much in properties"),
+                ),
+                Err(error) => failed(database_failure(&error.into(), &target)),
+            },
             Err(errno) => failed(errno::failure(errno, &target)),
         }
     }

@@ -5,6 +5,7 @@
 //!
 //! The database knows nothing of files; what its rows mean for them is told in [`crate::apply`].
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -210,6 +211,18 @@ impl State {
         let outcome = work(&Rows { connection: &connection });
         readers().push(connection);
         outcome
+    }
+
+    /// How many bytes the properties of `path` have.
+    pub(crate) fn property_bytes(
+        &self,
+        path: &ResourcePath,
+    ) -> rusqlite::Result<HashMap<PropertyName, usize>> {
+        self.read(|rows| {
+            let Some(node) = rows.node(path)? else { return Ok(HashMap::new()) };
+            let properties = rows.properties(node, &Select::All)?.into_iter();
+            Ok(properties.map(|property| (property.name.clone(), property.bytes())).collect())
+        })
     }
 
     /// Whether there are rows at or under `path`.

@@ -320,6 +320,13 @@ impl Tree {
         let Some(node) = self.nodes.get_mut(target) else {
             return fail(FailureKind::NotFound, target);
         };
+        let bytes = |(name, value): (&PropertyName, &Bytes)| {
+            let property = Property { name: name.clone(), value: value.clone() };
+            (name.clone(), property.bytes())
+        };
+        if !PropertyChange::fit(&node.properties.iter().map(bytes).collect(), &changes) {
+            return fail(FailureKind::NoSpace, target);
+        }
         for change in changes {
             match change {
                 PropertyChange::Set(Property { name, value }) => {

@@ -1,5 +1,6 @@
 //! Dead properties: names, opaque values, and what a request selects or changes of them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,6 +52,17 @@ pub struct Property {
     pub value: Bytes,
 }
 
+impl Property {
+    /// The most bytes of names and values of all the dead properties of one resource: whoever
+    /// reads them holds all of them at once.
+    pub const BYTES_MAX: usize = 1024 * 1024;
+
+    /// The bytes of its name and its value.
+    pub fn bytes(&self) -> usize {
+        self.name.namespace().len() + self.name.local().len() + self.value.len()
+    }
+}
+
 /// One instruction of a PROPPATCH (RFC 4918 §9.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PropertyChange {
@@ -58,6 +70,22 @@ pub enum PropertyChange {
     Set(Property),
     /// Remove the property; it is no error if there is none (RFC 4918 §14.23).
     Remove(PropertyName),
+}
+
+impl PropertyChange {
+    /// Whether a resource, whose properties have these bytes, stays within
+    /// [`Property::BYTES_MAX`] with `changes`, or doesn't go further beyond.
+    pub fn fit(before: &HashMap<PropertyName, usize>, changes: &[Self]) -> bool {
+        let mut after = before.clone();
+        for change in changes {
+            match change {
+                Self::Set(property) => after.insert(property.name.clone(), property.bytes()),
+                Self::Remove(name) => after.remove(name),
+            };
+        }
+        let before: usize = before.values().sum();
+        after.values().sum::<usize>() <= before.max(Property::BYTES_MAX)
+    }
 }
 
 /// Which dead properties a reader asks for.

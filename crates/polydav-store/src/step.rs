@@ -70,7 +70,8 @@ pub enum Action {
         /// Whether something at the target is replaced.
         overwrite: Overwrite,
     },
-    /// Change dead properties: all of them, or none (RFC 4918 §9.2).
+    /// Change dead properties: all of them, or none (RFC 4918 §9.2); none if they would be more
+    /// than [`Property::BYTES_MAX`](crate::Property::BYTES_MAX).
     Patch {
         /// Whose properties.
         target: ResourcePath,

@@ -25,6 +25,7 @@ trials! { with_properties:
     a_stat_brings_the_selected_properties,
     a_walk_brings_the_selected_properties,
     a_refused_patch_changes_no_property,
+    the_properties_of_a_resource_have_a_bound,
 }
 
 fn properties_are_set_and_removed(store: &dyn Store) {
@@ -36,6 +37,24 @@ fn properties_are_set_and_removed(store: &dyn Store) {
     assert_eq!(lines(store), ["/a=x [p=3, r=4]"]);
     given(store, [patch("a", [unset("p"), unset("r")]), patch("a", [unset("p")])]);
     assert_eq!(lines(store), ["/a=x"]);
+}
+
+fn the_properties_of_a_resource_have_a_bound(store: &dyn Store) {
+    let half = || vec![b'x'; Property::BYTES_MAX / 2];
+    given(store, [put("a", ""), put("b", ""), patch("a", [set("p", half())])]);
+    let told = tell(
+        store,
+        [
+            patch("a", [set("r", "1"), set("q", half())]),
+            patch("b", [set("q", half())]),
+            patch("a", [set("p", half())]),
+            patch("a", [unset("p"), set("q", half())]),
+            patch("a", [set("p", half())]),
+            patch("a", [set("q", "1"), set("p", "2")]),
+        ],
+    );
+    assert_eq!(told, ["NoSpace /a", "done", "done", "done", "NoSpace /a", "done"]);
+    assert_eq!(lines(store)[0], "/a= [p=2, q=1]");
 }
 
 fn instructions_are_followed_in_order(store: &dyn Store) {
