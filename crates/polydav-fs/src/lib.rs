@@ -36,6 +36,7 @@ mod tree;
 mod walk;
 mod writer;
 
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt;
@@ -143,6 +144,7 @@ impl FolderStore {
             Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: path() }),
             Err(errno) => return Err(OpenError::Root { path: path(), source: errno.into() }),
         }
+        let open_state = |dir: &Path| open_state(dir, operation);
         let own = whole.join(std::str::from_utf8(resolve::STATE_DIR).expect("it is ASCII"));
         let writer = if options.read_only {
             None
@@ -187,11 +189,18 @@ impl FolderStore {
     }
 }
 
-fn open_state(dir: &Path) -> Result<State, OpenError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.map_err(|source| OpenError::Prepare { path: dir.to_owned(), source })?;
+/// Opens the state in `dir`, unless another store has it: its rows would be taken for ours.
+fn open_state(dir: &Path, operation: FlockOperation) -> Result<State, OpenError> {
+    let prepare = |source| OpenError::Prepare { path: dir.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare)?;
+    let handle = File::open(dir).map_err(prepare)?;
+    match flock(&handle, operation) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: dir.to_owned() }),
+        Err(errno) => return Err(prepare(errno.into())),
+    }
     let path = dir.join("state.db");
-    State::open(&path).map_err(|source| OpenError::State { path, source })
+    State::open(&path, handle).map_err(|source| OpenError::State { path, source })
 }
 
 impl Store for FolderStore {

@@ -6,6 +6,7 @@
 //! The database knows nothing of files; what its rows mean for them is told in [`crate::apply`].
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -103,6 +104,7 @@ pub(crate) struct State {
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
     reserve: Reserve,
+    _dir: File,
     /// The number of the next intent. None outlives the opening of the store.
     next_seq: AtomicI64,
     /// Whether there may be any rows of properties; spares all questions where nobody uses properties.
@@ -116,8 +118,8 @@ struct Writer {
 }
 
 impl State {
-    /// Opens or makes the database.
-    pub(crate) fn open(path: &Path) -> Result<Self, StateError> {
+    /// Opens or makes the database. What holds the folder for us is kept with it.
+    pub(crate) fn open(path: &Path, dir: File) -> Result<Self, StateError> {
         let mut connection = Connection::open(path)?;
         // The first thing that reads the file: a damaged one shows here.
         let mode: String =
@@ -133,6 +135,7 @@ impl State {
             readers: Mutex::default(),
             path: path.to_owned(),
             reserve,
+            _dir: dir,
             next_seq: AtomicI64::new(0),
             any_row: AtomicBool::new(any_row),
         })

@@ -358,6 +358,20 @@ fn one_process_at_a_time() {
 }
 
 #[test]
+fn one_folder_for_one_state() {
+    let [state, one, other] = [(); 3].map(|()| tempfile::TempDir::new().unwrap());
+    let open = |root: &tempfile::TempDir| {
+        let options = Options { read_only: false, state: Some(state.path().to_owned()) };
+        FolderStore::open(root.path(), &options)
+    };
+    let first = open(&one).unwrap();
+    let second = open(&other).unwrap_err();
+    assert!(matches!(second, OpenError::InUse { .. }), "{second}");
+    drop(first);
+    open(&other).unwrap();
+}
+
+#[test]
 fn a_state_that_is_not_ours_is_refused() {
     let dir = tempfile::TempDir::new().unwrap();
     drop(FolderStore::open(dir.path(), &Options::default()).unwrap());
