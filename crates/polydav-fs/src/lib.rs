@@ -19,6 +19,7 @@ mod apply;
 mod descent;
 mod entry;
 mod errno;
+mod held;
 mod intent;
 mod ledger;
 mod read;
@@ -47,11 +48,12 @@ use polydav_store::{
     Broken, Capabilities, Entry, Failure, FailureKind, LockView, MemoryLedger, Reading, Report,
     ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
 };
-use rustix::fs::{FlockOperation, OFlags, flock, fstatvfs};
+use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
 
 use crate::apply::Execution;
 use crate::entry::entry;
+use crate::held::Held;
 use crate::ledger::Keeper;
 use crate::recovery::RecoveryError;
 use crate::resolve::{Root, has_hidden};
@@ -123,6 +125,7 @@ pub struct FolderStore {
     /// `None` if it is read only and no place was given.
     state: Option<State>,
     memory: MemoryLedger,
+    _held: Held,
 }
 
 impl FolderStore {
@@ -134,17 +137,12 @@ impl FolderStore {
         let path = || root.to_owned();
         let opened = Root::open(root).and_then(|opened| Ok((opened, root.canonicalize()?)));
         let (opened, whole) = opened.map_err(|source| OpenError::Root { path: path(), source })?;
-        let operation = if options.read_only {
-            FlockOperation::NonBlockingLockShared
-        } else {
-            FlockOperation::NonBlockingLockExclusive
-        };
-        match flock(&opened, operation) {
-            Ok(()) => {}
+        let held = match Held::hold(&opened, options.read_only) {
+            Ok(held) => held,
             Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: path() }),
             Err(errno) => return Err(OpenError::Root { path: path(), source: errno.into() }),
-        }
-        let open_state = |dir: &Path| open_state(dir, operation);
+        };
+        let open_state = |dir: &Path| open_state(dir, options.read_only);
         let own = whole.join(std::str::from_utf8(resolve::STATE_DIR).expect("it is ASCII"));
         let writer = if options.read_only {
             None
@@ -167,7 +165,7 @@ impl FolderStore {
                 },
             })?;
         }
-        Ok(Self { root: opened, writer, state, memory: MemoryLedger::default() })
+        Ok(Self { root: opened, writer, state, memory: MemoryLedger::default(), _held: held })
     }
 
     fn keeper(&self) -> Keeper<'_> {
@@ -190,17 +188,17 @@ impl FolderStore {
 }
 
 /// Opens the state in `dir`, unless another store has it: its rows would be taken for ours.
-fn open_state(dir: &Path, operation: FlockOperation) -> Result<State, OpenError> {
+fn open_state(dir: &Path, reads_only: bool) -> Result<State, OpenError> {
     let prepare = |source| OpenError::Prepare { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare)?;
     let handle = File::open(dir).map_err(prepare)?;
-    match flock(&handle, operation) {
-        Ok(()) => {}
+    let held = match Held::hold(handle, reads_only) {
+        Ok(held) => held,
         Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: dir.to_owned() }),
         Err(errno) => return Err(prepare(errno.into())),
-    }
+    };
     let path = dir.join("state.db");
-    State::open(&path, handle).map_err(|source| OpenError::State { path, source })
+    State::open(&path, held).map_err(|source| OpenError::State { path, source })
 }
 
 impl Store for FolderStore {

@@ -6,7 +6,6 @@
 //! The database knows nothing of files; what its rows mean for them is told in [`crate::apply`].
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,7 @@ use bytes::Bytes;
 use polydav_store::{Durability, Property, PropertyChange, PropertyName, ResourcePath, Select};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
+use crate::held::Held;
 use crate::intent::{Identity, Intent, IntentKind};
 use crate::reserve::Reserve;
 use crate::sys;
@@ -104,11 +104,11 @@ pub(crate) struct State {
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
     reserve: Reserve,
-    _dir: File,
     /// The number of the next intent. None outlives the opening of the store.
     next_seq: AtomicI64,
     /// Whether there may be any rows of properties; spares all questions where nobody uses properties.
     any_row: AtomicBool,
+    _held: Held,
 }
 
 #[derive(Debug)]
@@ -118,8 +118,8 @@ struct Writer {
 }
 
 impl State {
-    /// Opens or makes the database. What holds the folder for us is kept with it.
-    pub(crate) fn open(path: &Path, dir: File) -> Result<Self, StateError> {
+    /// Opens or makes the database. Its folder is held as long as it is open.
+    pub(crate) fn open(path: &Path, held: Held) -> Result<Self, StateError> {
         let mut connection = Connection::open(path)?;
         // The first thing that reads the file: a damaged one shows here.
         let mode: String =
@@ -135,9 +135,9 @@ impl State {
             readers: Mutex::default(),
             path: path.to_owned(),
             reserve,
-            _dir: dir,
             next_seq: AtomicI64::new(0),
             any_row: AtomicBool::new(any_row),
+            _held: held,
         })
     }
 
