@@ -17,12 +17,12 @@ use crate::entry::etag;
 use crate::errno;
 use crate::intent::{Identity, IntentKind};
 use crate::replica::Replica;
-use crate::resolve::{Dir, file_type, has_hidden, is_dir, stat, stat_at};
+use crate::resolve::{Dir, file_type, has_hidden, is_dir, open_dir_at, stat, stat_at};
 use crate::rights::{self, Rights};
 use crate::stage::{StagedFile, rename_new};
 use crate::state::RowChange;
-use crate::sys;
 use crate::tree::TreeRemoval;
+use crate::{sys, tree};
 
 /// How a step went, and what its rows need.
 type Acted = (Outcome, After);
@@ -242,6 +242,9 @@ impl Execution<'_> {
             Err(Errno::NOENT) => None,
             Err(errno) => return Err(creating(errno)),
         };
+        if let Some(there) = &there {
+            refuse_obstacles(target, (&target_dir, target_name), there)?;
+        }
         let has_rows = self.has_rows(source)? || self.has_rows(target)?;
         let aside = self.writer.stage.new_name();
         self.purge.push(aside.clone());
@@ -437,6 +440,7 @@ impl Execution<'_> {
         } else if !is_dir(&from_stat) && !is_dir(&to_stat) {
             sys::rename(from, to, RenameFlags::empty())
         } else {
+            refuse_obstacles(&way.target, to, &to_stat)?;
             let aside = match aside {
                 Some(aside) => aside,
                 None => {
@@ -482,6 +486,20 @@ impl Execution<'_> {
             Err(errno) => failed(errno::failure(errno, &target)),
         }
     }
+}
+
+/// What nobody may see or remove isn't removed by putting something in the place of what holds it.
+fn refuse_obstacles(
+    target: &ResourcePath,
+    (dir, name): (&Dir, &[u8]),
+    there: &Statx,
+) -> Result<(), Failure> {
+    if !is_dir(there) {
+        return Ok(());
+    }
+    let base = open_dir_at(dir, name).map_err(|errno| errno::failure(errno, target))?;
+    let met = tree::obstacles(base, target);
+    if met.is_empty() { Ok(()) } else { Err(Failure::of_members(target.clone(), met, false)) }
 }
 
 /// Moves something onto itself: onto another name of it, or, where the file system takes several

@@ -249,6 +249,40 @@ fn join(at: &ResourcePath, name: &CStr) -> ResourcePath {
     at.join(name.to_bytes()).expect("the system's names are segments")
 }
 
+/// What lies in a directory at `path` that nobody gets rid of by replacing it: what is hidden,
+/// another file system, what can't be entered.
+pub(crate) fn obstacles(base: OwnedFd, path: &ResourcePath) -> Members {
+    let mut descent = Descent::new(base);
+    let (mut at, mut met) = (path.clone(), Members::default());
+    let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| -> Member<()> {
+        let is_dir = kind == FileType::Unknown
+            && stat_at(dir, name).is_ok_and(|stat| file_type(&stat) == FileType::Directory);
+        if is_dir { Member::IsDir } else { Member::Done }
+    };
+    loop {
+        match descent.next(&mut member) {
+            Ok(Ok(Turn::Dir(name))) => {
+                let path = join(&at, &name);
+                match descent.enter(&name) {
+                    Ok(()) => at = path,
+                    Err(Errno::NOENT) => {}
+                    Err(errno) => met.push(Failed { path, kind: errno::kind(errno) }),
+                }
+                continue;
+            }
+            Ok(_) if descent.hides() => {
+                met.push(Failed { path: at.clone(), kind: FailureKind::Forbidden });
+            }
+            Ok(_) => {}
+            Err(errno) => met.push(Failed { path: at.clone(), kind: errno::kind(errno) }),
+        }
+        if descent.leave().is_none() {
+            return met;
+        }
+        at = at.parent().expect("below the root of the descent");
+    }
+}
+
 /// What became of a tree that was to be removed.
 pub(crate) struct Removed {
     /// What is still there, less the collections it lies in.

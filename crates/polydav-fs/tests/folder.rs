@@ -453,6 +453,11 @@ fn hidden_things_are_left_alone() {
     assert!(world.at("a/.Polydav/x").exists());
     assert!(!world.at("b/.Polydav").exists());
     assert_eq!(names(&world), ["a", "b", "b/y"]);
+    for step in [copy("b", "a", Overwrite::Replace), mv("b/y", "a", Overwrite::Replace)] {
+        let failure = world.one(step).unwrap_err();
+        assert_eq!(kinds(&failure), [("a".into(), FailureKind::Forbidden)]);
+    }
+    assert!(world.at("a/.Polydav/x").exists());
 }
 
 #[test]

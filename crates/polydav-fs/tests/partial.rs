@@ -267,6 +267,10 @@ fn another_file_system_inside_is_not_entered() {
     assert_eq!(kinds(&failure), [("a/m".into(), FailureKind::Forbidden)]);
     let failure = world.one(delete("a")).unwrap_err();
     assert_eq!(kinds(&failure), [("a/m".into(), FailureKind::Forbidden)]);
+    for step in [mv("f", "a", Overwrite::Replace), copy("f", "a", Overwrite::Replace)] {
+        let failure = world.one(step).unwrap_err();
+        assert_eq!(kinds(&failure), [("a/m".into(), FailureKind::Forbidden)]);
+    }
     assert!(world.at("a/m/x").exists());
 }
 
