@@ -8,13 +8,12 @@ mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use polydav_fs::{FolderStore, OpenError, Options};
 use polydav_store::{Effect, FailureKind, Ledger, Overwrite, Select, Store, kit};
-use rustix::fs::FallocateFlags;
-use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
+use world::{Mount, World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
 const BOTH: [bool; 2] = [true, false];
 
@@ -155,25 +154,6 @@ fn a_name_is_respelled_where_upper_and_lower_case_are_one() {
     }
 }
 
-/// A small file system, until it is dropped.
-struct Mount<'a>(&'a Path);
-
-impl<'a> Mount<'a> {
-    fn new(at: &'a Path, options: &str) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
-        mount.stderr(Stdio::null());
-        mount.status().is_ok_and(|status| status.success()).then(|| Self(at))
-    }
-}
-
-impl Drop for Mount<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_leaves_everything_as_it_was() {
     if !is_root() {
@@ -201,40 +181,6 @@ fn a_full_disk_leaves_everything_as_it_was() {
         assert_eq!(names(&world), ["a", "a/1", "a/2", "a/3", "t"]);
         assert_eq!(world.read("t"), b"small");
         world.one(delete("a/1")).unwrap();
-        world.is_tidy();
-    }
-}
-
-/// Whatever little space is left: a step is done or it isn't, and those after it are taken.
-#[test]
-fn properties_follow_on_a_disk_that_is_nearly_full() {
-    if !is_root() {
-        return;
-    }
-    const PAGE: u64 = 4096;
-    for free in 0..5 {
-        let dir = tempfile::TempDir::new().unwrap();
-        let at = dir.path().join("root");
-        let Some(_mount) = Mount::new(&at, "size=3m") else { return };
-        let world = World::of(dir, true);
-        world.tree(&["a", "b"]);
-        world.one(patch("a", "p", "of a")).unwrap();
-        let fill = fs::File::create(world.at("fill")).unwrap();
-        let pages = world.store.space(&path("")).unwrap().unwrap().available / PAGE;
-        rustix::fs::fallocate(&fill, FallocateFlags::empty(), 0, (pages - free) * PAGE).unwrap();
-        drop(fill);
-        let (at, gone) = match world.one(mv("a", "b", Overwrite::Replace)) {
-            Ok(_) => ("b", "a"),
-            Err(failure) => {
-                assert_eq!((failure.kind, failure.effect), (FailureKind::NoSpace, Effect::None));
-                ("a", "")
-            }
-        };
-        assert_eq!(world.property(at, "p"), "of a", "{free} pages");
-        assert!(gone.is_empty() || !world.at(gone).exists());
-        world.one(delete("fill")).unwrap();
-        world.one(mv(at, "c", Overwrite::Refuse)).unwrap();
-        assert_eq!(world.property("c", "p"), "of a");
         world.is_tidy();
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use polydav_fs::{FolderStore, Options};
@@ -18,6 +19,25 @@ pub struct World {
     pub store: FolderStore,
     dir: TempDir,
     durability: Durability,
+}
+
+/// A small file system, until it is dropped.
+pub struct Mount<'a>(&'a Path);
+
+impl<'a> Mount<'a> {
+    pub fn new(at: &'a Path, options: &str) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+        mount.stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then(|| Self(at))
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
 }
 
 pub fn path(joined: &str) -> ResourcePath {
