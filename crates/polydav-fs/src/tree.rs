@@ -295,6 +295,7 @@ pub(crate) struct Removed {
 pub(crate) struct TreeRemoval<'a> {
     descent: Descent,
     at: ResourcePath,
+    /// In order: there may be as many as there are locks.
     except: &'a [ResourcePath],
     /// For the current directory and those it lies in: whether something in it stays.
     stays: Vec<bool>,
@@ -347,7 +348,7 @@ impl<'a> TreeRemoval<'a> {
             let stays = stays.last_mut().expect("one for each level");
             let mut member = |dir: BorrowedFd<'_>, name: &CStr, _| -> Member<()> {
                 let path = join(at, name);
-                let kind = if except.contains(&path) {
+                let kind = if except.binary_search(&path).is_ok() {
                     FailureKind::Locked
                 } else {
                     match sys::unlink(dir, name.to_bytes()) {
@@ -392,7 +393,7 @@ impl<'a> TreeRemoval<'a> {
 
     fn enter(&mut self, name: &CString) {
         let path = join(&self.at, name);
-        if self.except.contains(&path) {
+        if self.except.binary_search(&path).is_ok() {
             return self.fail(path, FailureKind::Locked);
         }
         if self.force {

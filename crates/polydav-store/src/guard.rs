@@ -179,7 +179,7 @@ impl Guard {
         }
     }
 
-    /// The roots of the locks strictly under `path` whose tokens weren't submitted.
+    /// The roots of the locks strictly under `path` whose tokens weren't submitted, in order.
     pub fn locked_under(&self, locks: &dyn LockView, path: &ResourcePath) -> Vec<ResourcePath> {
         let mut roots: Vec<ResourcePath> = Vec::new();
         for lock in locks.rooted_under(path) {

@@ -145,7 +145,8 @@ pub struct Permit {
     /// What to do.
     pub action: Action,
     /// The roots of trees below the target of a removal that must be left alone, because they are
-    /// locked. The store reports each as a failed member, and keeps the collections they lie in.
+    /// locked, in order. The store reports each as a failed member, and keeps the collections they
+    /// lie in.
     pub except: Vec<ResourcePath>,
 }
 
