@@ -1,6 +1,6 @@
 //! `Ledger`: what outlives the process beside the resources themselves.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::lock::{Lock, LockToken};
 use crate::{Durability, Failure};
@@ -26,6 +26,18 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// If the system fails; then they are still kept.
     fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure>;
+}
+
+impl<L: Ledger + ?Sized> Ledger for Arc<L> {
+    fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        (**self).locks()
+    }
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+        (**self).keep_lock(lock, durability)
+    }
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        (**self).forget_locks(tokens, durability)
+    }
 }
 
 /// A ledger that lasts as long as the process.

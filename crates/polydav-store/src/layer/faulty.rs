@@ -1,47 +1,83 @@
 //! `Faulty`: a store of which one call fails, chosen by number.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::run::{Course, Report, Run, RunId};
 use crate::store::{
     Broken, Capabilities, ReadAt, Reading, Space, Stage, Staged, Store, Visit, Walk,
 };
-use crate::{Entry, Failure, FailureKind, LockView, ResourcePath, Select, Step};
+use crate::{
+    Durability, Entry, Failure, FailureKind, Ledger, Lock, LockToken, LockView, ResourcePath,
+    Select, Step,
+};
 
-/// Fails the Nth call with [`FailureKind::Internal`], without doing it; all others go through.
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It isn't done, and fails so.
+    Fails(FailureKind),
+    /// The store [breaks](Broken) at it: a step isn't done, and neither it nor what stands behind
+    /// it is reported. Other calls fail with [`FailureKind::Internal`]; only steps break a store.
+    Breaks,
+    /// The same, but that the step is done: nobody is told.
+    BreaksBehind,
+}
+
+/// Fails the Nth call in one of the ways of [`Fault`]; all others go through.
 ///
 /// Calls are those of [`Store::stat`], [`Store::walk`], [`Store::read`], [`Store::space`],
-/// [`Store::stage`], of the [`Stage`] and [`ReadAt`] they gave, and each step of a
-/// [`Store::apply`]. A test arms it for N = 1, 2, … until the work under test passes without
-/// having been [struck](Self::struck), and checks each time that what was answered is true.
+/// [`Store::stage`], of the [`Stage`] and [`ReadAt`] they gave, each resource a walk meets, each
+/// step of a [`Store::apply`], and what a [`Ledger`] [beside](Self::beside) it is asked. A test arms
+/// it for N = 1, 2, … until the work under test passes without having been
+/// [struck](Self::struck), and checks each time that what was answered is true.
 ///
 /// A run whose step is struck goes to the store below as two runs: what comes before the step, and
 /// what comes after it.
 #[derive(Debug)]
 pub struct Faulty<S> {
-    store: S,
+    inner: S,
     calls: Arc<Calls>,
 }
 
-/// The calls since it was armed, and which of them fails; 0 for none.
-#[derive(Debug, Default)]
+/// The calls since it was armed, which of them fails, and how; 0 for none.
+#[derive(Debug)]
 struct Calls {
     made: AtomicU64,
     fatal: AtomicU64,
+    fault: Mutex<Fault>,
+    /// Whether the store broke. It stays so.
+    broken: AtomicBool,
 }
 
-impl<S: Store> Faulty<S> {
-    /// `store`, not armed yet.
-    pub fn new(store: S) -> Self {
-        Self { store, calls: Arc::default() }
+impl<S> Faulty<S> {
+    /// `inner`, a store or a ledger, not armed yet.
+    pub fn new(inner: S) -> Self {
+        let calls = Calls {
+            made: AtomicU64::new(0),
+            fatal: AtomicU64::new(0),
+            fault: Mutex::new(Fault::Fails(FailureKind::Internal)),
+            broken: AtomicBool::new(false),
+        };
+        Self { inner, calls: Arc::new(calls) }
     }
 
-    /// The `nth` call from now on fails, counted from 1; with 0 none does.
-    pub fn arm(&self, nth: u64) {
+    /// Another part of the same world: its calls are counted together with those of this one.
+    pub fn beside<T>(&self, inner: T) -> Faulty<T> {
+        Faulty { inner, calls: Arc::clone(&self.calls) }
+    }
+
+    /// The `nth` call from now on fails in this way, counted from 1; with 0 none does.
+    pub fn arm(&self, nth: u64, fault: Fault) {
+        *self.calls.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         self.calls.fatal.store(nth, Ordering::Relaxed);
         self.calls.made.store(0, Ordering::Relaxed);
+    }
+
+    /// From now on no call fails.
+    pub fn disarm(&self) {
+        self.arm(0, self.calls.fault());
     }
 
     /// Whether the call it was armed for came, and failed.
@@ -57,6 +93,10 @@ impl<S: Store> Faulty<S> {
 }
 
 impl Calls {
+    fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts `calls` calls; returns which of them, from 0, is to fail.
     fn count(&self, calls: usize) -> Option<usize> {
         let before = self.made.fetch_add(calls as u64, Ordering::Relaxed);
@@ -65,29 +105,60 @@ impl Calls {
     }
 
     fn one(&self, path: &ResourcePath) -> Result<(), Failure> {
-        self.count(1).map_or(Ok(()), |_| Err(fault(path)))
+        self.count(1).map_or(Ok(()), |_| Err(made(self.kind(), path)))
+    }
+
+    /// What a call fails with that isn't a step.
+    fn kind(&self) -> FailureKind {
+        match self.fault() {
+            Fault::Fails(kind) => kind,
+            Fault::Breaks | Fault::BreaksBehind => FailureKind::Internal,
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 }
 
-fn fault(path: &ResourcePath) -> Failure {
-    Failure::new(FailureKind::Internal, path.clone()).with_source("a fault made for a test")
+fn made(kind: FailureKind, path: &ResourcePath) -> Failure {
+    Failure::new(kind, path.clone()).with_source("a fault made for a test")
 }
 
-fn give_up(steps: Vec<Step>, course: &mut Course, report: &mut dyn Report) {
+/// Reports steps that aren't done, for a reason of this kind unless there is one already.
+fn give_up(steps: Vec<Step>, kind: FailureKind, course: &mut Course, report: &mut dyn Report) {
     for step in steps {
         let index = step.index();
-        report.outcome(index, course.attempt(step, |step| Err(fault(step.subject()))));
+        report.outcome(index, course.attempt(step, |step| Err(made(kind, step.subject()))));
+    }
+}
+
+impl<S: Store> Faulty<S> {
+    /// Breaks at a step. What came before it was reported; nothing from here on is.
+    fn break_at(
+        &self,
+        run: Run,
+        is_done: bool,
+        course: &Course,
+        locks: &dyn LockView,
+    ) -> Result<(), Broken> {
+        if is_done && !course.is_over() {
+            self.inner.apply(run, locks, &mut |_, _| ())?;
+        }
+        self.calls.broken.store(true, Ordering::Relaxed);
+        Err(Broken { reason: "a fault made for a test".to_owned() })
     }
 }
 
 impl<S: Store> Store for Faulty<S> {
     fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+        let capabilities = self.inner.capabilities();
+        Capabilities { writable: capabilities.writable && !self.calls.is_broken(), ..capabilities }
     }
 
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         self.calls.one(path)?;
-        self.store.stat(path, select)
+        self.inner.stat(path, select)
     }
 
     fn walk(
@@ -97,19 +168,27 @@ impl<S: Store> Store for Faulty<S> {
         visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         self.calls.one(root)?;
-        self.store.walk(root, walk, visit)
+        self.inner.walk(root, walk, &mut |met| {
+            visit(match self.calls.one(met.path()) {
+                Ok(()) => met,
+                Err(failure) => Visit::Failure(failure.path, failure.kind),
+            })
+        })
     }
 
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         self.calls.one(path)?;
-        let Reading { entry, content } = self.store.read(path)?;
+        let Reading { entry, content } = self.inner.read(path)?;
         let content = FaultyContent { content, path: path.clone(), calls: self.calls.clone() };
         Ok(Reading { entry, content: Arc::new(content) })
     }
 
     fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
         self.calls.one(&ResourcePath::root())?;
-        let stage = self.store.stage(length)?;
+        if self.calls.is_broken() {
+            return Err(made(FailureKind::ReadOnly, &ResourcePath::root()));
+        }
+        let stage = self.inner.stage(length)?;
         Ok(Box::new(FaultyStage { stage, calls: self.calls.clone() }))
     }
 
@@ -119,29 +198,57 @@ impl<S: Store> Store for Faulty<S> {
         locks: &dyn LockView,
         report: &mut dyn Report,
     ) -> Result<(), Broken> {
-        let Some(fatal) = self.calls.count(run.steps.len()) else {
-            return self.store.apply(run, locks, report);
-        };
+        let fatal = self.calls.count(run.steps.len());
         let mut course = Course::of(&run);
         let mut steps = std::mem::take(&mut run.steps);
+        if self.calls.is_broken() {
+            give_up(steps, FailureKind::ReadOnly, &mut course, report);
+            return Ok(());
+        }
+        let Some(fatal) = fatal else {
+            return self.inner.apply(Run { steps, ..run }, locks, report);
+        };
         let after = steps.split_off(fatal + 1);
         let struck = steps.split_off(fatal);
         let next = Run { id: RunId(run.id.0.wrapping_add(1)), cancel: run.cancel.clone(), ..run };
-        self.store.apply(Run { steps, ..run }, locks, &mut |index, outcome| {
+        self.inner.apply(Run { steps, ..run }, locks, &mut |index, outcome| {
             course.note(&outcome);
             report.outcome(index, outcome);
         })?;
-        give_up(struck, &mut course, report);
+        match self.calls.fault() {
+            Fault::Fails(kind) => give_up(struck, kind, &mut course, report),
+            fault => {
+                let run = Run { steps: struck, ..next };
+                return self.break_at(run, fault == Fault::BreaksBehind, &course, locks);
+            }
+        }
         if course.is_over() {
-            give_up(after, &mut course, report);
+            give_up(after, FailureKind::Dependency, &mut course, report);
             return Ok(());
         }
-        self.store.apply(Run { steps: after, ..next }, locks, report)
+        self.inner.apply(Run { steps: after, ..next }, locks, report)
     }
 
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.calls.one(path)?;
-        self.store.space(path)
+        self.inner.space(path)
+    }
+}
+
+impl<L: Ledger> Ledger for Faulty<L> {
+    fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        self.calls.one(&ResourcePath::root())?;
+        self.inner.locks()
+    }
+
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+        self.calls.one(&lock.root)?;
+        self.inner.keep_lock(lock, durability)
+    }
+
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        self.calls.one(&ResourcePath::root())?;
+        self.inner.forget_locks(tokens, durability)
     }
 }
 
@@ -178,11 +285,13 @@ impl Stage for FaultyStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::{Draft, apply, lines, mkcol, path, put, put_content, run, verdict};
-    use crate::{Cancel, Content, MemoryStore, NoLocks, OnFailure, WalkDepth};
+    use crate::kit::{Draft, apply, lines, lock, mkcol, path, put, put_content, run, verdict};
+    use crate::{Cancel, Content, MemoryLedger, MemoryStore, NoLocks, OnFailure, WalkDepth};
 
-    /// Uses each part of a store once, and steps twice; tells what failed.
-    fn work(store: &dyn Store) -> Result<Vec<String>, Failure> {
+    const INTERNAL: Fault = Fault::Fails(FailureKind::Internal);
+
+    /// Uses each part of a store and a ledger once, and steps twice; tells what failed.
+    fn work(store: &dyn Store, ledger: &dyn Ledger) -> Result<Vec<String>, Failure> {
         let mut stage = store.stage(None)?;
         stage.write(b"x")?;
         let staged = Content::Staged(stage.finish()?);
@@ -190,9 +299,19 @@ mod tests {
         let told = apply(store, &NoLocks, run(steps)).iter().map(verdict).collect();
         store.stat(&path("a"), &Select::None)?;
         let walk = Walk { depth: WalkDepth::One, select: Select::None };
-        store.walk(&path(""), &walk, &mut |_| ControlFlow::Continue(()))?;
+        let mut unread = Ok(());
+        store.walk(&path(""), &walk, &mut |met| {
+            if let Visit::Failure(path, kind) = met {
+                unread = Err(Failure::new(kind, path));
+            }
+            ControlFlow::Continue(())
+        })?;
+        unread?;
         store.read(&path("a"))?.content.read_at(&mut [0], 0)?;
         store.space(&path(""))?;
+        ledger.locks()?;
+        ledger.keep_lock(&lock("urn:a", "a"), Durability::Full)?;
+        ledger.forget_locks(&[LockToken::new("urn:a")], Durability::Full)?;
         Ok(told)
     }
 
@@ -201,8 +320,10 @@ mod tests {
         let told: Vec<_> = (1..)
             .map(|nth| {
                 let store = Faulty::new(MemoryStore::new());
-                store.arm(nth);
-                let told = work(&store).unwrap_or_else(|failure| vec![verdict(&Err(failure))]);
+                let ledger = store.beside(MemoryLedger::default());
+                store.arm(nth, Fault::Fails(FailureKind::NoSpace));
+                let told = work(&store, &ledger);
+                let told = told.unwrap_or_else(|failure| vec![verdict(&Err(failure))]);
                 (store.struck(), told.join(", "))
             })
             .take_while(|(struck, told)| {
@@ -212,16 +333,21 @@ mod tests {
             .map(|(_, told)| told)
             .collect();
         let expected = [
-            "Internal /",           // stage
-            "Internal /",           // write
-            "Internal /",           // finish
-            "NotFound /a",          // the first step: then there is nothing to stat
-            "created, Internal /c", // the second step
-            "Internal /a",          // stat
-            "Internal /",           // walk
-            "Internal /a",          // read
-            "Internal /a",          // read_at
-            "Internal /",           // space
+            "NoSpace /",           // stage
+            "NoSpace /",           // write
+            "NoSpace /",           // finish
+            "NotFound /a",         // the first step: then there is nothing to stat
+            "created, NoSpace /c", // the second step
+            "NoSpace /a",          // stat
+            "NoSpace /",           // walk
+            "NoSpace /a",          // what it meets
+            "NoSpace /c",          // what it meets
+            "NoSpace /a",          // read
+            "NoSpace /a",          // read_at
+            "NoSpace /",           // space
+            "NoSpace /",           // locks
+            "NoSpace /a",          // keep_lock
+            "NoSpace /",           // forget_locks
         ];
         assert_eq!(told, expected);
     }
@@ -229,14 +355,14 @@ mod tests {
     #[test]
     fn it_counts_from_when_it_was_armed() {
         let store = Faulty::new(MemoryStore::new());
-        assert!(work(&store).is_ok());
-        assert_eq!((store.calls(), store.struck()), (10, false));
-        store.arm(2);
+        assert!(work(&store, &store.beside(MemoryLedger::default())).is_ok());
+        assert_eq!((store.calls(), store.struck()), (15, false));
+        store.arm(2, INTERNAL);
         assert_eq!((store.calls(), store.struck()), (0, false));
         assert!(store.stat(&path(""), &Select::None).is_ok() && !store.struck());
         assert!(store.stat(&path(""), &Select::None).is_err() && store.struck());
         assert!(store.stat(&path(""), &Select::None).is_ok() && store.struck());
-        store.arm(0);
+        store.disarm();
         assert!(store.stat(&path(""), &Select::None).is_ok() && !store.struck());
     }
 
@@ -256,12 +382,12 @@ mod tests {
             (3, Stop, ["created", "Exists /a", "Dependency /a/b", "Dependency /a/c"]),
         ] {
             let store = Faulty::new(MemoryStore::new());
-            store.arm(nth);
+            store.arm(nth, INTERNAL);
             let steps = drafts().into_iter().enumerate().map(|(n, draft)| draft.step(n)).collect();
             let outcomes = apply(&store, &NoLocks, Run { on_failure, ..run(steps) });
             assert_eq!(outcomes.iter().map(verdict).collect::<Vec<_>>(), expected);
             let made = expected.iter().filter(|verdict| *verdict == &"created").count();
-            store.arm(0);
+            store.disarm();
             assert_eq!(lines(&store).len(), made);
         }
     }
@@ -269,10 +395,35 @@ mod tests {
     #[test]
     fn a_cancelled_run_is_not_struck() {
         let store = Faulty::new(MemoryStore::new());
-        store.arm(2);
+        store.arm(2, INTERNAL);
         let steps = drafts().into_iter().enumerate().map(|(n, draft)| draft.step(n)).collect();
         let run = Run { cancel: Cancel::when(|| true), ..run(steps) };
         let outcomes = apply(&store, &NoLocks, run);
         assert!(outcomes.iter().all(|outcome| verdict(outcome).starts_with("NotAttempted")));
+    }
+
+    #[test]
+    fn a_broken_store_tells_what_came_before_and_takes_nothing_more() {
+        for (fault, there) in
+            [(Fault::Breaks, &["/a/"][..]), (Fault::BreaksBehind, &["/a/", "/a/b=x"])]
+        {
+            let store = Faulty::new(MemoryStore::new());
+            store.arm(3, fault);
+            let steps = |drafts: [Draft; 4]| {
+                run(drafts.into_iter().enumerate().map(|(n, draft)| draft.step(n)).collect())
+            };
+            let mut told = Vec::new();
+            let broken = store.apply(steps(drafts()), &NoLocks, &mut |_, outcome| {
+                told.push(verdict(&outcome));
+            });
+            assert!(broken.is_err() && store.struck());
+            assert_eq!(told, ["created", "Exists /a"]);
+            store.disarm();
+            assert_eq!(lines(&store), there);
+            let outcomes = apply(&store, &NoLocks, steps(drafts()));
+            assert!(outcomes.iter().all(|outcome| verdict(outcome).starts_with("ReadOnly")));
+            assert!(store.stage(None).is_err() && !store.capabilities().writable);
+            assert_eq!(lines(&store), there);
+        }
     }
 }

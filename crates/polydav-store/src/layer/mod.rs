@@ -3,5 +3,5 @@
 mod faulty;
 mod read_only;
 
-pub use faulty::Faulty;
+pub use faulty::{Fault, Faulty};
 pub use read_only::ReadOnly;
