@@ -10,10 +10,11 @@ use std::time::Duration;
 use multistatus::Report;
 use multistatus::batch::Retry;
 use polydav_dav::{BatchCounts, BatchOptions, Options};
+use polydav_store::FailureKind::Internal;
 use polydav_store::kit::{mkcol, put};
-use polydav_store::layer::Faulty;
+use polydav_store::layer::{Fault, Faulty};
 use polydav_store::{
-    Broken, Capabilities, Entry, Failure, LockView, MemoryStore, Principal, Reading,
+    Broken, Capabilities, Entry, Failure, LockView, MemoryLedger, MemoryStore, Principal, Reading,
     Report as Told, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
 };
 use serde_json::Value;
@@ -593,7 +594,7 @@ fn a_longer_content_waits_in_the_stores_staging() {
     let store = Arc::new(Faulty::new(MemoryStore::new()));
     let world = World::over(store.clone());
     let put = |href: &str, length: usize, fatal: u64| {
-        store.arm(fatal);
+        store.arm(fatal, Fault::Fails(Internal));
         let content = "x".repeat(length);
         let items = world.ask(batch(&format!("<put href=\"{href}\">{content}</put>"))).items();
         let calls = store.calls();
@@ -656,11 +657,16 @@ impl Store for Gated {
 
 /// A world of which each run is told, and waits to be let go.
 fn gated(running_max: usize) -> (World, Receiver<()>, Sender<()>) {
+    gated_for(Made::default().patience, running_max)
+}
+
+/// The same, where nobody waits for others longer than this.
+fn gated_for(patience: Duration, running_max: usize) -> (World, Receiver<()>, Sender<()>) {
     let ((reached, is_reached), (go, may_go)) = (channel(), channel());
     let store = Gated { store: MemoryStore::new(), reached, go: Mutex::new(may_go) };
     let batch = BatchOptions { running_max, ..BatchOptions::default() };
     let options = Options { batch, ..Options::default() };
-    let made = Made { store: Arc::new(store), options, ..Made::default() };
+    let made = Made { store: Arc::new(store), options, patience, ..Made::default() };
     (World::of(made), is_reached, go)
 }
 
@@ -701,4 +707,47 @@ fn hanging_up_does_not_cut_a_batch_in_half() {
     }
     assert_eq!(world.status("MKCOL /a/"), 405);
     assert_eq!(world.tree(), ["/a/", "/a/b=x"]);
+}
+
+/// A world whose store fails on demand, and its ledger with it.
+fn faulty() -> (World, Arc<Faulty<MemoryStore>>) {
+    let store = Arc::new(Faulty::new(MemoryStore::new()));
+    let ledger = Arc::new(store.beside(MemoryLedger::default()));
+    let made = Made { store: Arc::clone(&store) as _, ledger, ..Made::default() };
+    (World::of(made), store)
+}
+
+/// The lock on what was deleted refused whoever made something there, for as long as it lasted.
+#[test]
+fn a_lock_on_what_is_gone_ends_though_the_store_could_not_say_at_first() {
+    // The second call asks whether the root is there, the third forgets the lock.
+    for nth in [2, 3] {
+        let (world, store) = faulty();
+        let world = world.given([mkcol("a"), mkcol("b")]);
+        let tokens = [world.lock("/a/"), world.lock("/b/")];
+        let operations = |[first, second]: &[String; 2]| {
+            format!(
+                "<delete href=\"/a/\" tokens=\"{first}\"/><put href=\"/a\">x</put>\
+                 <delete href=\"/b/\" tokens=\"{second}\"/>"
+            )
+        };
+        store.arm(nth, Fault::Fails(Internal));
+        let items = world.ask(batch(&operations(&tokens))).items();
+        assert!(store.struck());
+        assert_eq!(
+            items,
+            ["delete /a/ 204 applied", "put /a 201 applied", "delete /b/ 204 applied"]
+        );
+        // The last step of a request has none behind it that could settle what it left.
+        for target in ["/c", "/d"] {
+            let (world, store) = (&world, &store);
+            assert_eq!(world.status(format!("MKCOL {target}")), 201);
+            let token = world.lock(target);
+            store.arm(nth, Fault::Fails(Internal));
+            assert_eq!(world.status(format!("DELETE {target}\nIf: (<{token}>)")), 204);
+            assert!(store.struck());
+        }
+        assert_eq!(world.status("PUT /c\n\nx"), 201);
+        assert_eq!(world.status(format!("LOCK /d\n\n{}", world::info("exclusive"))), 201);
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use polydav_store::{
-    Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockToken, LockView,
-    OnFailure, Outcome, ResourcePath, Run, RunId, Step, Store, View,
+    Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView, OnFailure, Outcome,
+    ResourcePath, Run, RunId, Step, Store, View,
 };
 use tokio::sync::watch;
 
@@ -272,10 +272,9 @@ impl Inner {
                 outcomes.extend(run.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
                 continue;
             }
+            self.locks.settle(&*self.store, Vec::new(), self.options.durability);
             outcomes.extend(self.apply_run(run, mode, cancel));
-            if let Err(failure) = self.end_void_locks(at_stake) {
-                tracing::error!(%failure, "locks on what is gone could not be ended");
-            }
+            self.locks.settle(&*self.store, at_stake, self.options.durability);
         }
         outcomes
     }
@@ -307,16 +306,6 @@ impl Inner {
         }
         let untold = || Err(unknown("the store could not tell what became of it"));
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(untold)).collect()
-    }
-
-    fn end_void_locks(&self, at_stake: Vec<(LockToken, ResourcePath)>) -> Result<(), Failure> {
-        let is_gone = |root: &ResourcePath| matches!(self.store.find(root), Ok(None));
-        let void: Vec<_> = at_stake
-            .into_iter()
-            .filter(|(_, root)| is_gone(root))
-            .map(|(token, _)| token)
-            .collect();
-        self.locks.end(&void, self.options.durability)
     }
 }
 

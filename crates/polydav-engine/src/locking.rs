@@ -137,6 +137,7 @@ impl Inner {
         if !self.store.capabilities().writable {
             return Err(Failure::new(FailureKind::ReadOnly, path.clone()));
         }
+        self.locks.settle(&*self.store, Vec::new(), self.options.durability);
         let view = LiveView::of(self);
         let entry = view.entry(path)?;
         if entry.as_ref().is_some_and(|entry| entry.link) {

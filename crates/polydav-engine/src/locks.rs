@@ -1,7 +1,7 @@
 //! The locks of a store: in memory for questions, in the ledger for restarts.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use polydav_store::{
     Durability, Failure, Ledger, Lock, LockTable, LockToken, LockView, ResourcePath, Step, Store,
@@ -12,11 +12,16 @@ use crate::engine::Environment;
 /// How many tokens of ended locks are remembered.
 const ENDED_MAX: usize = 1_000;
 
+/// A lock that ends if nothing lies at its root any more.
+pub(crate) type AtStake = (LockToken, ResourcePath);
+
 /// All locks of one store.
 pub(crate) struct Locks {
     table: RwLock<LockTable>,
     /// The last locks that ran out: giving one up again is no error.
     ended: RwLock<VecDeque<LockToken>>,
+    /// Locks of which the store or the ledger couldn't say, or be told, that they are void.
+    unsettled: Mutex<Vec<AtStake>>,
     ledger: Arc<dyn Ledger>,
     environment: Environment,
 }
@@ -42,7 +47,8 @@ impl Locks {
         if !void.is_empty() {
             ledger.forget_locks(&void, Durability::Relaxed)?;
         }
-        Ok(Self { table: RwLock::new(table), ended: RwLock::default(), ledger, environment })
+        let (table, ended, unsettled) = (RwLock::new(table), RwLock::default(), Mutex::default());
+        Ok(Self { table, ended, unsettled, ledger, environment })
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, LockTable> {
@@ -75,6 +81,39 @@ impl Locks {
         Ok(())
     }
 
+    /// Ends those of these locks whose roots are gone. What can't be settled now is tried again the
+    /// next time: a lock on nothing would refuse whoever makes something there.
+    pub(crate) fn settle(&self, store: &dyn Store, at_stake: Vec<AtStake>, durability: Durability) {
+        let mut all = std::mem::take(&mut *self.unsettled());
+        all.extend(at_stake);
+        if all.is_empty() {
+            return;
+        }
+        let (mut void, mut unsettled) = (Vec::new(), Vec::new());
+        for lock in all {
+            match store.find(&lock.1) {
+                Ok(Some(_)) => {}
+                Ok(None) => void.push(lock),
+                Err(failure) => {
+                    tracing::error!(%failure, "whether a lock is void can't be told");
+                    unsettled.push(lock);
+                }
+            }
+        }
+        let tokens: Vec<_> = void.iter().map(|(token, _)| token.clone()).collect();
+        if let Err(failure) = self.end(&tokens, durability) {
+            tracing::error!(%failure, "locks on what is gone can't be ended");
+            unsettled.append(&mut void);
+        }
+        let mut kept = self.unsettled();
+        unsettled.retain(|lock| !kept.contains(lock));
+        kept.append(&mut unsettled);
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Vec<AtStake>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets the locks whose time is over.
     pub(crate) fn expire(&self) -> Result<(), Failure> {
         let over = self.write().expire(self.environment.now());
@@ -96,7 +135,7 @@ impl Locks {
     }
 
     /// The locks that end if what they lock is gone after `step`.
-    pub(crate) fn at_stake(&self, step: &Step) -> Vec<(LockToken, ResourcePath)> {
+    pub(crate) fn at_stake(&self, step: &Step) -> Vec<AtStake> {
         let table = self.read();
         if table.is_empty() {
             return Vec::new();

@@ -11,7 +11,7 @@ use polydav_engine::{
     Engine, Environment, LockLimits, LockRequest, Options, Plan, PlanMode, RefreshRequest,
     UnlockRequest,
 };
-use polydav_store::layer::Faulty;
+use polydav_store::layer::{Fault, Faulty};
 use polydav_store::{
     Action, Broken, Cancel, Capabilities, Condition, Content, Effect, Entry, Failure, FailureKind,
     Guard, IfList, Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger,
@@ -253,7 +253,7 @@ async fn a_lock_on_what_cannot_be_looked_at_is_kept_and_no_reason_not_to_start()
         Engine::open(store, ledger, clock.environment(), Options::default())
     };
     let lock = open().unwrap().lock(asked("f", LockDepth::Zero)).await.unwrap().lock;
-    store.arm(1);
+    store.arm(1, Fault::Fails(FailureKind::Internal));
     let engine = open().unwrap();
     assert!(store.struck());
     assert_eq!(engine.view().locks().covering(&path("f")), [lock]);

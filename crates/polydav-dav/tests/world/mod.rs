@@ -15,7 +15,7 @@ use multistatus::{MultiStatus, Report, Response};
 use polydav_dav::{Dav, Incoming, Options, Site};
 use polydav_engine::{Engine, Environment};
 use polydav_store::kit::{self, Draft};
-use polydav_store::{MemoryLedger, MemoryStore, Principal, Store};
+use polydav_store::{Durability, Ledger, MemoryLedger, MemoryStore, Principal, Store};
 use tokio::runtime::Runtime;
 
 pub struct World {
@@ -29,18 +29,22 @@ pub struct World {
 /// What a world is made of, where it isn't the usual.
 pub struct Made {
     pub store: Arc<dyn Store>,
+    pub ledger: Arc<dyn Ledger>,
     pub site: Site,
     pub options: Options,
     pub patience: Duration,
+    pub durability: Durability,
 }
 
 impl Default for Made {
     fn default() -> Self {
         Self {
             store: Arc::new(MemoryStore::new()),
+            ledger: Arc::new(MemoryLedger::default()),
             site: Site::default(),
             options: Options::default(),
             patience: Duration::from_secs(10),
+            durability: Durability::Full,
         }
     }
 }
@@ -59,15 +63,14 @@ impl World {
     }
 
     pub fn of(made: Made) -> Self {
-        let Made { store, site, options, patience } = made;
+        let Made { store, ledger, site, options, patience, durability } = made;
         let ahead = Arc::new(AtomicU64::new(0));
         let (clock, counter) = (Arc::clone(&ahead), AtomicU64::new(1));
         let environment = Environment::new(
             move || SystemTime::now() + Duration::from_secs(clock.load(Ordering::Relaxed)),
             move || u128::from(counter.fetch_add(1, Ordering::Relaxed)),
         );
-        let ledger = Arc::new(MemoryLedger::default());
-        let engine_options = polydav_engine::Options { patience, ..Default::default() };
+        let engine_options = polydav_engine::Options { patience, durability, ..Default::default() };
         let engine = Engine::open(Arc::clone(&store), ledger, environment, engine_options).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
