@@ -751,3 +751,29 @@ fn a_lock_on_what_is_gone_ends_though_the_store_could_not_say_at_first() {
         assert_eq!(world.status(format!("LOCK /d\n\n{}", world::info("exclusive"))), 201);
     }
 }
+
+/// It was told with a cause, as if it hadn't been tried.
+#[test]
+fn in_mode_stop_what_may_have_been_done_has_no_cause() {
+    let (world, store) = faulty();
+    let operations = "<mkcol href=\"/a/\"/><mkcol href=\"/b/\"/><mkcol href=\"/c/\"/>";
+    store.arm(2, Fault::BreaksBehind);
+    let reply = world.ask(batch_with("mode=\"stop\"", operations));
+    let told = ["mkcol /a/ 201 applied", "mkcol /b/ 500 unknown", "mkcol /c/ 500 unknown"];
+    assert_eq!(reply.items(), told);
+    assert_eq!(world.tree(), ["/a/", "/b/"]);
+}
+
+/// All items were told as busy, the later ones with a cause too.
+#[test]
+fn in_mode_stop_only_the_first_item_is_busy() {
+    let (world, is_reached, go) = gated_for(Duration::from_millis(1), 4);
+    let first = request("MKCOL /a/");
+    let first = world.runtime.spawn(answer(world.dav.clone(), first, Principal::Anonymous));
+    is_reached.recv().expect("it begins");
+    let operations = "<put href=\"/a/b\">x</put><put href=\"/c\">x</put>";
+    let items = world.ask(batch_with("mode=\"stop\"", operations)).items();
+    assert_eq!(items, ["put /a/b 503 not-applied", "put /c 424 not-attempted because of 0"]);
+    go.send(()).expect("it waits");
+    assert_eq!(world.runtime.block_on(first).expect("it ends").status, 201);
+}

@@ -41,17 +41,31 @@ impl Told {
     fn has_failed(&self) -> bool {
         self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
     }
+
+    fn left_all_as_it_was(&self) -> bool {
+        match &self.outcome {
+            Some(Ok(_)) => self.item.verdict.is_some(),
+            Some(Err(failure)) => failure.effect == Effect::None,
+            None => true,
+        }
+    }
 }
 
-/// In mode stop: whatever stands behind the first failure wasn't tried because of it.
+/// In mode stop: whatever stands behind the first failure wasn't tried because of it. What was done
+/// all the same, or may have been, is told as what it is.
 pub(super) fn note_cause(told: &mut [Told]) {
     let Some(first) = told.iter().position(Told::has_failed) else { return };
-    match &told[first].outcome {
+    let (before, behind) = told.split_at_mut(first + 1);
+    match before.last().and_then(|told| told.outcome.as_ref()) {
         Some(Err(failure)) if is_not_attempted(failure) => {
-            let failure = failure.clone();
-            told[first + 1..].iter_mut().for_each(|item| item.outcome = Some(Err(failure.clone())));
+            behind.iter_mut().for_each(|item| item.outcome = Some(Err(failure.clone())));
         }
-        _ => told[first + 1..].iter_mut().for_each(|item| item.cause = Some(first)),
+        _ => {
+            for item in behind.iter_mut().filter(|item| item.left_all_as_it_was()) {
+                item.cause = Some(first);
+                item.outcome = None;
+            }
+        }
     }
 }
 
