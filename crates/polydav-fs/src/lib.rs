@@ -205,7 +205,7 @@ impl Store for FolderStore {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::ALL;
         capabilities.properties = self.state.is_some();
-        capabilities.writable = self.writer.is_some();
+        capabilities.writable = self.writer.as_ref().is_some_and(|writer| !writer.has_given_up());
         capabilities
     }
 

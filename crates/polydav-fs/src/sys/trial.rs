@@ -170,4 +170,5 @@ fn after_a_sync_failed_nothing_is_taken() {
     assert_eq!(failure.kind, FailureKind::ReadOnly);
     assert!(failure.detail.is_some());
     assert!(store.stage(None).is_err());
+    assert!(!store.capabilities().writable, "no locks are taken either");
 }
