@@ -211,19 +211,29 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// The steps that go through together.
+    /// The steps that go through together. Rows that can't be committed make failures of steps
+    /// that were done; in a run that stops, none may be done behind those.
     fn take(&self, steps: &mut Peekable<impl Iterator<Item = Step>>) -> Option<Vec<Step>> {
         let first = steps.next()?;
         let mut taken = Vec::new();
         if self.is_full() && steps.peek().is_some() {
             let mut stretch = Stretch::default();
             stretch.take(&first);
+            let mut is_last = self.must_be_settled_to_go_on(&first);
             taken.push(first);
-            taken.extend(std::iter::from_fn(|| steps.next_if(|step| stretch.take(step))));
+            while !is_last && let Some(step) = steps.next_if(|step| stretch.take(step)) {
+                is_last = self.must_be_settled_to_go_on(&step);
+                taken.push(step);
+            }
         } else {
             taken.push(first);
         }
         Some(taken)
+    }
+
+    fn must_be_settled_to_go_on(&self, step: &Step) -> bool {
+        let has_rows = || self.state.has_any() && step.vacates().next().is_some();
+        self.on_failure == OnFailure::Stop && (step.is_patch() || has_rows())
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -269,8 +279,9 @@ impl<'a> Execution<'a> {
     fn end_by(&mut self, outcome: &Outcome) {
         let Err(failure) = outcome else { return };
         self.ended = self.ended.or(match (failure.kind, self.on_failure) {
-            (kind @ (FailureKind::NotAttempted | FailureKind::ReadOnly), _) => Some(kind),
+            (FailureKind::NotAttempted, _) => Some(FailureKind::NotAttempted),
             (_, OnFailure::Stop) => Some(FailureKind::Dependency),
+            (FailureKind::ReadOnly, _) => Some(FailureKind::ReadOnly),
             (_, _) => None,
         });
     }
@@ -405,7 +416,8 @@ impl<'a> Execution<'a> {
         } else {
             self.commit_after();
         }
-        for pending in self.pending.drain(..) {
+        for pending in std::mem::take(&mut self.pending) {
+            self.end_by(&pending.outcome);
             report.outcome(pending.index, pending.outcome);
         }
     }

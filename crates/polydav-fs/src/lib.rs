@@ -45,8 +45,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polydav_store::{
-    Broken, Capabilities, Entry, Failure, FailureKind, LockView, MemoryLedger, Reading, Report,
-    ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+    Broken, Capabilities, Course, Entry, Failure, FailureKind, LockView, MemoryLedger, Reading,
+    Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -271,10 +271,14 @@ impl Store for FolderStore {
         match self.writable() {
             Ok((writer, state)) => Execution::run(self, writer, state, run, locks, report),
             Err(why) => {
+                let mut course = Course::of(&run);
                 for step in run.steps {
-                    let path = step.subject().clone();
-                    let failure = Failure::new(FailureKind::ReadOnly, path).with_detail(why);
-                    report.outcome(step.index(), Err(failure));
+                    let index = step.index();
+                    let outcome = course.attempt(step, |step| {
+                        let path = step.subject().clone();
+                        Err(Failure::new(FailureKind::ReadOnly, path).with_detail(why))
+                    });
+                    report.outcome(index, outcome);
                 }
             }
         }

@@ -187,6 +187,11 @@ impl Step {
         self.action.changes()
     }
 
+    /// Whether it changes properties and nothing else.
+    pub fn is_patch(&self) -> bool {
+        matches!(self.action, Action::Patch { .. })
+    }
+
     /// Checks the guard against what the store sees right now.
     ///
     /// What the check doesn't decide, because the store's own act decides it best, is left to the
@@ -347,16 +352,16 @@ mod tests {
 
     #[test]
     fn a_step_says_what_it_touches() {
-        for (draft, subject, changes, claims, vacates) in [
-            (put("a", ""), "/a", "/a", "/a", ""),
-            (mkcol("a"), "/a", "/a", "/a", ""),
-            (patch("a", []), "/a", "/a", "/a", ""),
-            (remove("a"), "/a", "/a", "/a", "/a"),
-            (copy("a", "b"), "/a", "/b", "/b /a", "/b"),
-            (rename("a", "b"), "/a", "/a /b", "/a /b", "/a /b"),
+        for (draft, subject, changes, claims, vacates, patches) in [
+            (put("a", ""), "/a", "/a", "/a", "", false),
+            (mkcol("a"), "/a", "/a", "/a", "", false),
+            (patch("a", []), "/a", "/a", "/a", "", true),
+            (remove("a"), "/a", "/a", "/a", "/a", false),
+            (copy("a", "b"), "/a", "/b", "/b /a", "/b", false),
+            (rename("a", "b"), "/a", "/a /b", "/a /b", "/a /b", false),
         ] {
             let step = draft.step(7);
-            assert_eq!(step.index(), 7);
+            assert_eq!((step.index(), step.is_patch()), (7, patches));
             assert_eq!(step.subject().to_string(), subject);
             assert_eq!(joined(step.changes()), changes, "{step:?}");
             assert_eq!(joined(step.claims()), claims, "{step:?}");

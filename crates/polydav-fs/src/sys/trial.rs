@@ -45,9 +45,8 @@ fn script() -> Vec<Draft> {
     ]
 }
 
-fn apply(store: &FolderStore, durability: Durability) -> Vec<Outcome> {
+fn apply(store: &FolderStore, durability: Durability, on_failure: OnFailure) -> Vec<Outcome> {
     let steps = script().into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect();
-    let on_failure = OnFailure::Continue;
     let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
     let mut outcomes = Vec::new();
     store.apply(run, &NoLocks, &mut |_, outcome| outcomes.push(outcome)).unwrap();
@@ -78,15 +77,30 @@ fn check(store: &dyn Store, outcomes: &[Outcome], context: &str) {
     );
 }
 
-fn fail_everywhere(durability: Durability, errno: Errno) {
+/// In a run that stops, nothing was done behind the first failure.
+fn check_stop(outcomes: &[Outcome], context: &str) {
+    let behind = outcomes.iter().skip_while(|outcome| outcome.is_ok()).skip(1);
+    let is_left = |outcome: &Outcome| match outcome {
+        Ok(_) => false,
+        Err(failure) => {
+            failure.kind == FailureKind::Dependency || failure.effect == Effect::Unknown
+        }
+    };
+    assert!(behind.into_iter().all(is_left), "{context}: {outcomes:#?}");
+}
+
+fn fail_everywhere(durability: Durability, on_failure: OnFailure, errno: Errno) {
     for nth in 1.. {
         let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
         given(&store, furniture());
         fail_nth(nth, errno);
-        let outcomes = apply(&store, durability);
+        let outcomes = apply(&store, durability, on_failure);
         let left = fail_nth(0, errno);
-        let context = format!("{durability:?}, call {nth} fails with {errno}");
+        let context = format!("{durability:?}, {on_failure:?}, call {nth} fails with {errno}");
+        if on_failure == OnFailure::Stop {
+            check_stop(&outcomes, &context);
+        }
         let is_unknown = |outcome: &Outcome| {
             outcome.as_ref().is_err_and(|failure| failure.effect == Effect::Unknown)
         };
@@ -112,7 +126,17 @@ fn is_empty(dir: &Path) -> bool {
 fn the_nth_call_fails() {
     for durability in [Durability::Full, Durability::Relaxed] {
         for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS] {
-            fail_everywhere(durability, errno);
+            fail_everywhere(durability, OnFailure::Continue, errno);
+        }
+    }
+}
+
+/// Steps that were done together with a patch stayed done when its rows could not be committed.
+#[test]
+fn the_nth_call_fails_in_a_run_that_stops() {
+    for durability in [Durability::Full, Durability::Relaxed] {
+        for errno in [Errno::IO, Errno::NOSPC] {
+            fail_everywhere(durability, OnFailure::Stop, errno);
         }
     }
 }
