@@ -461,3 +461,26 @@ fn too_much() {
     world.refused("DELETE /a", &[("If", &lists)], b"");
     world.end();
 }
+
+/// A document within its limits, of which each byte would have taken a thousand in memory.
+#[test]
+fn conditions_that_multiply() {
+    let Some(world) = World::new() else { return };
+    let long = "/x".repeat(2_000);
+    let state = format!("<{long}> {}", r#"([\"t\"])"#.repeat(1_000));
+    let batch = |count: usize| {
+        let item = format!(r#"{{"op": "delete", "href": "/a", "if": "{state}"}}"#);
+        format!("[{}]", vec![item; count].join(","))
+    };
+    let most = http::send(&world.server, "POST", "/batch-operation", &[], batch(100).as_bytes());
+    assert_eq!(most.status, 207, "{:.200}", most.text());
+    world.says("POST /batch-operation", &[], batch(400).as_bytes(), 413, "100000 entity tags");
+    let tokens = format!("(Not <urn:x>){}", " (<urn:y>)".repeat(1_000));
+    let items = format!("<batch>{}</batch>", "<mkcol href='/a'/>".repeat(10_000));
+    let headers = [("If", &*tokens)];
+    let all = http::send(&world.server, "POST", "/batch-operation", &headers, items.as_bytes());
+    assert_eq!(all.status, 207, "{:.200}", all.text());
+    let based = format!("<batch base='{long}'>{}</batch>", "<mkcol href='a'/>".repeat(10_000));
+    world.says("POST /batch-operation", &[], based.as_bytes(), 413, "16777216 bytes");
+    world.end();
+}

@@ -1,11 +1,14 @@
 //! The header fields that make a request conditional, read into a `Guard`.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use polydav_proto::header::{
     self, EntityTag, Header as _, If, IfMatch, IfNoneMatch, IfUnmodifiedSince,
     LockToken as LockTokenField, Matching, State,
 };
-use polydav_store::{Condition, ETagMatch, Guard, IfList, LockToken, Principal};
+use polydav_proto::reference::Reference;
+use polydav_store::{Condition, ETagMatch, Guard, IfList, LockToken, Principal, ResourcePath};
 
 use crate::problem::Problem;
 use crate::quirk::{self, Quirk};
@@ -22,7 +25,7 @@ pub(crate) fn of_request(
         add_if(&mut guard, &field, base);
     } else if quirk::has(Quirk::TokenInLockToken, headers) {
         let field = lock_token(headers)?;
-        guard.tokens.extend(field.map(|field| LockToken::new(field.0.as_str())));
+        submit(&mut guard, field.as_ref().map(|field| field.0.as_str()));
     }
     guard.if_match = header::read::<IfMatch>(headers)?.map(|field| strong(&field.0));
     guard.if_none_match = header::read::<IfNoneMatch>(headers)?.map(|field| weak(&field.0));
@@ -44,13 +47,27 @@ pub(crate) fn lock_token(headers: &HeaderMap) -> Result<Option<LockTokenField>, 
     }
 }
 
+/// Adds tokens to those submitted. Where there are none to add, they stay shared.
+pub(crate) fn submit<'a>(guard: &mut Guard, tokens: impl IntoIterator<Item = &'a str>) {
+    let mut tokens = tokens.into_iter().map(LockToken::new).peekable();
+    if tokens.peek().is_some() {
+        Arc::make_mut(&mut guard.tokens).extend(tokens);
+    }
+}
+
 /// The lists of an `If`, and the tokens it submits: every one, wherever it stands (RFC 4918
 /// §10.4.1).
 pub(crate) fn add_if(guard: &mut Guard, field: &If, base: &Base) {
-    guard.tokens.extend(field.tokens().map(|token| LockToken::new(token.as_str())));
+    submit(guard, field.tokens().map(|token| token.as_str()));
+    let mut last: Option<(&Arc<Reference>, Option<Arc<ResourcePath>>)> = None;
     for list in &field.lists {
-        let resource = list.resource.as_ref().map(|resource| base.resolve(resource));
-        let foreign = matches!(resource, Some(Err(_)));
+        // Lists that share a tag stand side by side, and share what it means.
+        last = list.resource.as_ref().map(|tag| match last.take() {
+            Some((before, path)) if Arc::ptr_eq(before, tag) => (tag, path),
+            _ => (tag, base.resolve(tag).ok().map(Arc::new)),
+        });
+        let resource = last.as_ref().and_then(|(_, path)| path.clone());
+        let foreign = list.resource.is_some() && resource.is_none();
         let conditions = list.conditions.iter().map(|condition| {
             let state = match &condition.state {
                 _ if foreign => Condition::Never,
@@ -61,7 +78,7 @@ pub(crate) fn add_if(guard: &mut Guard, field: &If, base: &Base) {
             if condition.not { Condition::Not(Box::new(state)) } else { state }
         });
         let conditions = conditions.collect();
-        guard.if_lists.push(IfList { resource: resource.and_then(Result::ok), conditions });
+        guard.if_lists.push(IfList { resource, conditions });
     }
 }
 

@@ -139,7 +139,7 @@ fn asked(root: &str, depth: LockDepth) -> LockRequest {
 }
 
 fn with(token: &LockToken) -> Guard {
-    Guard { tokens: vec![token.clone()], ..Guard::default() }
+    Guard { tokens: Arc::new(vec![token.clone()]), ..Guard::default() }
 }
 
 fn kinds(outcomes: &[Outcome]) -> Vec<Option<FailureKind>> {
@@ -283,7 +283,7 @@ async fn a_refresh_prolongs_rfc4918_9_10_2() {
     assert_eq!(world.one(Guard::default(), put("f")).await, Err(FailureKind::Locked));
     let stranger = Guard {
         principal: Principal::Named("eve".into()),
-        tokens: vec![lock.token.clone()],
+        tokens: Arc::new(vec![lock.token.clone()]),
         ..Guard::default()
     };
     let refused = world.engine.refresh(RefreshRequest { guard: stranger, ..request }).await;
@@ -296,7 +296,7 @@ async fn only_its_owner_unlocks_and_uses_a_lock() {
     let lock = world.lock("f", LockDepth::Zero).await.unwrap();
     let eve = Guard {
         principal: Principal::Named("eve".into()),
-        tokens: vec![lock.token.clone()],
+        tokens: Arc::new(vec![lock.token.clone()]),
         ..Guard::default()
     };
     assert_eq!(world.one(eve.clone(), put("f")).await, Err(FailureKind::Locked));
@@ -345,8 +345,10 @@ async fn a_move_leaves_the_locks_of_the_source_behind_rfc4918_7_6() {
     world.run(vec![put("f"), put("g")]).await;
     let source = world.lock("f", LockDepth::Zero).await.unwrap();
     let target = world.lock("g", LockDepth::Zero).await.unwrap();
-    let both =
-        Guard { tokens: vec![source.token.clone(), target.token.clone()], ..Guard::default() };
+    let both = Guard {
+        tokens: Arc::new(vec![source.token.clone(), target.token.clone()]),
+        ..Guard::default()
+    };
     assert_eq!(world.one(both, rename("f", "g")).await, Ok(()));
     let view = world.engine.view();
     assert!(view.locks().covering(&path("f")).is_empty());
@@ -469,7 +471,8 @@ async fn what_a_condition_looks_at_does_not_change_before_the_step_acted() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
-    let list = IfList { resource: Some(path("other")), conditions: vec![Condition::Never] };
+    let list =
+        IfList { resource: Some(Arc::new(path("other"))), conditions: vec![Condition::Never] };
     let guard = Guard { if_lists: vec![list], ..Guard::default() };
     let second = engine.run(plan(vec![(guard, put("f"))], PlanMode::BestEffort));
     let second = tokio::time::timeout(Duration::from_secs(20), second).await;

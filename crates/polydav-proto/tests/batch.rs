@@ -159,8 +159,13 @@ fn xml_may_be_utf16_and_have_a_byte_order_mark() {
 
 #[test]
 fn limits_hold_in_every_format() {
-    let limits =
-        Limits { items_max: 2, document_bytes_max: 200, content_bytes_max: 9, depth_max: 5 };
+    let limits = Limits {
+        items_max: 2,
+        document_bytes_max: 200,
+        content_bytes_max: 9,
+        depth_max: 5,
+        ..Limits::default()
+    };
     let documents = |count: usize, content: &str| {
         let xml = format!("<put href='a'>{content}</put>").repeat(count);
         let json =
@@ -222,4 +227,50 @@ fn what_is_read_but_not_done_yet_is_named() {
     );
     let first = parse(KINDS_XML.as_bytes()).unsupported();
     assert_eq!(first, Some(Unsupported { what: "needs", index: Some(1) }));
+}
+
+/// A few bytes of text that stand for a lot of memory are counted over the whole document.
+#[test]
+fn a_small_document_does_not_grow_large_in_memory() {
+    let limits = Limits { states_max: 4, path_bytes_max: 20, ..Limits::default() };
+    let said = |operations: &str, base: &str| {
+        let body = format!(r#"{{"base": "{base}", "operations": [{operations}]}}"#);
+        parse_within(Format::Json, body.as_bytes(), &limits).err().map(|error| {
+            assert_eq!(error.fault, Fault::TooLarge, "{body}");
+            error.message
+        })
+    };
+    let states = Some("a batch names at most 4 entity tags and tokens".to_owned());
+    let delete = |more: &str| format!(r#"{{"op": "delete", "href": "a"{more}}}"#);
+    let lists = delete(r#", "if": "<a:b> ([\"c\"])""#).replace("<a:b>", "</d>");
+    assert_eq!(said(&[lists.as_str(); 4].join(","), "/"), None);
+    assert_eq!(said(&[lists.as_str(); 5].join(","), "/"), states);
+    let tokens = delete(r#", "tokens": ["a:b", "a:c"], "ifMatch": "\"d\"""#);
+    assert_eq!(said(&tokens, "/"), None);
+    assert_eq!(said(&[tokens.as_str(); 2].join(","), "/"), states);
+
+    let paths = Some("the paths of a batch have at most 20 bytes".to_owned());
+    let copy = r#"{"op": "copy", "href": "a", "dest": "b"}"#;
+    assert_eq!(said(copy, "/12345678"), None);
+    assert_eq!(said(copy, "/123456789"), paths);
+    assert_eq!(said(&[copy; 10].join(","), "/"), None);
+    assert_eq!(said(&[copy; 11].join(","), "/"), paths);
+}
+
+/// One operation has its bounds too, and what is beyond them is that operation's fault.
+#[test]
+fn an_operation_has_so_many_conditions() {
+    let body = |key: &str, value: &str, count: usize| {
+        let value = vec![value; count].join(",");
+        format!(r#"[{{"op": "delete", "href": "a", "{key}": {value}}}]"#)
+    };
+    let wrong = |body: String| parse(body.as_bytes()).operations[0].action.clone().err();
+    let tags = |count| format!("\"{}\"", vec![r#"\"t\""#; count].join(","));
+    assert_eq!(wrong(body("ifMatch", &tags(1024), 1)), None);
+    let said = wrong(body("ifMatch", &tags(1025), 1)).map(|error| error.to_string());
+    assert_eq!(said.as_deref(), Some("ifMatch: expected at most 1024 entity tags at byte 4096"));
+    let tokens = |count| format!("[{}]", vec![r#""a:b""#; count].join(","));
+    assert_eq!(wrong(body("tokens", &tokens(1024), 1)), None);
+    let said = wrong(body("tokens", &tokens(1025), 1)).map(|error| error.to_string());
+    assert_eq!(said.as_deref(), Some("tokens: expected at most 1024 tokens at byte 0"));
 }

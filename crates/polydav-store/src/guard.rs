@@ -51,7 +51,7 @@ impl ETagMatch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IfList {
     /// The resource they are about; `None` for the one the step is about.
-    pub resource: Option<ResourcePath>,
+    pub resource: Option<Arc<ResourcePath>>,
     /// The conditions.
     pub conditions: Vec<Condition>,
 }
@@ -89,8 +89,9 @@ pub trait View {
 pub struct Guard {
     /// Who asks. A submitted token counts only if the lock was made by the same principal.
     pub principal: Principal,
-    /// The submitted lock tokens: all that stand anywhere in `If`.
-    pub tokens: Vec<LockToken>,
+    /// The submitted lock tokens: all that stand anywhere in `If`. The steps of a plan may share
+    /// them.
+    pub tokens: Arc<Vec<LockToken>>,
     /// The lists of `If`, of which one must hold; none at all is no condition.
     pub if_lists: Vec<IfList>,
     /// `If-Match`.
@@ -150,9 +151,10 @@ impl Guard {
     }
 
     fn any_list_holds(&self, view: &dyn View, subject: &ResourcePath) -> Result<bool, Failure> {
+        let mut look = Look { view, last: None };
         for list in &self.if_lists {
-            let resource = list.resource.as_ref().unwrap_or(subject);
-            if all_hold(view, resource, &list.conditions)? {
+            let resource = list.resource.as_deref().unwrap_or(subject);
+            if look.all_hold(resource, &list.conditions)? {
                 return Ok(true);
             }
         }
@@ -192,37 +194,52 @@ impl Guard {
     }
 }
 
-fn all_hold(
-    view: &dyn View,
-    resource: &ResourcePath,
-    conditions: &[Condition],
-) -> Result<bool, Failure> {
-    for condition in conditions {
-        if !condition_holds(view, resource, condition)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// A view, and what it showed last: an `If` may have a thousand conditions on one resource.
+struct Look<'a> {
+    view: &'a dyn View,
+    last: Option<(&'a ResourcePath, Option<Entry>)>,
 }
 
-fn condition_holds(
-    view: &dyn View,
-    resource: &ResourcePath,
-    condition: &Condition,
-) -> Result<bool, Failure> {
-    Ok(match condition {
-        // In the scope of the lock, and there: §10.4.4 has nothing match on an unmapped URL.
-        Condition::Token(token) => {
-            view.locks().covering(resource).iter().any(|lock| lock.token == *token)
-                && view.entry(resource)?.is_some()
+impl<'a> Look<'a> {
+    fn entry(&mut self, resource: &'a ResourcePath) -> Result<Option<&Entry>, Failure> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != resource) {
+            self.last = Some((resource, self.view.entry(resource)?));
         }
-        Condition::ETag(tag) => view
-            .entry(resource)?
-            .and_then(|entry| entry.etag)
-            .is_some_and(|etag| etag.as_str() == tag),
-        Condition::Never => false,
-        Condition::Not(condition) => !condition_holds(view, resource, condition)?,
-    })
+        Ok(self.last.as_ref().and_then(|(_, entry)| entry.as_ref()))
+    }
+
+    fn all_hold(
+        &mut self,
+        resource: &'a ResourcePath,
+        conditions: &[Condition],
+    ) -> Result<bool, Failure> {
+        for condition in conditions {
+            if !self.holds(resource, condition)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn holds(
+        &mut self,
+        resource: &'a ResourcePath,
+        condition: &Condition,
+    ) -> Result<bool, Failure> {
+        Ok(match condition {
+            // In the scope of the lock, and there: §10.4.4 has nothing match on an unmapped URL.
+            Condition::Token(token) => {
+                let mut locks = self.view.locks().covering(resource).into_iter();
+                locks.any(|lock| lock.token == *token) && self.entry(resource)?.is_some()
+            }
+            Condition::ETag(tag) => self
+                .entry(resource)?
+                .and_then(|entry| entry.etag.as_ref())
+                .is_some_and(|etag| etag.as_str() == tag),
+            Condition::Never => false,
+            Condition::Not(condition) => !self.holds(resource, condition)?,
+        })
+    }
 }
 
 /// HTTP dates have no more than seconds.
@@ -398,7 +415,7 @@ pub(crate) mod tests {
         let seen = Seen::new(&[("r", "t"), ("c/", ""), ("c/m", "m")], locks);
         for (what, lists, holds) in cases {
             let list = |(resource, conditions): (Option<&str>, Vec<Condition>)| IfList {
-                resource: resource.map(path),
+                resource: resource.map(path).map(Arc::new),
                 conditions,
             };
             let if_lists = lists.into_iter().map(list).collect();

@@ -1,5 +1,6 @@
 //! `Step`: one guarded change. Opening it is the only way to its action.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -179,7 +180,13 @@ impl Step {
     /// The resources beside its own that its conditions look at (the tags of an `If` header). A
     /// step must be opened after the steps before it that change one of them.
     pub fn watches(&self) -> impl Iterator<Item = &ResourcePath> {
-        self.guard.if_lists.iter().filter_map(|list| list.resource.as_ref())
+        let mut last = None;
+        self.guard.if_lists.iter().filter_map(move |list| {
+            let resource = list.resource.as_ref()?;
+            // Lists that share a tag stand side by side; the resource is told once.
+            let again = last.replace(resource).is_some_and(|last| Arc::ptr_eq(last, resource));
+            (!again).then_some(&**resource)
+        })
     }
 
     /// The paths at or under which it may change something.
@@ -372,8 +379,11 @@ mod tests {
 
     #[test]
     fn a_step_says_what_its_conditions_watch() {
-        let draft = put("a", "").when([]).when_at("b", []).when_at("c/d", []);
-        assert_eq!(joined(draft.step(0).watches()), "/b /c/d");
+        let mut step = put("a", "").when([]).when_at("b", []).when_at("c/d", []).step(0);
+        assert_eq!(joined(step.watches()), "/b /c/d");
+        let list = step.guard.if_lists[1].clone();
+        step.guard.if_lists.extend([list.clone(), list]);
+        assert_eq!(joined(step.watches()), "/b /c/d /b", "lists that share a tag tell it once");
     }
 
     /// RFC 4918 §9.3.1, §9.7.2, §9.8.5, §9.9.4.

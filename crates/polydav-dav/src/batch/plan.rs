@@ -11,7 +11,7 @@ use polydav_proto::batch::{
 use polydav_proto::body::PropertyUpdate;
 use polydav_proto::header::{Depth as DepthField, Overwrite as OverwriteField};
 use polydav_proto::reference::Reference;
-use polydav_store::{Action, Depth, Guard, LockToken, Overwrite, ResourcePath, Step, Store};
+use polydav_store::{Action, Depth, Guard, Overwrite, ResourcePath, Step, Store};
 
 use crate::request::is_reserved;
 use crate::site::Base;
@@ -137,7 +137,7 @@ impl Planner<'_> {
         if let Some(field) = &conditions.state {
             guard::add_if(&mut guard, field, self.base);
         }
-        guard.tokens.extend(conditions.tokens.iter().map(|token| LockToken::new(token.as_str())));
+        guard::submit(&mut guard, conditions.tokens.iter().map(|token| token.as_str()));
         guard.if_match = conditions.if_match.as_ref().map(guard::strong);
         guard.if_none_match = conditions.if_none_match.as_ref().map(guard::weak);
         guard.if_unmodified_since = conditions.if_unmodified_since;

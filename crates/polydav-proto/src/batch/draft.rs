@@ -105,7 +105,10 @@ impl Drafts {
         let mode = self.take_mode()?;
         let strict = self.take_flag(Setting::Strict)?;
         let dry_run = self.take_flag(Setting::DryRun)?;
-        let mut reader = Reader { format: self.format, base, limits, ids: HashMap::new() };
+        let (states_left, path_bytes_left) = (limits.states_max, limits.path_bytes_max);
+        let ids = HashMap::new();
+        let mut reader =
+            Reader { format: self.format, base, limits, ids, states_left, path_bytes_left };
         let items = self.items.into_iter().enumerate();
         let operations = items.map(|(index, draft)| reader.operation(index, draft));
         let operations = operations.collect::<Result<_, _>>()?;
@@ -142,6 +145,8 @@ struct Reader<'a> {
     base: Reference,
     limits: &'a Limits,
     ids: HashMap<String, (usize, Verb)>,
+    states_left: usize,
+    path_bytes_left: usize,
 }
 
 impl Reader<'_> {
@@ -156,8 +161,32 @@ impl Reader<'_> {
         }
         let values = Values { format: self.format, base: &self.base, attributes: &attributes };
         let action = body.and_then(|body| values.action(body));
+        if let Ok(action) = &action {
+            self.make_room(action)?;
+        }
         let href = attributes[Attribute::Href as usize].take().unwrap_or_default();
         Ok(Operation { index, id, verb, href, needs, action })
+    }
+
+    /// Refuses a document whose operations together take more than the limits allow.
+    fn make_room(&mut self, action: &Action) -> Result<(), InvalidBatch> {
+        let Limits { states_max, path_bytes_max, .. } = self.limits;
+        let too_large = |message| Place::Document.fail(Fault::TooLarge, message);
+        match self.states_left.checked_sub(action.conditions.states()) {
+            Some(left) => self.states_left = left,
+            None => {
+                let message = format!("a batch names at most {states_max} entity tags and tokens");
+                return too_large(message);
+            }
+        }
+        match self.path_bytes_left.checked_sub(action.path_bytes()) {
+            Some(left) => self.path_bytes_left = left,
+            None => {
+                let message = format!("the paths of a batch have at most {path_bytes_max} bytes");
+                return too_large(message);
+            }
+        }
+        Ok(())
     }
 
     fn check_attributes(&self, draft: &Draft) -> Result<(), InvalidBatch> {
@@ -384,8 +413,14 @@ fn parse_type(value: &[u8]) -> Result<String, Invalid> {
     }
 }
 
+/// The most tokens of one operation.
+const TOKENS_MAX: usize = 1024;
+
 /// State tokens with spaces between, in angle brackets or without.
 fn parse_tokens(value: &[u8]) -> Result<Vec<StateToken>, Invalid> {
     let tokens = value.split(u8::is_ascii_whitespace).filter(|token| !token.is_empty());
+    if tokens.clone().count() > TOKENS_MAX {
+        return Err(Invalid { offset: 0, expected: "at most 1024 tokens" });
+    }
     tokens.map(|token| LockToken::parse_lenient(token).map(|LockToken(token)| token)).collect()
 }

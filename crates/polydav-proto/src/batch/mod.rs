@@ -68,6 +68,11 @@ pub struct Limits {
     pub content_bytes_max: usize,
     /// The deepest nesting of elements, or of arrays and objects.
     pub depth_max: usize,
+    /// The most entity tags and lock tokens in it, wherever they stand. Each takes far more memory
+    /// than its text.
+    pub states_max: usize,
+    /// The most bytes of all its paths together, with the base put before each relative one.
+    pub path_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -77,6 +82,8 @@ impl Default for Limits {
             document_bytes_max: 16 << 20,
             content_bytes_max: 8 << 20,
             depth_max: 64,
+            states_max: 100_000,
+            path_bytes_max: 16 << 20,
         }
     }
 }
@@ -238,6 +245,30 @@ pub struct Conditions {
     pub state: Option<If>,
     /// Tokens that are submitted without being a condition.
     pub tokens: Vec<StateToken>,
+}
+
+impl Action {
+    /// How many bytes its paths have.
+    fn path_bytes(&self) -> usize {
+        let dest = match &self.kind {
+            Kind::Copy(transfer) | Kind::Move(transfer) => transfer.dest.path.joined().len(),
+            _ => 0,
+        };
+        self.resource.path.joined().len() + dest
+    }
+}
+
+impl Conditions {
+    /// How many tags and tokens it names.
+    fn states(&self) -> usize {
+        let tags = |matching: &Option<Matching>| match matching {
+            Some(Matching::Tags(tags)) => tags.len(),
+            Some(Matching::Any) | None => 0,
+        };
+        let lists = self.state.iter().flat_map(|field| &field.lists);
+        let states: usize = lists.map(|list| list.conditions.len()).sum();
+        states + tags(&self.if_match) + tags(&self.if_none_match) + self.tokens.len()
+    }
 }
 
 /// A value that makes its operation fail (400), and no other.

@@ -16,12 +16,22 @@ pub enum Matching {
     Tags(Vec<EntityTag>),
 }
 
+/// The most entity tags in one field.
+const TAGS_MAX: usize = 1024;
+
 impl Matching {
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
         if value == b"*" {
             return Ok(Self::Any);
         }
-        let tags = list(value, EntityTag::scan)?;
+        let mut room = TAGS_MAX;
+        let tags = list(value, |scan| match room.checked_sub(1) {
+            Some(left) => {
+                room = left;
+                EntityTag::scan(scan)
+            }
+            None => scan.fail("at most 1024 entity tags"),
+        })?;
         if tags.is_empty() {
             return Scan::new(value).fail("* or an entity tag in double quotes");
         }

@@ -1,5 +1,7 @@
 //! `If` (RFC 4918 §10.4).
 
+use std::sync::Arc;
+
 use super::{EntityTag, Header, Lines, StateToken};
 use crate::reference::Reference;
 use crate::scan::{Invalid, Scan};
@@ -20,8 +22,9 @@ pub struct If {
 /// One list: a state of one resource. It holds if each of its conditions holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateList {
-    /// The resource that it is about; the Request-URI's, if it has no tag.
-    pub resource: Option<Reference>,
+    /// The resource that it is about; the Request-URI's, if it has no tag. Lists that share a tag
+    /// share it here too: a long tag with many lists must not take the memory of both multiplied.
+    pub resource: Option<Arc<Reference>>,
     /// Its conditions, at least one.
     pub conditions: Vec<StateCondition>,
 }
@@ -69,7 +72,7 @@ impl Header for If {
             Some(b'(') => scan_lists(&mut scan, None, &mut lists, &mut room)?,
             Some(b'<') => {
                 while scan.peek() == Some(b'<') {
-                    let resource = scan_tag(&mut scan)?;
+                    let resource = Arc::new(scan_tag(&mut scan)?);
                     scan_lists(&mut scan, Some(&resource), &mut lists, &mut room)?;
                 }
             }
@@ -91,7 +94,7 @@ fn scan_tag(scan: &mut Scan<'_>) -> Result<Reference, Invalid> {
 
 fn scan_lists(
     scan: &mut Scan<'_>,
-    resource: Option<&Reference>,
+    resource: Option<&Arc<Reference>>,
     lists: &mut Vec<StateList>,
     room: &mut usize,
 ) -> Result<(), Invalid> {

@@ -127,7 +127,7 @@ impl Draft {
     /// With this lock token submitted.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
-        self.guard.tokens.push(LockToken::new(token));
+        Arc::make_mut(&mut self.guard.tokens).push(LockToken::new(token));
         self
     }
 
@@ -153,7 +153,7 @@ impl Draft {
         conditions: impl IntoIterator<Item = Condition>,
     ) -> Self {
         let conditions = conditions.into_iter().collect();
-        self.guard.if_lists.push(IfList { resource, conditions });
+        self.guard.if_lists.push(IfList { resource: resource.map(Arc::new), conditions });
         self
     }
 
