@@ -188,3 +188,42 @@ async fn more_batches_than_may_run_are_refused() {
     let third = world.call("POST /batch-operation", &[], document).await;
     assert_eq!(third.status, StatusCode::MULTI_STATUS);
 }
+
+/// Whoever sends slowly is not told that time was up before anything ran.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_batch_begins_when_its_document_is_there() {
+    let world = World::new(Options::default());
+    let (end, ended) = tokio::sync::oneshot::channel();
+    let slow = Slow { chunks: VecDeque::from(["<batch><mkcol href='/a/'/></batch>"]), end: ended };
+    let mut batch = Box::pin(world.call_with("POST /batch-operation", &[], slow.boxed_unsync()));
+    let waits = std::future::poll_fn(|cx| Poll::Ready(batch.as_mut().poll(cx).is_pending())).await;
+    assert!(waits);
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    end.send(()).unwrap();
+    let answer = batch.await;
+    assert!(answer.text.contains("201 Created"), "{}", answer.text);
+}
+
+/// An answer that nobody takes is memory; so a large one counts as a batch that runs.
+#[tokio::test]
+async fn large_answers_hold_their_slot_until_they_are_taken() {
+    let batch = BatchOptions { running_max: 1, ..BatchOptions::default() };
+    let world = World::new(Options { batch, ..Options::default() });
+    let post = |document: String| {
+        let body = http_body_util::Full::new(Bytes::from(document));
+        let body = body.map_err(|never| -> Error { match never {} }).boxed_unsync();
+        let request = Request::post("/batch-operation").body(body).unwrap();
+        world.dav.call(request, Principal::Anonymous)
+    };
+    let name = "a".repeat(200);
+    let large = format!("<batch>{}</batch>", format!("<delete href='/{name}'/>").repeat(4000));
+    let answer = post(large.clone()).await;
+    assert_eq!(answer.status(), StatusCode::MULTI_STATUS);
+    let waiting = answer.into_body().frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(waiting.len() > 1 << 20);
+    assert_eq!(post("<batch/>".to_owned()).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    drop(waiting);
+    let small = post("<batch/>".to_owned()).await;
+    assert_eq!(small.status(), StatusCode::MULTI_STATUS);
+    assert_eq!(post(large).await.status(), StatusCode::MULTI_STATUS, "a small one holds none");
+}

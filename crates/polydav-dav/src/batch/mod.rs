@@ -9,13 +9,15 @@ mod reply;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Plan, PlanMode};
 use polydav_proto::batch::{self as document, BatchRequest, Fault, Format, InvalidBatch};
 use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer, Return};
 use polydav_store::{Cancel, Guard, Principal, ResourcePath};
+use tokio::time::Instant;
 
 use self::plan::{Planned, Planner};
 use crate::body::Body;
@@ -91,6 +93,32 @@ impl Drop for Slot {
     }
 }
 
+/// An answer up to this size waits for its client without holding a slot.
+const SMALL_ANSWER: usize = 1 << 20;
+
+/// A large answer. It holds the slot of its batch until the client has taken it: else clients that
+/// take nothing could have the server keep any number of them.
+struct LargeAnswer {
+    text: Vec<u8>,
+    _slot: Slot,
+}
+
+impl AsRef<[u8]> for LargeAnswer {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl Slot {
+    /// The body of an answer.
+    fn body(self, text: Vec<u8>) -> Bytes {
+        if text.len() <= SMALL_ANSWER {
+            return text.into();
+        }
+        Bytes::from_owner(LargeAnswer { text, _slot: self })
+    }
+}
+
 /// What the header says about a batch.
 struct Asked {
     prefer: Prefer,
@@ -105,12 +133,13 @@ pub(crate) async fn batch(
     running: &Running,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let deadline = Instant::now() + options.batch.deadline;
     intake::refuse_coding(&request.headers)?;
     let asked = Asked::read(&request)?;
     let slot = running.enter(&request.principal, options.batch.running_max)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.batch.limits.document_bytes_max).await?;
+    // A proxy's patience begins here too, once it has passed the request on.
+    let deadline = Instant::now() + options.batch.deadline;
     let outer = outer_guard(engine, request.guard()?, request.path).await?;
     let (base, options, store) = (request.base, options.clone(), engine.store().clone());
     let read = move || {
@@ -121,14 +150,14 @@ pub(crate) async fn batch(
     let (planned, answer, base) = intake::blocking(read).await?;
     let id = engine.environment().random();
     let (engine, store) = (engine.clone(), engine.store().clone());
-    // The batch ends, and holds its slot, even if the client hangs up.
+    // The batch ends, and holds its slot so long, even if the client hangs up.
     let task = tokio::spawn(async move {
         let told = run(&engine, planned, answer.mode, deadline).await;
-        drop(slot);
-        told
+        (told, slot)
     });
-    let told = task.await.map_err(intake::panicked)?;
-    intake::blocking(move || answer.write(told, Naming { base: &base, store: &*store }, id)).await
+    let (told, slot) = task.await.map_err(intake::panicked)?;
+    let write = move || answer.write(told, Naming { base: &base, store: &*store }, id, slot);
+    intake::blocking(write).await
 }
 
 /// Reads and plans the whole document: nothing runs before it is known to be good.

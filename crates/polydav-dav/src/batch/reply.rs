@@ -8,8 +8,8 @@ use multistatus::{JSON_CONTENT_TYPE, JsonWriter, Layout, Report, Trailer, Writer
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
 
-use super::BatchCounts;
 use super::plan::{Item, Verdict};
+use super::{BatchCounts, Slot};
 use crate::body::Body;
 use crate::naming::Naming;
 use crate::problem::{self, Problem};
@@ -82,12 +82,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Writes the answer; `id` names what has no URL of its own.
+    /// Writes the answer; `id` names what has no URL of its own, `slot` is what the batch holds.
     pub(super) fn write(
         self,
         all: Vec<Told>,
         naming: Naming<'_>,
         id: u128,
+        slot: Slot,
     ) -> Result<Response<Body>, Problem> {
         let hrefs = HashSet::with_capacity(all.len());
         let mut teller = Teller { naming, id, hrefs, members_left: MEMBERS_MAX };
@@ -104,7 +105,7 @@ impl Answer {
                 document.write(&response)?;
             }
         }
-        let mut response = document.end(&summary)?;
+        let mut response = document.end(&summary, slot)?;
         if self.minimal {
             reply::note_minimal(&mut response);
         }
@@ -147,16 +148,16 @@ impl Document {
         }
     }
 
-    fn end(self, summary: &Summary) -> Result<Response<Body>, Problem> {
+    fn end(self, summary: &Summary, slot: Slot) -> Result<Response<Body>, Problem> {
         match self {
             Self::Xml(writer) => {
                 let summary = Some(summary.clone());
                 let trailer = Trailer { summary, ..Trailer::default() };
-                Ok(reply::multi_status(writer.finish(&trailer).map_err(broken)?))
+                Ok(reply::multi_status(slot.body(writer.finish(&trailer).map_err(broken)?)))
             }
             Self::Json(writer) => {
                 let json = writer.finish(Some(summary)).map_err(broken)?;
-                let mut response = reply::multi_status(json);
+                let mut response = reply::multi_status(slot.body(json));
                 let kind = HeaderValue::from_static(JSON_CONTENT_TYPE);
                 response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
                 Ok(response)
