@@ -161,14 +161,13 @@ pub(crate) async fn refuse(body: &mut Incoming) -> Result<(), Problem> {
 
 /// Refuses a coded body: stored as it comes it would be gibberish (RFC 9110 §8.4).
 pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get(http::header::CONTENT_ENCODING) {
-        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a body with Content-Encoding is not accepted; send it as it is",
-        )
-        .with_header(http::header::ACCEPT_ENCODING, "identity")),
-        _ => Ok(()),
+    let mut codings = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
     }
+    let detail = "a body with Content-Encoding is not accepted; send it as it is";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+        .with_header(http::header::ACCEPT_ENCODING, "identity"))
 }
 
 /// Whether a collection lies at the path.

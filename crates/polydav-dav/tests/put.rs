@@ -97,6 +97,9 @@ fn a_part_and_a_coded_body_are_refused_rfc9110_14_5_8_4() {
     let reply = world.ask("PUT /f\nContent-Encoding: gzip\n\nx");
     assert_eq!((reply.status, reply.header("accept-encoding")), (415, "identity"));
     assert_eq!(world.status("PUT /f\nContent-Encoding: identity\n\n0123456789"), 204);
+    // Its second line was not looked at.
+    let coded = "PUT /f\nContent-Encoding: identity\nContent-Encoding: gzip\n\nx";
+    assert_eq!(world.status(coded), 415);
     assert_eq!(world.tree(), ["/f=0123456789"]);
 }
 
