@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use polydav_dav::{BatchCounts, Body};
 use polydav_store::Principal;
@@ -24,13 +24,16 @@ pub(crate) struct RequestId {
     pub(crate) number: u64,
 }
 
+/// The longest method in a line.
+const METHOD_CHARS_MAX: usize = 32;
+
 /// What the line will say. Written when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Access {
     id: RequestId,
     client: SocketAddr,
     principal: Principal,
-    method: Method,
+    method: Box<str>,
     path: String,
     begun: Instant,
     status: Option<StatusCode>,
@@ -60,7 +63,8 @@ impl Access {
             id,
             client,
             principal: Principal::Anonymous,
-            method: request.method().clone(),
+            // A token, so that nothing in it needs an escape.
+            method: request.method().as_str().chars().take(METHOD_CHARS_MAX).collect(),
             path: escape(target),
             begun: Instant::now(),
             status: None,
@@ -79,7 +83,7 @@ impl Access {
         self.status = Some(response.status());
         self.counts = response.extensions().get().copied();
         // hyper sends no body with these, and never asks for one.
-        self.whole = self.method == Method::HEAD
+        self.whole = &*self.method == "HEAD"
             || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         response.map(|body| Tracked { body, access: self })
     }
