@@ -98,6 +98,12 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+    /// Clients would see the folder of the state, and could write to it.
+    #[error("the folder of the state, {path}, lies in the folder that is served")]
+    StateWithin {
+        /// The folder of the state.
+        path: PathBuf,
+    },
     /// The state database can't be used.
     #[error("the state database {path} can't be used")]
     State {
@@ -152,7 +158,10 @@ impl FolderStore {
             Some(Writer::open(&opened).map_err(prepare)?)
         };
         let state = match (&options.state, &writer) {
-            (Some(dir), _) => Some(open_state(dir)?),
+            (Some(dir), _) => {
+                check_apart(dir, &whole, &own)?;
+                Some(open_state(dir)?)
+            }
             (None, Some(_)) => Some(open_state(&own)?),
             (None, None) => None,
         };
@@ -185,6 +194,19 @@ impl FolderStore {
             _ => Err("the folder is served for reading only"),
         }
     }
+}
+
+/// Refuses a folder for the state that clients could reach: what they write there would be what the
+/// store goes by. Of folders that aren't there yet, the one they will be made in counts.
+fn check_apart(dir: &Path, root: &Path, own: &Path) -> Result<(), OpenError> {
+    let within = |source| OpenError::Prepare { path: dir.to_owned(), source };
+    let dir_whole = std::path::absolute(dir).map_err(within)?;
+    let there = dir_whole.ancestors().find_map(|above| above.canonicalize().ok());
+    let there = there.unwrap_or_default();
+    if there.starts_with(root) && !there.starts_with(own) {
+        return Err(OpenError::StateWithin { path: dir.to_owned() });
+    }
+    Ok(())
 }
 
 /// Opens the state in `dir`, unless another store has it: its rows would be taken for ours.

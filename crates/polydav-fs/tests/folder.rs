@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use polydav_fs::{FolderStore, Options};
 use polydav_store::{FailureKind, Kind, Overwrite, Select, Store};
 use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
@@ -493,5 +494,37 @@ fn many_steps_go_through_together() {
         assert!(world.run(steps.collect()).iter().all(Result::is_ok));
         assert_eq!(names(&world), [""; 0]);
         world.is_tidy();
+    }
+}
+
+/// Clients could read the tokens of each other's locks there, and remove the database.
+#[test]
+fn the_state_may_not_lie_where_clients_reach_it() {
+    let outside = tempfile::tempdir().unwrap();
+    let root = outside.path().join("root");
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(root.join("there")).unwrap();
+    symlink(root.join("there"), outside.path().join("link")).unwrap();
+    let open = |state: &std::path::Path, read_only: bool| {
+        let options = Options { read_only, state: Some(state.to_owned()) };
+        FolderStore::open(&root, &options).map(drop).map_err(|error| error.to_string())
+    };
+    for state in [
+        root.clone(),
+        root.join("there"),
+        root.join("new"),
+        root.join("new/deeper"),
+        outside.path().join("link"),
+        outside.path().join("link/new"),
+        root.join("../root/there"),
+    ] {
+        for read_only in BOTH {
+            let error = open(&state, read_only).unwrap_err();
+            assert!(error.contains("lies in the folder that is served"), "{state:?}: {error}");
+        }
+    }
+    assert!(!root.join("new").exists());
+    for state in [root.join(".polydav"), outside.path().join("rooted"), outside.path().into()] {
+        assert_eq!(open(&state, false), Ok(()), "{state:?}");
     }
 }
