@@ -93,10 +93,23 @@ impl Site {
         })
     }
 
-    /// Whether a page of this origin may change things here.
-    pub fn is_own_origin(&self, origin: &Origin) -> bool {
+    /// Whether a page of this origin may change things here; `asked` is the host that the request
+    /// was sent to.
+    ///
+    /// A server that listens on every address can't tell its own from others': `http://6.6.6.6:8207`
+    /// may be anybody's. There, an address is ours if the browser asks that same address.
+    pub fn is_own_origin(&self, origin: &Origin, asked: Option<&Host>) -> bool {
         let host = Host { name: origin.host.clone(), port: origin.port };
-        let listened = &*origin.scheme == "http" && self.is_listened_on(&host);
+        let is_known = match host.name {
+            HostName::Name(_) => true,
+            HostName::V4(ip) => self.listen.iter().any(|address| address.ip() == ip),
+            HostName::V6(ip) => self.listen.iter().any(|address| address.ip() == ip),
+        };
+        let is_asked = asked.is_some_and(|asked| {
+            asked.name == host.name && Some(asked.port.unwrap_or(80)) == host.port
+        });
+        let listened =
+            &*origin.scheme == "http" && (is_known || is_asked) && self.is_listened_on(&host);
         listened || self.publics.iter().any(|public| public.origin == *origin)
     }
 

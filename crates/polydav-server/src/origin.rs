@@ -6,7 +6,7 @@
 
 use http::{HeaderMap, Method, StatusCode};
 use polydav_dav::Site;
-use polydav_proto::header::{self, FetchSite, Origin, RequestOrigin};
+use polydav_proto::header::{self, FetchSite, Host, Origin, RequestOrigin};
 
 use crate::refusal::Refusal;
 
@@ -23,11 +23,12 @@ pub(crate) fn check(
     if SAFE.contains(&method.as_str()) {
         return Ok(());
     }
+    let asked = header::read::<Host>(headers)?;
     let foreign = |detail: String| Err(Refusal::new(StatusCode::FORBIDDEN, detail));
     match header::read::<RequestOrigin>(headers)? {
         // Sec-Fetch-Site knows no list: for a page that was allowed by name it says cross-site.
         Some(RequestOrigin::Of(origin)) if allowed.contains(&origin) => return Ok(()),
-        Some(RequestOrigin::Of(origin)) if !site.is_own_origin(&origin) => {
+        Some(RequestOrigin::Of(origin)) if !site.is_own_origin(&origin, asked.as_ref()) => {
             return foreign(format!("pages of {origin} may change nothing here"));
         }
         Some(RequestOrigin::Null) => {
@@ -48,8 +49,12 @@ mod tests {
     use super::*;
 
     fn code(method: &str, fields: &[(&'static str, &str)]) -> u16 {
+        code_at("127.0.0.1:8207", method, fields)
+    }
+
+    fn code_at(listen: &str, method: &str, fields: &[(&'static str, &str)]) -> u16 {
         let site = Site::new(
-            vec!["127.0.0.1:8207".parse().unwrap()],
+            vec![listen.parse().unwrap()],
             vec!["https://dav.example/files/".parse().unwrap()],
         );
         let mut headers = HeaderMap::new();
@@ -84,6 +89,24 @@ mod tests {
             ("https://dav.example/", 400),
         ] {
             assert_eq!(code("POST", &[("origin", origin)]), expected, "{origin:?}");
+        }
+    }
+
+    /// The page of an attacker's machine, on the port we listen on, was taken for one of ours.
+    #[test]
+    fn listening_everywhere_makes_no_address_ours_but_the_one_asked() {
+        for (listen, host, own) in [
+            ("0.0.0.0:8207", "192.0.2.1:8207", "http://192.0.2.1:8207"),
+            ("[::]:8207", "[2001:db8::1]:8207", "http://[2001:db8::1]:8207"),
+            ("[::]:8207", "192.0.2.1:8207", "http://192.0.2.1:8207"),
+            ("0.0.0.0:80", "192.0.2.1", "http://192.0.2.1"),
+        ] {
+            let put = |origin| code_at(listen, "PUT", &[("host", host), ("origin", origin)]);
+            assert_eq!(put(own), 200, "{own} at {listen}");
+            for other in ["http://192.0.2.66:8207", "http://[2001:db8::66]:8207", "http://6.6.6.6"]
+            {
+                assert_eq!(put(other), 403, "{other} at {listen}");
+            }
         }
     }
 
