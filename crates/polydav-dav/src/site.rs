@@ -146,12 +146,18 @@ impl Base {
         Err(Foreign)
     }
 
-    /// Schemes aren't compared: the end of TLS may lie between us and the client.
+    /// Schemes aren't compared: the end of TLS may lie between us and the client, and proxies are
+    /// told to write `http` where the client wrote `https`. Without a port, both are that host.
     fn public(&self, origin: &Origin) -> Option<&PublicUrl> {
-        self.site
-            .publics
-            .iter()
-            .find(|public| public.origin.host == origin.host && public.origin.port == origin.port)
+        let is_default = |origin: &Origin| {
+            let default = if &*origin.scheme == "https" { 443 } else { 80 };
+            origin.port == Some(default)
+        };
+        self.site.publics.iter().find(|public| {
+            let public = &public.origin;
+            let same_port = public.port == origin.port || is_default(public) && is_default(origin);
+            public.host == origin.host && same_port
+        })
     }
 
     /// Whether it is the host the request itself was sent to.

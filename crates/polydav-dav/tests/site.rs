@@ -39,6 +39,8 @@ fn destinations_are_compared_by_path() {
         ("dav.example.com", "https://dav.example.com/files/ours/n"),
         ("dav.example.com", "https://DAV.example.com:443/files/ours/n"),
         ("127.0.0.1:8080", "https://dav.example.com/files/ours/n"),
+        // As Apache's `RequestHeader edit Destination ^https http` leaves it.
+        ("127.0.0.1:8080", "http://dav.example.com/files/ours/n"),
         ("127.0.0.1:8080", "http://127.0.0.1:8080/files/ours/n"),
         ("127.0.0.1:8080", "http://127.0.0.1:8080/n"),
         ("127.0.0.1:8080", "http://intern.example:8000/n"),
@@ -71,6 +73,7 @@ fn what_is_elsewhere_is_a_bad_gateway_rfc4918_9_8_5_9_9_4() {
         "https://dav.example.com/others/n",
         "https://dav.example.com/",
         "https://dav.example.com:444/files/ours/n",
+        "http://dav.example.com:444/files/ours/n",
         "http://127.0.0.1:9090/n",
         "ftp://elsewhere.example/n",
     ] {
