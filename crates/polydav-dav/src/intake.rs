@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
+use multistatus::xml::Limits;
 use polydav_engine::Engine;
 use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
 
@@ -15,6 +16,15 @@ const INLINE_MAX: usize = 64 * 1024;
 
 /// So many bytes are gathered before they are handed to the store.
 const GATHER: usize = 256 * 1024;
+
+/// The most elements in the XML body of a method. Each takes a hundred times its text in memory, and
+/// there may be as many bodies as connections.
+const ELEMENTS_MAX: u64 = 10_000;
+
+/// The bounds of the XML body of a method, beside its length.
+pub(crate) fn xml_limits() -> Limits {
+    Limits { elements: ELEMENTS_MAX, ..Limits::default() }
+}
 
 /// The whole body, if it isn't longer than `max` bytes.
 pub(crate) async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {

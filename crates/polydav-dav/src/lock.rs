@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use multistatus::xml::{Element, Limits, Name};
+use multistatus::xml::{Element, Name};
 use polydav_engine::{Engine, LockRequest, Locked, RefreshRequest, UnlockRequest};
 use polydav_proto::body::{LockInfo, LockScope as Scope};
 use polydav_proto::header::{self, Depth, TimeType, Timeout};
@@ -34,7 +34,7 @@ pub(crate) async fn lock(
     if body.iter().all(u8::is_ascii_whitespace) {
         return refresh(engine, request, timeout).await;
     }
-    let info = LockInfo::parse(&body, Limits::default())?;
+    let info = LockInfo::parse(&body, intake::xml_limits())?;
     let depth = match request.depth()? {
         Some(Depth::Zero) => LockDepth::Zero,
         None | Some(Depth::Infinity) => LockDepth::Infinity,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::header::CONTENT_LOCATION;
 use http::{HeaderValue, Response, StatusCode};
-use multistatus::xml::{Fragment, Limits, Name};
+use multistatus::xml::{Fragment, Name};
 use multistatus::{Properties, Trailer, WriteError, Writer};
 use polydav_engine::Engine;
 use polydav_proto::body::PropFind;
@@ -45,7 +45,7 @@ pub(crate) async fn propfind(
     intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
-    let asked = PropFind::parse(&body, Limits::default())?;
+    let asked = PropFind::parse(&body, intake::xml_limits())?;
     let depth = request.depth()?.unwrap_or(Depth::Infinity);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
     let walk = match (depth, options.infinity_budget) {

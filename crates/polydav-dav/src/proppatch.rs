@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use http::{Response, StatusCode};
-use multistatus::xml::{Limits, Name};
+use multistatus::xml::Name;
 use multistatus::{PropStat, Property as Told};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::body::{Change, PropertyUpdate};
@@ -25,7 +25,7 @@ pub(crate) async fn proppatch(
     intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
-    let update = PropertyUpdate::parse(&body, Limits::default())?;
+    let update = PropertyUpdate::parse(&body, intake::xml_limits())?;
     let guard = request.guard()?;
     let action = Action::Patch { target: request.path.clone(), changes: changes(&update) };
     let step = Step::new(0, guard, action);

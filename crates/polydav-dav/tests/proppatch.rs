@@ -314,3 +314,21 @@ fn no_room_for_a_property_is_told_of_it_rfc4918_9_2_1() {
     let told = world.ask(update("/bar.html", &(set("<Z:a>1</Z:a>") + &remove("<Z:b/>")))).told();
     assert_eq!(told, ["/bar.html 507: a b because of sufficient-disk-space"]);
 }
+
+/// A body of 1 MiB could have 250,000 elements, and took 140 MiB.
+#[test]
+fn a_body_has_so_many_elements() {
+    let world = World::new().given([put("f", "x")]);
+    let update = |count: usize| {
+        let inner = "<a/>".repeat(count);
+        format!("<D:set><D:prop><b xmlns='urn:b'>{inner}</b></D:prop></D:set>")
+    };
+    let ask = |method: &str, body: String| world.status(format!("{method} /f\n\n{body}"));
+    let patch = |inner: String| {
+        ask("PROPPATCH", format!("<D:propertyupdate xmlns:D='DAV:'>{inner}</D:propertyupdate>"))
+    };
+    assert_eq!(patch(update(9_000)), 207);
+    assert_eq!(patch(update(10_000)), 413);
+    let names = format!("<prop>{}</prop>", "<a/>".repeat(10_000));
+    assert_eq!(ask("PROPFIND", format!("<propfind xmlns='DAV:'>{names}</propfind>")), 413);
+}

@@ -257,6 +257,32 @@ fn a_small_document_does_not_grow_large_in_memory() {
     assert_eq!(said(&[copy; 11].join(","), "/"), paths);
 }
 
+/// XML in a JSON document has the bound of XML in an XML document.
+#[test]
+fn elements_are_counted_in_both_formats() {
+    let limits = Limits { elements_max: 20, ..Limits::default() };
+    let set = |count: usize| format!("<D:set><D:prop>{}</D:prop></D:set>", "<a/>".repeat(count));
+    let json = |count: usize| {
+        let item = format!(r#"{{"op": "proppatch", "href": "a", "patch": "{}"}}"#, set(count));
+        format!("[{item}, {item}]")
+    };
+    let xml = |count: usize| {
+        let item = format!("<proppatch href='a'>{}</proppatch>", set(count));
+        format!(
+            "<batch xmlns='{}' xmlns:D='DAV:'>{item}{item}</batch>",
+            polydav_proto::batch::NAMESPACE
+        )
+        .replace("<a/>", "<a xmlns='urn:a'/>")
+    };
+    let fault = |format, body: String| {
+        parse_within(format, body.as_bytes(), &limits).err().map(|error| error.fault)
+    };
+    assert_eq!(fault(Format::Json, json(8)), None);
+    assert_eq!(fault(Format::Json, json(9)), Some(Fault::TooLarge));
+    assert_eq!(fault(Format::Xml, xml(6)), None);
+    assert_eq!(fault(Format::Xml, xml(7)), Some(Fault::TooLarge));
+}
+
 /// One operation has its bounds too, and what is beyond them is that operation's fault.
 #[test]
 fn an_operation_has_so_many_conditions() {

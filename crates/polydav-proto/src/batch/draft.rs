@@ -26,6 +26,8 @@ pub(super) struct Drafts {
     pub(super) place: Place,
     pub(super) settings: [Option<String>; Setting::ALL.len()],
     pub(super) items: Vec<Draft>,
+    /// How many XML elements there were in strings of JSON.
+    pub(super) elements: usize,
 }
 
 /// What one operation says.
@@ -73,7 +75,7 @@ impl Draft {
 
 impl Drafts {
     pub(super) fn new(format: Format, place: Place) -> Self {
-        Self { format, place, settings: Default::default(), items: Vec::new() }
+        Self { format, place, settings: Default::default(), items: Vec::new(), elements: 0 }
     }
 
     /// Refuses one operation more than the limits allow.

@@ -332,10 +332,25 @@ fn push(drafts: &mut Drafts, node: Node, limits: &Limits) -> Result<(), InvalidB
     let verb = Verb::parse(&verb).or_else(|said| place.refuse(said))?;
     let mut draft = Draft::new(place, verb);
     for (key, value) in entries {
+        if let ("patch", Node::Text(text)) = (&*key, &value) {
+            drafts.elements += elements(text);
+        }
+        let most = limits.elements_max;
+        if drafts.elements > most {
+            return draft
+                .place
+                .fail(Fault::TooLarge, format!("a batch has at most {most} elements"));
+        }
         member(&mut draft, &key, value, limits)?;
     }
     drafts.items.push(draft);
     Ok(())
+}
+
+/// How many elements a text has in it, or a few more, without reading it as XML.
+fn elements(text: &str) -> usize {
+    let starts = text.as_bytes().windows(2).filter(|pair| pair[0] == b'<' && pair[1] != b'/');
+    starts.count()
 }
 
 /// Takes one key of an operation.

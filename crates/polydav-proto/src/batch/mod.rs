@@ -68,8 +68,10 @@ pub struct Limits {
     pub content_bytes_max: usize,
     /// The deepest nesting of elements, or of arrays and objects.
     pub depth_max: usize,
-    /// The most entity tags and lock tokens in it, wherever they stand. Each takes far more memory
-    /// than its text.
+    /// The most XML elements in it, also in the strings of a JSON document. Each takes far more
+    /// memory than its text.
+    pub elements_max: usize,
+    /// The most entity tags and lock tokens in it, wherever they stand.
     pub states_max: usize,
     /// The most bytes of all its paths together, with the base put before each relative one.
     pub path_bytes_max: usize,
@@ -82,6 +84,7 @@ impl Default for Limits {
             document_bytes_max: 16 << 20,
             content_bytes_max: 8 << 20,
             depth_max: 64,
+            elements_max: 200_000,
             states_max: 100_000,
             path_bytes_max: 16 << 20,
         }

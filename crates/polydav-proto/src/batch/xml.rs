@@ -43,6 +43,7 @@ impl Limits {
         multistatus::xml::Limits {
             bytes: self.document_bytes_max as u64,
             depth: self.depth_max,
+            elements: self.elements_max as u64,
             ..Default::default()
         }
     }
