@@ -283,6 +283,19 @@ fn elements_are_counted_in_both_formats() {
     assert_eq!(fault(Format::Xml, xml(7)), Some(Fault::TooLarge));
 }
 
+/// It made an empty file, and told of success.
+#[test]
+fn markup_in_a_put_is_refused_and_not_left_out() {
+    let put = |content: &str| {
+        let body = format!("<batch><put href='a.svg'>{content}</put></batch>");
+        parse_within(Format::Xml, body.as_bytes(), &Limits::default())
+            .map_err(|error| error.message)
+    };
+    let svg = "<svg xmlns='http://www.w3.org/2000/svg'/>";
+    assert_eq!(put(svg).unwrap_err(), "put holds text: write markup in CDATA or in base64");
+    assert!(put(&format!("<![CDATA[{svg}]]>")).is_ok());
+}
+
 /// One operation has its bounds too, and what is beyond them is that operation's fault.
 #[test]
 fn an_operation_has_so_many_conditions() {
