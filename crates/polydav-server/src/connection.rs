@@ -34,6 +34,7 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin + Send>(
         head: options.head_timeout,
         body: options.body_timeout,
         write: options.write_timeout,
+        hurried: options.unhurried,
     };
     let service = service_fn(move |request| {
         let front = Arc::clone(&front);
@@ -50,7 +51,7 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin + Send>(
         .half_close(true)
         // Names have no case, but scripts look for `Batch-Result:` as it is documented.
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(Wire::new(stream, patience)), service);
+        .serve_connection(TokioIo::new(Wire::new(stream, patience, stopping.clone())), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -88,6 +89,13 @@ mod tests {
     use super::*;
 
     fn connect() -> DuplexStream {
+        let (stop, stopping) = watch::channel(false);
+        // The server runs as long as somebody may stop it.
+        tokio::spawn(async move { stop.closed().await });
+        connect_until(stopping)
+    }
+
+    fn connect_until(stopping: watch::Receiver<bool>) -> DuplexStream {
         let environment = Environment::new(|| SystemTime::UNIX_EPOCH, || 0);
         let store = Arc::new(MemoryStore::new());
         let ledger = Arc::new(MemoryLedger::default());
@@ -96,7 +104,6 @@ mod tests {
         let front = Front::new(Dav::new(engine, site, Default::default()), None, Vec::new());
         let (ours, theirs) = tokio::io::duplex(1024);
         tokio::spawn(async move {
-            let (_stop, stopping) = watch::channel(false);
             let client = "127.0.0.1:1".parse().unwrap();
             serve(theirs, client, Arc::new(front), &Options::default(), stopping).await;
         });
@@ -124,6 +131,34 @@ mod tests {
         assert_eq!(seconds_until_closed(head, "a", 7).await, 30);
         let second = format!("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n{head}");
         assert_eq!(seconds_until_closed(&second, "a", 7).await, 30);
+    }
+
+    /// Half a request held the end up for half a minute; half a body, until all was cut off.
+    #[tokio::test(start_paused = true)]
+    async fn who_stalls_does_not_keep_a_server_that_is_to_stop() {
+        let whole = "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhel";
+        for (begun, most) in [("GET / HTT", 5), (whole, 7)] {
+            let (stop, stopping) = watch::channel(false);
+            let mut client = connect_until(stopping);
+            client.write_all(begun.as_bytes()).await.unwrap();
+            tokio::time::sleep_until(Instant::now() + Duration::from_secs(2)).await;
+            let told = Instant::now();
+            stop.send(true).unwrap();
+            client.read_to_end(&mut Vec::new()).await.unwrap();
+            assert!(told.elapsed() <= Duration::from_secs(most), "{begun}: {:?}", told.elapsed());
+        }
+        let (stop, stopping) = watch::channel(false);
+        let mut client = connect_until(stopping);
+        client.write_all(whole.as_bytes()).await.unwrap();
+        tokio::time::sleep_until(Instant::now() + Duration::from_secs(2)).await;
+        stop.send(true).unwrap();
+        for byte in *b"lo worl" {
+            tokio::time::sleep_until(Instant::now() + Duration::from_secs(4)).await;
+            client.write_all(&[byte]).await.unwrap();
+        }
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 201", "who goes on is waited for");
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,7 +52,8 @@ pub struct Options {
     pub body_timeout: Duration,
     /// How long a client may take nothing of an answer.
     pub write_timeout: Duration,
-    /// How long requests run on undisturbed when the server is to stop.
+    /// How long requests run on undisturbed when the server is to stop, and how long a client may
+    /// stall from then on.
     pub unhurried: Duration,
     /// When the server stops waiting for what runs, and cuts it off.
     pub grace: Duration,

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::framing::{Framing, Position};
@@ -22,6 +23,8 @@ pub(crate) struct Patience {
     pub(crate) body: Duration,
     /// Between two pieces of an answer.
     pub(crate) write: Duration,
+    /// For each of them, once the server is to stop.
+    pub(crate) hurried: Duration,
 }
 
 /// How long, in all, what a client still sends is taken after the answer.
@@ -35,6 +38,8 @@ pub(crate) struct Wire<T> {
     inner: T,
     framing: Framing,
     patience: Patience,
+    /// Whether the server is to stop.
+    stopping: watch::Receiver<bool>,
     /// The deadline of a head, and which head it is.
     head: Option<(u64, Timer)>,
     read: Option<Timer>,
@@ -44,6 +49,15 @@ pub(crate) struct Wire<T> {
 
 type Timer = Pin<Box<Sleep>>;
 
+/// Who stalls must not keep a server that is to stop: not even the head of a request that never
+/// comes.
+fn hurry(timer: &mut Timer, stopping: &watch::Receiver<bool>, hurried: Duration) {
+    let latest = Instant::now() + hurried;
+    if *stopping.borrow() && timer.deadline() > latest {
+        timer.as_mut().reset(latest);
+    }
+}
+
 #[derive(Debug)]
 enum Closing {
     No,
@@ -52,9 +66,10 @@ enum Closing {
 }
 
 impl<T> Wire<T> {
-    pub(crate) fn new(inner: T, patience: Patience) -> Self {
-        let framing = Framing::default();
-        Self { inner, framing, patience, head: None, read: None, write: None, closing: Closing::No }
+    pub(crate) fn new(inner: T, patience: Patience, stopping: watch::Receiver<bool>) -> Self {
+        let (framing, closing) = (Framing::default(), Closing::No);
+        let (head, read, write) = (None, None, None);
+        Self { inner, framing, patience, stopping, head, read, write, closing }
     }
 
     /// After bytes came in.
@@ -78,6 +93,7 @@ impl<T> Wire<T> {
             }
             (None, _) => return Poll::Pending,
         };
+        hurry(timer, &self.stopping, self.patience.hurried);
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client stopped sending"))
     }
@@ -93,7 +109,9 @@ impl<T> Wire<T> {
             return result;
         }
         let patience = self.patience.write;
-        ready!(self.write.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
+        let timer = self.write.get_or_insert_with(|| Box::pin(sleep(patience)));
+        hurry(timer, &self.stopping, self.patience.hurried);
+        ready!(timer.as_mut().poll(cx));
         let error = io::Error::new(io::ErrorKind::TimedOut, "the client stopped receiving");
         Poll::Ready(Err(error))
     }
@@ -202,6 +220,10 @@ mod tests {
 
     use super::*;
 
+    fn patience(all: Duration) -> Patience {
+        Patience { head: all, body: all, write: all, hurried: all }
+    }
+
     /// What hyper takes for requests: their targets and bodies.
     async fn seen(bytes: Vec<u8>, cuts: Vec<usize>) -> Vec<(String, Vec<u8>)> {
         let (mut ours, theirs) = tokio::io::duplex(1 << 16);
@@ -220,7 +242,7 @@ mod tests {
             }
         });
         let minute = Duration::from_secs(60);
-        let wire = Wire::new(theirs, Patience { head: minute, body: minute, write: minute });
+        let wire = Wire::new(theirs, patience(minute), watch::channel(false).1);
         let serving = tokio::spawn(
             http1::Builder::new()
                 .half_close(true)
@@ -265,7 +287,7 @@ mod tests {
     async fn who_takes_nothing_of_an_answer_is_cut_off() {
         let (mut ours, theirs) = tokio::io::duplex(16);
         let minute = Duration::from_secs(60);
-        let mut wire = Wire::new(theirs, Patience { head: minute, body: minute, write: minute });
+        let mut wire = Wire::new(theirs, patience(minute), watch::channel(false).1);
         let writing = tokio::spawn(async move {
             let begun = Instant::now();
             let ended = wire.write_all(&[0; 64]).await;
