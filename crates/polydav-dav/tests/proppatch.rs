@@ -332,3 +332,17 @@ fn a_body_has_so_many_elements() {
     let names = format!("<prop>{}</prop>", "<a/>".repeat(10_000));
     assert_eq!(ask("PROPFIND", format!("<propfind xmlns='DAV:'>{names}</propfind>")), 413);
 }
+
+/// One file could be given a gigabyte of properties, a megabyte a request; then listing it held all
+/// of them in memory.
+#[test]
+fn a_resource_has_so_many_properties() {
+    let world = World::new().given([put("f", "x")]);
+    let value = "v".repeat(400_000);
+    let long = |name: &str| update("/f", &set(&format!("<Z:{name}>{value}</Z:{name}>")));
+    assert_eq!(world.status(long("a")), 207);
+    assert_eq!(world.status(long("b")), 207);
+    let reply = world.ask(long("c"));
+    assert_eq!((reply.status, reply.text().contains("at most 1000 properties")), (403, true));
+    assert_eq!(world.status(long("a")), 207, "what is replaced makes room");
+}

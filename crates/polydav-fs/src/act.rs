@@ -473,18 +473,24 @@ impl Execution<'_> {
             Ok(stat) if file_type(&stat) == FileType::Symlink => {
                 failed(Failure::new(FailureKind::Forbidden, target))
             }
-            Ok(_) => match self.state.property_bytes(&target) {
-                Ok(bytes) if PropertyChange::fit(&bytes, &changes) => {
-                    (Ok(DONE), After::Patch(RowChange::Patch(target, changes)))
-                }
-                Ok(_) => failed(
-                    Failure::new(FailureKind::NoSpace, target)
-                        .with_detail("a resource can't have so much in properties"),
-                ),
-                Err(error) => failed(database_failure(&error.into(), &target)),
+            Ok(_) => match self.check_bounds(&target, &changes) {
+                Ok(()) => (Ok(DONE), After::Patch(RowChange::Patch(target, changes))),
+                Err(failure) => failed(failure),
             },
             Err(errno) => failed(errno::failure(errno, &target)),
         }
+    }
+
+    /// A change of the same resource that came before is committed by now: it was no part of this
+    /// stretch.
+    fn check_bounds(
+        &self,
+        target: &ResourcePath,
+        changes: &[PropertyChange],
+    ) -> Result<(), Failure> {
+        let before = self.state.property_bytes(target);
+        let before = before.map_err(|error| database_failure(&error.into(), target))?;
+        PropertyChange::check_bounds(target, &before, changes)
     }
 }
 

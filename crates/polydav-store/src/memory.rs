@@ -324,9 +324,8 @@ impl Tree {
             let property = Property { name: name.clone(), value: value.clone() };
             (name.clone(), property.bytes())
         };
-        if !PropertyChange::fit(&node.properties.iter().map(bytes).collect(), &changes) {
-            return fail(FailureKind::NoSpace, target);
-        }
+        let before = node.properties.iter().map(bytes).collect();
+        PropertyChange::check_bounds(target, &before, &changes)?;
         for change in changes {
             match change {
                 PropertyChange::Set(Property { name, value }) => {

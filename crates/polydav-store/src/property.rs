@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::{Failure, FailureKind, ResourcePath};
+
 /// The expanded name of a property (RFC 4918 §4.4): a namespace name and a local name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PropertyName {
@@ -53,6 +55,9 @@ pub struct Property {
 }
 
 impl Property {
+    /// The most dead properties of one resource.
+    pub const COUNT_MAX: usize = 1_000;
+
     /// The most bytes of names and values of all the dead properties of one resource: whoever
     /// reads them holds all of them at once.
     pub const BYTES_MAX: usize = 1024 * 1024;
@@ -73,9 +78,17 @@ pub enum PropertyChange {
 }
 
 impl PropertyChange {
-    /// Whether a resource, whose properties have these bytes, stays within
-    /// [`Property::BYTES_MAX`] with `changes`, or doesn't go further beyond.
-    pub fn fit(before: &HashMap<PropertyName, usize>, changes: &[Self]) -> bool {
+    /// Refuses changes with which a resource, whose properties have these bytes, would have more
+    /// of them than [`Property::COUNT_MAX`] and [`Property::BYTES_MAX`] allow, or go further beyond.
+    /// Every store asks before it makes them.
+    ///
+    /// # Errors
+    /// [`FailureKind::Forbidden`], at `path`.
+    pub fn check_bounds(
+        path: &ResourcePath,
+        before: &HashMap<PropertyName, usize>,
+        changes: &[Self],
+    ) -> Result<(), Failure> {
         let mut after = before.clone();
         for change in changes {
             match change {
@@ -83,8 +96,15 @@ impl PropertyChange {
                 Self::Remove(name) => after.remove(name),
             };
         }
-        let before: usize = before.values().sum();
-        after.values().sum::<usize>() <= before.max(Property::BYTES_MAX)
+        let bytes = |properties: &HashMap<_, usize>| properties.values().sum::<usize>();
+        let (count_max, bytes_max) = (Property::COUNT_MAX, Property::BYTES_MAX);
+        if after.len() <= before.len().max(count_max)
+            && bytes(&after) <= bytes(before).max(bytes_max)
+        {
+            return Ok(());
+        }
+        let detail = format!("a resource has at most {count_max} properties of {bytes_max} bytes");
+        Err(Failure::new(FailureKind::Forbidden, path.clone()).with_detail(detail))
     }
 }
 

@@ -39,7 +39,23 @@ fn properties_are_set_and_removed(store: &dyn Store) {
     assert_eq!(lines(store), ["/a=x"]);
 }
 
+/// In one run as in several, and whatever is removed makes room.
 fn the_properties_of_a_resource_have_a_bound(store: &dyn Store) {
+    let most = Property::COUNT_MAX;
+    let many = |from: usize, to: usize| (from..to).map(|at| set(&format!("p{at}"), "1"));
+    given(store, [put("c", "")]);
+    let told = tell(
+        store,
+        [
+            patch("c", many(0, most - 1)),
+            patch("c", many(most - 1, most + 1)),
+            patch("c", [set("q", "1")]),
+            patch("c", [set("r", "1")]),
+            patch("c", [set("r", "1"), unset("q")]),
+        ],
+    );
+    assert_eq!(told, ["done", "Forbidden /c", "done", "Forbidden /c", "done"]);
+    given(store, [remove("c")]);
     let half = || vec![b'x'; Property::BYTES_MAX / 2];
     given(store, [put("a", ""), put("b", ""), patch("a", [set("p", half())])]);
     let told = tell(
@@ -53,7 +69,7 @@ fn the_properties_of_a_resource_have_a_bound(store: &dyn Store) {
             patch("a", [set("q", "1"), set("p", "2")]),
         ],
     );
-    assert_eq!(told, ["NoSpace /a", "done", "done", "done", "NoSpace /a", "done"]);
+    assert_eq!(told, ["Forbidden /a", "done", "done", "done", "Forbidden /a", "done"]);
     assert_eq!(lines(store)[0], "/a= [p=2, q=1]");
 }
 
