@@ -277,7 +277,7 @@ fn what_is_no_lockinfo_is_refused_rfc4918_9_10_8_2() {
         "</D:lockinfo>",
         &format!("<D:owner>{}</D:owner></D:lockinfo>", "x".repeat(5_000)),
     );
-    assert_eq!(world.status(format!("LOCK /f\n\n{long}")), 503);
+    assert_eq!(world.status(format!("LOCK /f\n\n{long}")), 403);
     assert_eq!(world.status("PUT /f\n\nx"), 204);
 }
 

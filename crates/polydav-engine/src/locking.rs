@@ -92,7 +92,7 @@ impl Engine {
     /// # Errors
     /// [`FailureKind::LockConflict`] with the root of the other lock; [`FailureKind::Members`] if
     /// members hold it up; what stops a PUT, if nothing lies at the path;
-    /// [`FailureKind::Exhausted`] beyond the bounds.
+    /// [`FailureKind::Exhausted`] beyond the bounds, [`FailureKind::Forbidden`] for a longer owner.
     pub async fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
         self.claimed(request.path.clone(), move |inner| inner.lock(request)).await
     }
@@ -199,7 +199,8 @@ impl Inner {
         let limits = &self.options.lock_limits;
         let owner = request.owner.as_ref().map_or(0, Bytes::len);
         if owner > limits.owner_bytes_max {
-            return Err(Failure::new(FailureKind::Exhausted, request.path.clone())
+            // Not exhausted: sending it again later doesn't help.
+            return Err(Failure::new(FailureKind::Forbidden, request.path.clone())
                 .with_detail("the owner of the lock is too long"));
         }
         if self.locks.read().len() >= limits.count_max {

@@ -317,7 +317,7 @@ async fn locks_are_capped_in_time_number_and_owner() {
         ..asked("g", LockDepth::Zero)
     };
     let failure = world.engine.lock(wordy).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Exhausted);
+    assert_eq!(failure.kind, FailureKind::Forbidden);
     world.lock("g", LockDepth::Zero).await.unwrap();
     let failure = world.lock("h", LockDepth::Zero).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Exhausted);
