@@ -20,6 +20,9 @@ use crate::state::{RowChange, State};
 use crate::writer::{Writer, make_dir};
 use crate::{sys, tree};
 
+#[cfg(test)]
+mod trial;
+
 /// The folder for what can't go back to where it was.
 const LOST: &[u8] = b"lost";
 

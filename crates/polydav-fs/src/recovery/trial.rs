@@ -1,0 +1,383 @@
+//! What lies where after a crash, and what recovery makes of it.
+//!
+//! Each test lays things down as a crash, and others after it, may have left them. Whatever the
+//! file system can do, and wherever recovery itself is interrupted, all ends the same.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use polydav_store::{Property, PropertyChange, PropertyName, RunId, Select};
+use rustix::fs::CWD;
+use tempfile::TempDir;
+
+use super::*;
+use crate::writer::Abilities;
+
+/// The run that was under way.
+const RUN: RunId = RunId(0xab);
+
+/// Where the first thing of that run that can't go back is to be found.
+const FOUND: &str = ".polydav/lost/000000000000000000000000000000ab-0";
+
+/// A folder that wasn't closed in peace. Every resource has a property that tells where it was.
+struct Left {
+    dir: TempDir,
+    state: State,
+}
+
+fn path(joined: &str) -> ResourcePath {
+    ResourcePath::parse(joined).unwrap()
+}
+
+impl Left {
+    /// Makes collections, if they end in a slash, and files.
+    fn with(paths: &[&str]) -> Self {
+        let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+        fs::create_dir_all(dir.path().join(".polydav/stage")).unwrap();
+        let state = State::open(&dir.path().join(".polydav/state.db")).unwrap();
+        let left = Self { dir, state };
+        for at in paths {
+            left.make(at);
+            let at = at.trim_end_matches('/');
+            let name = PropertyName::new("", "was");
+            let property = Property { name, value: at.as_bytes().to_vec().into() };
+            let patch = RowChange::Patch(path(at), vec![PropertyChange::Set(property)]);
+            left.state.change(Durability::Full, |rows| rows.apply(&patch)).unwrap();
+        }
+        left
+    }
+
+    fn at(&self, joined: &str) -> PathBuf {
+        self.dir.path().join(joined)
+    }
+
+    fn make(&self, at: &str) {
+        match at.strip_suffix('/') {
+            Some(dir) => fs::create_dir(self.at(dir)).unwrap(),
+            None => fs::write(self.at(at), at).unwrap(),
+        }
+    }
+
+    fn rename(&self, source: &str, target: &str) {
+        fs::rename(self.at(source), self.at(target)).unwrap();
+    }
+
+    fn exchange(&self, one: &str, other: &str) {
+        sys::rename(
+            (CWD, self.at(one).to_str().unwrap().as_bytes()),
+            (CWD, self.at(other).to_str().unwrap().as_bytes()),
+            RenameFlags::EXCHANGE,
+        )
+        .unwrap();
+    }
+
+    fn identity(&self, at: &str) -> Option<Identity> {
+        stat_at(CWD, self.at(at)).ok().map(|stat| Identity::of(&stat))
+    }
+
+    /// Writes a step down, before anything of it is done. What comes to the target is known by
+    /// where it lies; what is displaced may go to `.polydav/stage/aside`.
+    fn intend(&self, seq: i64, kind: IntentKind, (source, target): (&str, &str), comes: &str) {
+        let intent = Intent {
+            seq,
+            run: RUN,
+            kind,
+            source: path(source),
+            target: path(target),
+            source_id: self.identity(comes).unwrap(),
+            target_id: self.identity(target),
+            aside: b"aside".to_vec(),
+        };
+        self.state.change(Durability::Full, |rows| rows.intend(&intent)).unwrap();
+    }
+
+    fn intend_move(&self, source: &str, target: &str) {
+        self.intend(0, IntentKind::Move, (source, target), source);
+    }
+
+    /// A folder `s` was to be moved onto another, `t`, which was put aside to make way.
+    fn parked(others: &[&str]) -> Self {
+        let left = Self::with(&[others, &["s/", "s/new", "in/", "in/t/", "in/t/old"]].concat());
+        left.intend_move("s", "in/t");
+        left.rename("in/t", ".polydav/stage/aside");
+        left
+    }
+
+    /// A folder `s` was moved onto another, `t`, which isn't put aside yet.
+    fn exchanged() -> Self {
+        let left = Self::with(&["s/", "s/new", "t/", "t/old"]);
+        left.intend_move("s", "t");
+        left.exchange("s", "t");
+        left
+    }
+
+    fn recover(&self, abilities: Option<Abilities>) -> Result<(), RecoveryError> {
+        let root = Root::open(self.dir.path()).unwrap();
+        let mut writer = Writer::open(&root)?;
+        writer.abilities = abilities.unwrap_or(writer.abilities);
+        recover(&root, &writer, &self.state)
+    }
+
+    /// All that is there: of a file its content, and of everything where its properties were.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.list("", &mut lines);
+        lines.sort();
+        lines
+    }
+
+    fn list(&self, dir: &str, lines: &mut Vec<String>) {
+        for entry in fs::read_dir(self.at(dir)).unwrap() {
+            let at = Path::new(dir).join(entry.unwrap().file_name());
+            let at = at.to_str().unwrap();
+            let content = fs::read_to_string(self.at(at)).unwrap_or_default();
+            let was = self.was(at);
+            match at {
+                ".polydav" | ".polydav/stage" => {}
+                _ if at.starts_with(".polydav/state.db") => continue,
+                _ => {
+                    let mut line = vec![at, &content, &was];
+                    line.retain(|part| !part.is_empty());
+                    lines.push(line.join(" "));
+                }
+            }
+            if fs::symlink_metadata(self.at(at)).unwrap().is_dir() {
+                self.list(at, lines);
+            }
+        }
+    }
+
+    /// Where the resource was to which the properties of this one were given.
+    fn was(&self, at: &str) -> String {
+        let properties = self.state.read(|rows| match rows.node(&path(at))? {
+            Some(node) => rows.properties(node, &Select::All),
+            None => Ok(Vec::new()),
+        });
+        let value = |property: &Property| format!("({})", property.value.escape_ascii());
+        properties.unwrap().iter().map(value).collect()
+    }
+}
+
+/// Recovers, and lets the `nth` call that changes something fail. Whether it came to that.
+#[cfg(feature = "crash-test")]
+fn interrupt(left: &Left, abilities: Option<Abilities>, nth: u64) -> bool {
+    sys::fault::fail_nth(nth, Errno::IO);
+    let _ = left.recover(abilities);
+    sys::fault::fail_nth(0, Errno::IO) == 0
+}
+
+/// Without the fault hook, nothing can be interrupted.
+#[cfg(not(feature = "crash-test"))]
+fn interrupt(_: &Left, _: Option<Abilities>, _: u64) -> bool {
+    false
+}
+
+/// Recovery makes `expected` of what was left, whatever the file system can do. Interrupted at any
+/// of its calls and run again, it makes the same of it.
+fn ends(left: impl Fn() -> Left, expected: &[&str]) {
+    let check = |left: &Left, abilities, context: &str| {
+        left.recover(abilities).unwrap();
+        assert_eq!(left.lines(), expected, "{context}");
+        assert!(left.state.intents().unwrap().is_empty(), "{context}");
+    };
+    for abilities in [None, Some(Abilities::POOR)] {
+        let whole = left();
+        check(&whole, abilities, "not interrupted");
+        check(&whole, abilities, "once more");
+        for nth in 1.. {
+            let left = left();
+            let is_interrupted = interrupt(&left, abilities, nth);
+            check(&left, abilities, &format!("{abilities:?}, interrupted at {nth}"));
+            if !is_interrupted {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_move_that_was_not_begun_is_forgotten() {
+    let left = || {
+        let left = Left::with(&["s/", "s/new", "t/", "t/old"]);
+        left.intend_move("s", "t");
+        left.make(".polydav/stage/other");
+        left
+    };
+    ends(left, &["s (s)", "s/new s/new (s/new)", "t (t)", "t/old t/old (t/old)"]);
+}
+
+#[test]
+fn a_move_to_where_nothing_was_is_forgotten_or_finished() {
+    let left = || {
+        let left = Left::with(&["s"]);
+        left.intend_move("s", "t");
+        left
+    };
+    ends(left, &["s s (s)"]);
+    let moved = || {
+        let left = left();
+        left.rename("s", "t");
+        left
+    };
+    ends(moved, &["t s (s)"]);
+}
+
+#[test]
+fn a_move_that_was_done_is_finished() {
+    let left = || {
+        let left = Left::exchanged();
+        left.rename("s", ".polydav/stage/aside");
+        left
+    };
+    ends(left, &["t (s)", "t/new s/new (s/new)"]);
+}
+
+#[test]
+fn what_was_exchanged_leaves_its_place() {
+    ends(Left::exchanged, &["t (s)", "t/new s/new (s/new)"]);
+}
+
+/// A file that has both names: renaming one to the other does nothing, and didn't happen yet.
+#[test]
+fn a_move_between_two_names_of_a_file_is_not_taken_for_done() {
+    let left = || {
+        let left = Left::with(&["s", "t"]);
+        fs::remove_file(left.at("t")).unwrap();
+        fs::hard_link(left.at("s"), left.at("t")).unwrap();
+        left.intend_move("s", "t");
+        left
+    };
+    ends(left, &["s s (s)", "t s (t)"]);
+}
+
+#[test]
+fn what_others_put_where_a_moved_thing_was_stays() {
+    let left = || {
+        let left = Left::exchanged();
+        left.rename("s", ".polydav/stage/aside");
+        left.make("s");
+        left
+    };
+    ends(left, &["s s", "t (s)", "t/new s/new (s/new)"]);
+}
+
+#[test]
+fn what_was_displaced_goes_back_if_nothing_came_to_its_place() {
+    let back =
+        ["in (in)", "in/t (in/t)", "in/t/old in/t/old (in/t/old)", "s (s)", "s/new s/new (s/new)"];
+    ends(|| Left::parked(&[]), &back);
+}
+
+#[test]
+fn what_was_displaced_goes_back_if_what_came_was_taken_away() {
+    let left = || {
+        let left = Left::exchanged();
+        fs::remove_dir_all(left.at("t")).unwrap();
+        left
+    };
+    ends(left, &["t (t)", "t/old t/old (t/old)"]);
+}
+
+#[test]
+fn what_was_displaced_is_to_be_found_if_others_took_its_place() {
+    let left = || {
+        let left = Left::parked(&[]);
+        left.make("in/t");
+        left
+    };
+    let (lost, old) = (FOUND, format!("{FOUND}/old in/t/old"));
+    let kept = [".polydav/lost", lost, &old, "in (in)", "in/t in/t (in/t)", "s (s)"];
+    ends(left, &[&kept[..], &["s/new s/new (s/new)"]].concat());
+}
+
+#[test]
+fn what_was_displaced_is_to_be_found_if_its_place_is_gone() {
+    let (lost, old) = (FOUND, format!("{FOUND}/old in/t/old"));
+    let kept = [".polydav/lost", lost, &old];
+    let gone = || {
+        let left = Left::parked(&[]);
+        fs::remove_dir(left.at("in")).unwrap();
+        left
+    };
+    ends(gone, &[&kept[..], &["s (s)", "s/new s/new (s/new)"]].concat());
+    let file = || {
+        let left = gone();
+        left.make("in");
+        left
+    };
+    ends(file, &[&kept[..], &["in in (in)", "s (s)", "s/new s/new (s/new)"]].concat());
+    // A change meets no link, even to where the target would be.
+    let link = || {
+        let left = Left::parked(&["other/"]);
+        fs::remove_dir(left.at("in")).unwrap();
+        symlink("other", left.at("in")).unwrap();
+        left
+    };
+    let rest = ["in (in)", "other (other)", "s (s)", "s/new s/new (s/new)"];
+    ends(link, &[&kept[..], &rest].concat());
+}
+
+#[test]
+fn what_is_displaced_under_a_second_name_alone_is_not_lost() {
+    let left = || {
+        let left = Left::with(&["s/", "t"]);
+        left.intend_move("s", "t");
+        fs::hard_link(left.at("t"), left.at(".polydav/stage/aside")).unwrap();
+        left
+    };
+    ends(left, &["s (s)", "t t (t)"]);
+}
+
+/// A folder was to be copied over another; the copy lies in the staging folder.
+fn copied(kind: IntentKind) -> Left {
+    let left = Left::with(&["s/", "s/new", "t/", "t/old"]);
+    left.make(".polydav/stage/copy/");
+    fs::write(left.at(".polydav/stage/copy/new"), "copied").unwrap();
+    left.intend(0, kind, ("s", "t"), ".polydav/stage/copy");
+    left
+}
+
+#[test]
+fn a_copy_that_was_not_published_is_forgotten() {
+    let rest = ["s (s)", "s/new s/new (s/new)", "t (t)", "t/old t/old (t/old)"];
+    ends(|| copied(IntentKind::CopyTree), &rest);
+    let parked = || {
+        let left = copied(IntentKind::CopyTree);
+        left.rename("t", ".polydav/stage/aside");
+        left
+    };
+    ends(parked, &rest);
+}
+
+#[test]
+fn a_copy_that_was_published_has_the_properties_of_its_source() {
+    let published = |kind| {
+        let left = copied(kind);
+        left.rename("t", ".polydav/stage/aside");
+        left.rename(".polydav/stage/copy", "t");
+        left
+    };
+    let source = ["s (s)", "s/new s/new (s/new)", "t (s)"];
+    let tree = || published(IntentKind::CopyTree);
+    ends(tree, &[&source[..], &["t/new copied (s/new)"]].concat());
+    let alone = || published(IntentKind::CopyAlone);
+    ends(alone, &[&source[..], &["t/new copied"]].concat());
+}
+
+#[test]
+fn each_step_is_finished_or_forgotten_by_itself() {
+    let left = || {
+        let left = Left::with(&["a", "b", "c"]);
+        for (seq, (source, target)) in [("a", "x"), ("b", "y"), ("c", "z")].into_iter().enumerate()
+        {
+            left.intend(seq as i64, IntentKind::Move, (source, target), source);
+        }
+        left.rename("a", "x");
+        left.rename("c", "z");
+        left
+    };
+    ends(left, &["b b (b)", "x a (a)", "z c (c)"]);
+}
