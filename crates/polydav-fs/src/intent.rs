@@ -82,3 +82,48 @@ pub(crate) struct Intent {
     /// The name in the staging folder that what lies at the target before may get.
     pub(crate) aside: Vec<u8>,
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::CWD;
+
+    use super::*;
+    use crate::resolve::stat_at;
+
+    #[test]
+    fn a_number_that_is_used_again_tells_another_inode() {
+        let stat = stat_at(CWD, c"/proc/self/exe").unwrap();
+        let born = |seconds, nanos| {
+            let mut stat = stat;
+            stat.stx_mask |= StatxFlags::BTIME.bits();
+            (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) = (seconds, nanos);
+            Identity::of(&stat)
+        };
+        assert_eq!(born(5, 7), born(5, 7));
+        assert_ne!(born(5, 7), born(6, 7));
+        assert_ne!(born(5, 7), born(5, 8));
+        let mut other = stat;
+        other.stx_ino += 1;
+        assert_ne!(Identity::of(&stat), Identity::of(&other));
+    }
+
+    #[test]
+    fn where_nobody_knows_when_it_was_made_the_number_tells_all() {
+        let mut stat = stat_at(CWD, c"/proc/self/exe").unwrap();
+        stat.stx_mask &= !StatxFlags::BTIME.bits();
+        let identity = Identity::of(&stat);
+        // What isn't known may be anything.
+        (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) = (5, 7);
+        assert_eq!(Identity::of(&stat), identity);
+    }
+
+    #[test]
+    fn an_identity_is_written_down_in_full() {
+        let identity = Identity { inode: u64::MAX - 1, birth: (-2, 999_999_999) };
+        assert_eq!(Identity::from_bytes(identity.to_bytes()), identity);
+        assert_eq!(IntentKind::from_number(0), None);
+        for kind in [IntentKind::Move, IntentKind::CopyTree, IntentKind::CopyAlone] {
+            assert_eq!(IntentKind::from_number(kind as i64), Some(kind));
+        }
+    }
+}
