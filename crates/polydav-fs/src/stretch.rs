@@ -131,6 +131,7 @@ mod tests {
             (&["put a/b/c", "put a/x", "move a/b d"], 2),
             (&["put x/y/z", "copy x w"], 1),
             (&["copy a b", "copy b c"], 1),
+            (&["put a", "move b c", "delete d"], 3),
         ] {
             let mut stretch = Stretch::default();
             let taken = steps.iter().take_while(|words| stretch.take(&step(words))).count();

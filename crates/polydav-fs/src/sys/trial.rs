@@ -196,3 +196,71 @@ fn after_a_sync_failed_nothing_is_taken() {
     assert!(store.stage(None).is_err());
     assert!(!store.capabilities().writable, "no locks are taken either");
 }
+
+/// How many calls that change something these steps make.
+fn calls(durability: Durability, drafts: Vec<Draft>) -> u64 {
+    let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    let dirs = (0..20).map(|n| mkcol(format!("d{n}")));
+    given(&store, dirs.chain([mkcol("t"), mkcol("t/d"), put("t/d/b", "b"), put("f", "f")]));
+    let props = ["r1", "r2", "r3"].map(|at| [put(at, at), patch(at, [set("p", at)])]);
+    given(&store, props.into_iter().flatten());
+    let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index));
+    let (steps, on_failure) = (steps.collect(), OnFailure::Stop);
+    let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
+    fail_nth(u64::MAX, Errno::IO);
+    let outcomes = kit::apply(&store, &NoLocks, run);
+    let calls = u64::MAX - fail_nth(0, Errno::IO);
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    calls
+}
+
+/// Content first, then each folder in which something changed, once; from seventeen of either on,
+/// the whole file system.
+#[test]
+fn full_durability_costs_few_syncs() {
+    let puts =
+        |count: u64| -> Vec<Draft> { (0..count).map(|n| put(format!("n{n}"), "x")).collect() };
+    let folders =
+        |count: u64| -> Vec<Draft> { (0..count).map(|n| mkcol(format!("d{n}/n"))).collect() };
+    let cases: [(&dyn Fn() -> Vec<Draft>, u64); 18] = [
+        (&|| vec![put("a", "x")], 2),
+        (&|| vec![put("f", "x")], 2),
+        (&|| vec![put("a", "x"), put("b", "x")], 3),
+        (&|| vec![mkcol("a"), put("t/b", "x")], 3),
+        (&|| vec![mkcol("a")], 1),
+        (&|| vec![remove("f")], 1),
+        (&|| vec![remove("t")], 1),
+        (&|| vec![rename("f", "g")], 1),
+        (&|| vec![rename("f", "t/f")], 2),
+        (&|| vec![copy("f", "g")], 2),
+        (&|| vec![copy("t", "c")], 2),
+        (&|| vec![copy("t", "c"), put("a", "x"), put("b", "x")], 2),
+        (&|| vec![put("a", "x"), put("a", "y")], 3),
+        (&|| puts(16), 17),
+        (&|| puts(17), 2),
+        (&|| folders(16), 16),
+        (&|| folders(17), 1),
+        (&|| folders(20), 1),
+    ];
+    for (steps, syncs) in cases {
+        let most = calls(Durability::Full, steps());
+        assert_eq!(most - calls(Durability::Relaxed, steps()), syncs, "{:?}", steps());
+    }
+    // Make, write, time, link.
+    assert_eq!(calls(Durability::Relaxed, vec![put("a", "x")]), 4);
+}
+
+/// What must be written down before steps, and what follows from them, is committed once for all
+/// that don't wait for each other.
+#[test]
+fn full_durability_costs_few_commits() {
+    let moves = || vec![rename("r1", "m1"), rename("r2", "m2"), rename("r3", "m3")];
+    // Each by itself: commit, rename, commit. Together: commit, rename them, sync, commit. And
+    // what each may have displaced is removed.
+    assert_eq!(calls(Durability::Relaxed, moves()), 9 + 3);
+    assert_eq!(calls(Durability::Full, moves()), 6 + 3);
+    let patches = || ["r1", "r2", "f"].map(|at| patch(at, [set("q", at)])).into();
+    assert_eq!(calls(Durability::Relaxed, patches()), 3);
+    assert_eq!(calls(Durability::Full, patches()), 1);
+}
