@@ -536,3 +536,123 @@ impl State {
         Ok(intents)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn path(joined: &str) -> ResourcePath {
+        ResourcePath::parse(joined).unwrap()
+    }
+
+    fn name() -> PropertyName {
+        PropertyName::new("urn:test", "p")
+    }
+
+    fn set(at: &str) -> RowChange {
+        let property = Property { name: name(), value: Bytes::copy_from_slice(at.as_bytes()) };
+        RowChange::Patch(path(at), vec![PropertyChange::Set(property)])
+    }
+
+    fn unset(at: &str) -> RowChange {
+        RowChange::Patch(path(at), vec![PropertyChange::Remove(name())])
+    }
+
+    fn apply(state: &State, change: &RowChange) {
+        state.change(Durability::Full, |rows| rows.apply(change)).unwrap();
+    }
+
+    /// What another program may have left where the database is to be.
+    fn left_by_another(sql: &str) -> StateError {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("state.db");
+        Connection::open(&file).unwrap().execute_batch(sql).unwrap();
+        State::open(&file).unwrap_err()
+    }
+
+    #[test]
+    fn a_database_that_is_not_ours_is_not_touched() {
+        for sql in [
+            "CREATE TABLE theirs (a)",
+            "PRAGMA application_id = 7",
+            "PRAGMA user_version = 1",
+            "PRAGMA application_id = 7; PRAGMA user_version = 2",
+        ] {
+            assert!(matches!(left_by_another(sql), StateError::Foreign), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_another_version_is_refused() {
+        let of_version = |version| {
+            let sql = format!("PRAGMA application_id = {APPLICATION}");
+            left_by_another(&format!("{sql}; PRAGMA user_version = {version}"))
+        };
+        assert!(matches!(of_version(VERSION + 1), StateError::Newer { found } if found == 2));
+        assert!(matches!(of_version(VERSION - 1), StateError::Foreign));
+    }
+
+    #[test]
+    fn nobody_is_asked_for_properties_where_there_are_none() {
+        let dir = TempDir::new().unwrap();
+        let open = || State::open(&dir.path().join("state.db")).unwrap();
+        let state = open();
+        assert!(!state.has_any());
+        assert!(!state.has(&path("a")).unwrap());
+        apply(&state, &set("a/b"));
+        assert!(state.has_any());
+        drop(state);
+        let state = open();
+        assert!(state.has_any());
+        for (at, has) in [("a", true), ("a/b", true), ("a/b/c", false), ("b", false)] {
+            assert_eq!(state.has(&path(at)).unwrap(), has, "{at}");
+        }
+        apply(&state, &unset("a/b"));
+        assert!(!state.has_any());
+    }
+
+    #[test]
+    fn a_change_is_as_durable_as_asked() {
+        let dir = TempDir::new().unwrap();
+        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let (normal, full) = (1, 2);
+        for (durability, expected) in [
+            (Durability::Full, full),
+            (Durability::Relaxed, normal),
+            (Durability::Relaxed, normal),
+            (Durability::Full, full),
+        ] {
+            let change = state.change(durability, |rows| {
+                let level: i64 =
+                    rows.transaction.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+                assert_eq!(level, expected, "{durability:?}");
+                Ok(())
+            });
+            change.unwrap();
+        }
+    }
+
+    /// A node is there only if something hangs on it; no other is taken away with one.
+    #[test]
+    fn names_are_kept_only_for_properties() {
+        let dir = TempDir::new().unwrap();
+        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let left = |change: &RowChange| -> i64 {
+            apply(&state, change);
+            let nodes = "SELECT count(*) FROM node";
+            state.read(|rows| rows.connection.query_row(nodes, [], |row| row.get(0))).unwrap()
+        };
+        assert_eq!(left(&set("a/b/c/d")), 4);
+        assert_eq!(left(&set("a/b/e")), 5);
+        assert_eq!(left(&set("")), 5);
+        assert_eq!(left(&unset("a/b/c/d")), 3);
+        assert_eq!(left(&RowChange::Move(path("a/b/e"), path("f/g"))), 2);
+        let copy = RowChange::Copy { source: path("f"), target: path("f/g/h"), deep: true };
+        // `f/g/h`, and in it a copy of `g`, but none of itself.
+        assert_eq!(left(&copy), 4);
+        assert_eq!(left(&RowChange::Clear(path("f/g/h"))), 2);
+        assert_eq!(left(&RowChange::Clear(path("f"))), 0);
+    }
+}
