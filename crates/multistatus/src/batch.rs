@@ -256,8 +256,11 @@ mod tests {
     fn words_are_closed() {
         assert_eq!(Outcome::parse("rolled-back"), Some(Outcome::RolledBack));
         assert_eq!(Outcome::parse("Applied"), None);
-        assert_eq!(Retry::parse("after", Some(5)), Some(Retry::After(5)));
+        for retry in [Retry::Never, Retry::Fix, Retry::AfterRefresh, Retry::Safe, Retry::After(5)] {
+            assert_eq!(Retry::parse(retry.as_str(), retry.seconds()), Some(retry));
+        }
         assert_eq!(Retry::parse("after", None), None);
+        assert_eq!(Retry::parse("soon", Some(5)), None);
         assert_eq!(Mode::parse(Mode::Stop.as_str()), Some(Mode::Stop));
     }
 }
