@@ -688,6 +688,28 @@ mod tests {
     }
 
     #[test]
+    fn a_property_has_the_prefix_of_its_namespace() {
+        for (namespace, empty, full) in [
+            (DAV, "<D:a/>", "<D:a>t</D:a>"),
+            (XML, "<xml:a/>", "<xml:a>t</xml:a>"),
+            ("", "<a/>", "<a>t</a>"),
+            (
+                "urn:\"x\"",
+                "<x:a xmlns:x=\"urn:&quot;x&quot;\"/>",
+                "<x:a xmlns:x=\"urn:&quot;x&quot;\">t</x:a>",
+            ),
+        ] {
+            let name = Name::new(namespace, "a").unwrap();
+            let (mut out, mut scope) = (Vec::new(), Scope::default());
+            let mut properties = Properties { out: &mut out, scope: &mut scope };
+            properties.empty(&name);
+            properties.text(&name, "");
+            properties.text(&name, "t");
+            assert_eq!(text(&out), format!("{empty}{empty}{full}"));
+        }
+    }
+
+    #[test]
     fn after_an_output_error_nothing_more_is_written() {
         struct Full(usize);
         impl io::Write for Full {
