@@ -406,6 +406,27 @@ mod tests {
     }
 
     #[test]
+    fn elements_are_told_apart_by_all_but_prefixes() {
+        let parse =
+            |document: &str| Element::parse(document.as_bytes(), Limits::default()).unwrap();
+        let element = parse("<p:a xmlns:p='u' b='1' p:c='2'>x<p:d/></p:a>");
+        assert_eq!(element, parse("<q:a xmlns:q='u' xmlns:r='v' b='1' q:c='2'>x<q:d/></q:a>"));
+        for other in [
+            "<p:z xmlns:p='u' b='1' p:c='2'>x<p:d/></p:z>",
+            "<p:a xmlns:p='v' b='1' p:c='2'>x<p:d/></p:a>",
+            "<p:a xmlns:p='u' b='0' p:c='2'>x<p:d/></p:a>",
+            "<p:a xmlns:p='u' b='1' c='2'>x<p:d/></p:a>",
+            "<p:a xmlns:p='u' b='1'>x<p:d/></p:a>",
+            "<p:a xmlns:p='u' b='1' p:c='2'>y<p:d/></p:a>",
+            "<p:a xmlns:p='u' b='1' p:c='2'>x<p:e/></p:a>",
+            "<p:a xmlns:p='u' b='1' p:c='2'><p:d/>x</p:a>",
+            "<p:a xmlns:p='u' b='1' p:c='2'/>",
+        ] {
+            assert_ne!(element, parse(other), "{other}");
+        }
+    }
+
+    #[test]
     fn keeps_prefixes_that_only_text_uses() {
         let value = kept(
             "<r xmlns:xs='urn:xs' xmlns:q='urn:q' xmlns:un='urn:unused' xmlns='urn:d'><p>\
