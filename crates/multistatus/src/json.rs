@@ -368,4 +368,29 @@ mod tests {
         let read: Value = serde_json::from_slice(&plain.to_json(Layout::Document)).unwrap();
         assert_eq!(read["items"][0]["status"], 423);
     }
+
+    #[test]
+    fn after_an_output_error_nothing_more_is_written() {
+        /// Takes so many bytes.
+        struct Full(usize);
+        impl io::Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let taken = bytes.len().min(self.0);
+                self.0 -= taken;
+                Ok(taken)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let response = Response::status("/a", StatusCode::OK);
+        for layout in [Layout::Document, Layout::Lines] {
+            let mut writer = JsonWriter::new(Full(12), layout).unwrap();
+            assert!(writer.response(&response).is_err());
+            writer.get_mut().0 = 1000;
+            assert!(writer.response(&response).is_err());
+            assert_eq!(writer.get_ref().0, 1000);
+            assert!(writer.finish(None).is_err());
+        }
+    }
 }
