@@ -204,6 +204,10 @@ impl<'a> Execution<'a> {
             }
         }
         execution.settle(report);
+        if execution.lost {
+            // It may have to go back when the store is opened again.
+            return;
+        }
         for name in execution.purge {
             if let Err(error) = tree::purge(&*writer.stage, &name) {
                 tracing::warn!(%error, "what was displaced can't be removed yet");

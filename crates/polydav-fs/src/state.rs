@@ -141,6 +141,14 @@ impl State {
         })
     }
 
+    /// Opens or makes the database of a folder that nobody else has.
+    #[cfg(test)]
+    pub(crate) fn open_in(dir: &Path) -> Result<Self, StateError> {
+        let handle = std::fs::File::open(dir).expect("it is there");
+        let held = Held::hold(handle, false).expect("nobody else has it");
+        Self::open(&dir.join("state.db"), held)
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -569,7 +577,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("state.db");
         Connection::open(&file).unwrap().execute_batch(sql).unwrap();
-        State::open(&file).unwrap_err()
+        State::open_in(dir.path()).unwrap_err()
     }
 
     #[test]
@@ -597,7 +605,7 @@ mod tests {
     #[test]
     fn nobody_is_asked_for_properties_where_there_are_none() {
         let dir = TempDir::new().unwrap();
-        let open = || State::open(&dir.path().join("state.db")).unwrap();
+        let open = || State::open_in(dir.path()).unwrap();
         let state = open();
         assert!(!state.has_any());
         assert!(!state.has(&path("a")).unwrap());
@@ -616,7 +624,7 @@ mod tests {
     #[test]
     fn a_change_is_as_durable_as_asked() {
         let dir = TempDir::new().unwrap();
-        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let state = State::open_in(dir.path()).unwrap();
         let (normal, full) = (1, 2);
         for (durability, expected) in [
             (Durability::Full, full),
@@ -638,7 +646,7 @@ mod tests {
     #[test]
     fn names_are_kept_only_for_properties() {
         let dir = TempDir::new().unwrap();
-        let state = State::open(&dir.path().join("state.db")).unwrap();
+        let state = State::open_in(dir.path()).unwrap();
         let left = |change: &RowChange| -> i64 {
             apply(&state, change);
             let nodes = "SELECT count(*) FROM node";

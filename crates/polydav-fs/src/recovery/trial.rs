@@ -37,7 +37,7 @@ impl Left {
     fn with(paths: &[&str]) -> Self {
         let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         fs::create_dir_all(dir.path().join(".polydav/stage")).unwrap();
-        let state = State::open(&dir.path().join(".polydav/state.db")).unwrap();
+        let state = State::open_in(&dir.path().join(".polydav")).unwrap();
         let left = Self { dir, state };
         for at in paths {
             left.make(at);

@@ -8,7 +8,7 @@
 //! - `POLYDAV_CRASH_POOR=1` has the file system taken for one that can't exchange names, rename
 //!   without replacing, or make files without a name.
 //!
-//! Tests within the process use [`fail_nth`].
+//! Tests within the process use [`fail_nth`] and [`fail_from`].
 
 use std::cell::Cell;
 use std::fs::File;
@@ -47,22 +47,43 @@ pub(crate) fn is_poor() -> bool {
     std::env::var_os("POLYDAV_CRASH_POOR").is_some()
 }
 
+/// Calls that are to fail.
+#[derive(Clone, Copy)]
+struct Fault {
+    /// The calls still to be made until the first that fails, with it.
+    left: u64,
+    errno: Errno,
+    /// How many fail then.
+    count: u64,
+}
+
+const NONE: Fault = Fault { left: 0, errno: Errno::IO, count: 0 };
+
 thread_local! {
-    /// The calls of this thread still to be made until one fails, and how it fails.
-    static FAIL_AT: Cell<(u64, Errno)> = const { Cell::new((0, Errno::IO)) };
+    static FAULT: Cell<Fault> = const { Cell::new(NONE) };
 }
 
 /// Lets the `nth` call of this thread from now on fail with `errno`; 0 lets none fail. Returns how
 /// many calls were still to come until the one that was to fail.
 #[cfg(test)]
 pub(crate) fn fail_nth(nth: u64, errno: Errno) -> u64 {
-    FAIL_AT.replace((nth, errno)).0
+    fail_from(nth, u64::from(nth > 0), errno)
+}
+
+/// As [`fail_nth`], with `count` calls that fail, one after the other.
+#[cfg(test)]
+pub(crate) fn fail_from(nth: u64, count: u64, errno: Errno) -> u64 {
+    FAULT.replace(Fault { left: nth, count, errno }).left
 }
 
 fn failing() -> Option<Errno> {
-    let (left, errno) = FAIL_AT.get();
-    FAIL_AT.set((left.saturating_sub(1), errno));
-    (left == 1).then_some(errno)
+    let Fault { left, count, errno } = FAULT.get();
+    if left > 1 || count == 0 {
+        FAULT.set(Fault { left: left.saturating_sub(1), count, errno });
+        return None;
+    }
+    FAULT.set(Fault { left: 0, count: count - 1, errno });
+    Some(errno)
 }
 
 /// Counts a call, makes it, or what is asked for in its place.

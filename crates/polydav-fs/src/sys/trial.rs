@@ -1,9 +1,10 @@
-//! The Nth call fails, for every N: what is told is what is there.
+//! The Nth call fails, alone or with all after it, for every N: what is told is what is there.
 
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use polydav_store::kit::{
     self, Draft, copy, given, mkcol, patch, put, remove, rename, set, snapshot,
@@ -15,7 +16,10 @@ use polydav_store::{
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::fault::fail_nth;
+use super::fault::{fail_from, fail_nth};
+use crate::resolve::open_dir_at;
+use crate::stage::StageDir;
+use crate::writer::Abilities;
 use crate::{FolderStore, Options};
 
 fn furniture() -> Vec<Draft> {
@@ -89,15 +93,44 @@ fn check_stop(outcomes: &[Outcome], context: &str) {
     assert!(behind.into_iter().all(is_left), "{context}: {outcomes:#?}");
 }
 
-fn fail_everywhere(durability: Durability, on_failure: OnFailure, errno: Errno) {
+/// A file system that is taken for one that can do nothing of what not all can.
+fn impoverish(store: &mut FolderStore) {
+    let writer = store.writer.as_mut().unwrap();
+    writer.abilities = Abilities::POOR;
+    let stage = open_dir_at(&writer.dir, b"stage").unwrap();
+    writer.stage = Arc::new(StageDir::new(stage, false));
+}
+
+/// What fails, and where.
+#[derive(Debug, Clone, Copy)]
+struct Faults {
+    durability: Durability,
+    on_failure: OnFailure,
+    errno: Errno,
+    /// How many calls in a row.
+    count: u64,
+    is_poor: bool,
+}
+
+impl Faults {
+    fn one(durability: Durability, errno: Errno) -> Self {
+        Self { durability, on_failure: OnFailure::Continue, errno, count: 1, is_poor: false }
+    }
+}
+
+fn fail_everywhere(faults: Faults) {
+    let Faults { durability, on_failure, errno, count, is_poor } = faults;
     for nth in 1.. {
         let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
-        let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+        let mut store = FolderStore::open(dir.path(), &Options::default()).unwrap();
         given(&store, furniture());
-        fail_nth(nth, errno);
+        if is_poor {
+            impoverish(&mut store);
+        }
+        fail_from(nth, count, errno);
         let outcomes = apply(&store, durability, on_failure);
         let left = fail_nth(0, errno);
-        let context = format!("{durability:?}, {on_failure:?}, call {nth} fails with {errno}");
+        let context = format!("{faults:?} from call {nth} on");
         if on_failure == OnFailure::Stop {
             check_stop(&outcomes, &context);
         }
@@ -126,8 +159,28 @@ fn is_empty(dir: &Path) -> bool {
 fn the_nth_call_fails() {
     for durability in [Durability::Full, Durability::Relaxed] {
         for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS] {
-            fail_everywhere(durability, OnFailure::Continue, errno);
+            fail_everywhere(Faults::one(durability, errno));
         }
+        fail_everywhere(Faults { is_poor: true, ..Faults::one(durability, Errno::IO) });
+    }
+}
+
+/// What a call that failed left half done can't be undone either.
+#[test]
+fn the_nth_call_and_the_next_fail() {
+    for durability in [Durability::Full, Durability::Relaxed] {
+        for is_poor in [false, true] {
+            fail_everywhere(Faults { count: 2, is_poor, ..Faults::one(durability, Errno::IO) });
+        }
+    }
+}
+
+/// As where the disk is gone for good.
+#[test]
+fn all_calls_from_the_nth_on_fail() {
+    for is_poor in [false, true] {
+        let one = Faults::one(Durability::Full, Errno::IO);
+        fail_everywhere(Faults { count: u64::MAX, is_poor, ..one });
     }
 }
 
@@ -136,7 +189,8 @@ fn the_nth_call_fails() {
 fn the_nth_call_fails_in_a_run_that_stops() {
     for durability in [Durability::Full, Durability::Relaxed] {
         for errno in [Errno::IO, Errno::NOSPC] {
-            fail_everywhere(durability, OnFailure::Stop, errno);
+            let on_failure = OnFailure::Stop;
+            fail_everywhere(Faults { on_failure, ..Faults::one(durability, errno) });
         }
     }
 }
