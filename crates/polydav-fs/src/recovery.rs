@@ -66,7 +66,7 @@ struct Recovery<'a, 'p> {
 impl Recovery<'_, '_> {
     /// Finishes the files' part, and tells what is left to do for the rows.
     fn finish(&mut self) -> Result<Option<RowChange>, Errno> {
-        let Intent { kind, source, target, source_id, target_id, aside, .. } = self.intent;
+        let Intent { kind, source, target, source_id, aside, .. } = self.intent;
         let there = self.identity(target)?;
         let is_moved = *kind != IntentKind::Move || self.is_source_gone()?;
         if there == Some(*source_id) && is_moved {
@@ -79,13 +79,14 @@ impl Recovery<'_, '_> {
                 },
             }));
         }
-        let parked = match stat_at(&*self.writer.stage, aside) {
-            Ok(stat) => Some(Identity::of(&stat)),
-            Err(Errno::NOENT) => None,
+        match stat_at(&*self.writer.stage, aside).map(|stat| Identity::of(&stat)) {
+            Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
-        };
-        if parked.is_some() && parked == *target_id && there != *target_id {
-            self.put_back()?;
+            // The copy that wasn't published, or a second name of what is there.
+            Ok(parked) if parked == *source_id || Some(parked) == there => {}
+            // What was displaced. It may not be what was written down: others may have come
+            // before it, and some file systems give new numbers with each mount.
+            Ok(_) => self.put_back()?,
         }
         Ok(None)
     }

@@ -281,6 +281,41 @@ fn what_was_displaced_goes_back_if_what_came_was_taken_away() {
     ends(left, &["t (t)", "t/old t/old (t/old)"]);
 }
 
+/// A collection was to be moved to where nothing was, and met what others put there meanwhile.
+#[test]
+fn what_was_displaced_goes_back_if_it_came_after_the_step_was_written_down() {
+    let left = || {
+        let left = Left::with(&["s/", "s/new"]);
+        left.intend_move("s", "t");
+        left.make(".polydav/stage/aside/");
+        left.make(".polydav/stage/aside/old");
+        left
+    };
+    ends(left, &["s (s)", "s/new s/new (s/new)", "t", "t/old .polydav/stage/aside/old"]);
+}
+
+/// Some file systems number their files anew with each mount.
+#[test]
+fn what_was_displaced_is_not_lost_though_nothing_is_known_again() {
+    let renumbered = |is_done: bool| {
+        let left = Left::with(&["s/", "s/new", "t/", "t/old", "other/"]);
+        left.intend(0, IntentKind::Move, ("s", "t"), "other");
+        left.rename("t", "before");
+        left.make(".polydav/stage/aside/");
+        left.rename("before/old", ".polydav/stage/aside/old");
+        fs::remove_dir(left.at("before")).unwrap();
+        if is_done {
+            left.rename("s", "t");
+        }
+        left
+    };
+    let back = ["other (other)", "s (s)", "s/new s/new (s/new)", "t (t)", "t/old t/old (t/old)"];
+    ends(|| renumbered(false), &back);
+    let old = format!("{FOUND}/old t/old");
+    let kept = [".polydav/lost", FOUND, &old, "other (other)", "t (t)", "t/new s/new"];
+    ends(|| renumbered(true), &kept);
+}
+
 #[test]
 fn what_was_displaced_is_to_be_found_if_others_took_its_place() {
     let left = || {
