@@ -416,3 +416,23 @@ fn each_step_is_finished_or_forgotten_by_itself() {
     };
     ends(left, &["b b (b)", "x a (a)", "z c (c)"]);
 }
+
+/// What is there must be on disk before nothing tells any more that it had to be looked after.
+#[cfg(feature = "crash-test")]
+#[test]
+fn the_files_are_synced_and_then_what_was_written_down_is_forgotten() {
+    let calls = |left: &Left| {
+        sys::fault::fail_nth(u64::MAX, Errno::IO);
+        left.recover(None).unwrap();
+        u64::MAX - sys::fault::fail_nth(0, Errno::IO)
+    };
+    let left = Left::with(&["s", "t"]);
+    let nothing_begun = calls(&left);
+    left.intend_move("s", "t");
+    assert_eq!(calls(&left), nothing_begun + 2);
+
+    left.intend_move("s", "t");
+    sys::fault::fail_nth(nothing_begun + 1, Errno::IO);
+    assert!(matches!(left.recover(None), Err(RecoveryError::System(Errno::IO))));
+    assert_eq!(left.state.intents().unwrap().len(), 1);
+}
