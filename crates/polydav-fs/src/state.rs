@@ -381,8 +381,8 @@ impl Changes<'_> {
              AND NOT EXISTS (SELECT 1 FROM prop WHERE node = ?1)",
         )?;
         for path in std::iter::once(path.clone()).chain(path.ancestors()) {
+            // The root has no row, and so it ends there.
             match node_at(self.transaction, &path)? {
-                Some(ROOT) => break,
                 Some(node) if statement.execute([node])? == 0 => break,
                 _ => {}
             }
