@@ -387,6 +387,25 @@ fn a_copy_that_was_not_published_is_forgotten() {
     ends(parked, &rest);
 }
 
+/// Where names can be exchanged, a copy lies under the name that what is displaced gets.
+#[test]
+fn a_copy_that_was_not_published_is_not_taken_for_what_was_displaced() {
+    let left = || {
+        let left = Left::with(&["s/", "s/new", "t/"]);
+        left.make(".polydav/stage/aside/");
+        left.intend(0, IntentKind::CopyTree, ("s", "t"), ".polydav/stage/aside");
+        left
+    };
+    let source = ["s (s)", "s/new s/new (s/new)"];
+    ends(left, &[&source[..], &["t (t)"]].concat());
+    let vacated = || {
+        let left = left();
+        fs::remove_dir(left.at("t")).unwrap();
+        left
+    };
+    ends(vacated, &source);
+}
+
 #[test]
 fn a_copy_that_was_published_has_the_properties_of_its_source() {
     let published = |kind| {
