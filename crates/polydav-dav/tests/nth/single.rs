@@ -55,7 +55,8 @@ fn is_fault(asked: &Asked, fault: Fault) -> bool {
         Fault::Fails(kind) => status_of(kind),
         Fault::Breaks | Fault::BreaksBehind => 500,
     };
-    asked.struck && asked.reply.status == status
+    // A PROPPATCH without room tells it of each property.
+    asked.struck && told(&asked.reply).0 == status
 }
 
 fn request(item: &Item, scene: &Scene) -> String {
