@@ -2,16 +2,12 @@
 
 mod world;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use multistatus::xml::{Element, Limits, Name};
 use polydav_store::kit::{mkcol, put};
-use polydav_store::{
-    Broken, Capabilities, Course, Entry, Failure, FailureKind, LockView, MemoryStore, Reading,
-    Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
-};
+use polydav_store::layer::{Fault, Faulty};
+use polydav_store::{FailureKind, MemoryStore};
 use world::{Reply, World};
 
 const Z: &str = "http://ns.example.com/standards/z39.50/";
@@ -263,54 +259,13 @@ fn unknown_parts_of_an_update_are_passed_over_rfc4918_17() {
     assert_eq!(world.ask(update("/bar.html", content)).told(), ["/bar.html 200: a"]);
 }
 
-/// A store that can be full.
-#[derive(Debug, Default)]
-struct Full(MemoryStore, AtomicBool);
-
-impl Store for Full {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.0.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.0.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.0.read(path)
-    }
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.0.stage(length)
-    }
-    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        if !self.1.load(Ordering::Relaxed) {
-            return self.0.apply(run, locks, report);
-        }
-        let mut course = Course::of(&run);
-        for step in run.steps {
-            let no_room = Failure::new(FailureKind::NoSpace, step.subject().clone());
-            report.outcome(step.index(), course.attempt(step, |_| Err(no_room)));
-        }
-        Ok(())
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.0.space(path)
-    }
-}
-
 /// RFC 4918 §9.2, §9.2.1: once the body was read, each property has its status, also where there
 /// is no room for it.
 #[test]
 fn no_room_for_a_property_is_told_of_it_rfc4918_9_2_1() {
-    let store = Arc::new(Full::default());
+    let store = Arc::new(Faulty::new(MemoryStore::new()));
     let world = World::over(store.clone()).given([put("bar.html", "x")]);
-    store.1.store(true, Ordering::Relaxed);
+    store.arm(1, Fault::Fails(FailureKind::NoSpace));
     let told = world.ask(update("/bar.html", &(set("<Z:a>1</Z:a>") + &remove("<Z:b/>")))).told();
     assert_eq!(told, ["/bar.html 507: a b because of sufficient-disk-space"]);
 }
