@@ -90,6 +90,15 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// Its file system takes names that differ in case alone for one.
+    #[error(
+        "the file system of {path} takes upper for lower case: locks and conditions on one spelling \
+         of a name would not hold for another; it can be served for reading only"
+    )]
+    Folding {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder for the store's own files can't be used.
     #[error("the folder {path} can't be prepared")]
     Prepare {
@@ -157,6 +166,9 @@ impl FolderStore {
                 |errno: Errno| OpenError::Prepare { path: own.clone(), source: errno.into() };
             Some(Writer::open(&opened).map_err(prepare)?)
         };
+        if writer.as_ref().is_some_and(|writer| !writer.abilities.case) {
+            return Err(OpenError::Folding { path: path() });
+        }
         let state = match (&options.state, &writer) {
             (Some(dir), _) => {
                 check_apart(dir, &whole, &own)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Mode, RenameFlags};
 use rustix::io::Errno;
 
-use crate::resolve::{Root, STATE_DIR, open_dir_at};
+use crate::resolve::{Root, STATE_DIR, open_dir_at, stat_at};
 use crate::stage::{FILE_MODE, StageDir, rename_new};
 use crate::{sys, tree};
 
@@ -23,12 +23,15 @@ pub(crate) struct Abilities {
     pub(crate) noreplace: bool,
     /// Exchanging two names in one call.
     pub(crate) exchange: bool,
+    /// Names that differ in case alone being those of different things.
+    pub(crate) case: bool,
 }
 
 #[cfg(any(test, feature = "crash-test"))]
 impl Abilities {
-    /// Those of a file system that can do none of it.
-    pub(crate) const POOR: Self = Self { unnamed: false, noreplace: false, exchange: false };
+    /// Those of a file system that can do no more than it must.
+    pub(crate) const POOR: Self =
+        Self { unnamed: false, noreplace: false, exchange: false, case: true };
 }
 
 /// What a store needs to change anything.
@@ -158,6 +161,7 @@ fn probe(stage: &OwnedFd) -> Result<Abilities, Errno> {
         unnamed: linked.is_ok(),
         noreplace: rename(RenameFlags::NOREPLACE) == Err(Errno::EXIST),
         exchange: rename(RenameFlags::EXCHANGE).is_ok(),
+        case: stat_at(stage, &b"PROBE-2"[..]).is_err(),
     };
     clean()?;
     Ok(abilities)

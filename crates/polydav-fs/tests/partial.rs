@@ -8,7 +8,7 @@ mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use polydav_fs::{FolderStore, OpenError, Options};
@@ -128,6 +128,12 @@ fn a_collection_that_may_not_be_changed_keeps_its_members() {
     world.is_tidy();
 }
 
+/// Has upper be taken for lower case in a folder; not every kernel can.
+fn fold(folder: &Path) -> bool {
+    fs::create_dir_all(folder).unwrap();
+    Command::new("chattr").arg("+F").arg(folder).status().is_ok_and(|done| done.success())
+}
+
 /// Needs a kernel whose tmpfs can take upper for lower case.
 #[test]
 fn a_name_is_respelled_where_upper_and_lower_case_are_one() {
@@ -138,20 +144,34 @@ fn a_name_is_respelled_where_upper_and_lower_case_are_one() {
         let dir = tempfile::TempDir::new().unwrap();
         let at = dir.path().join("root");
         let Some(_mount) = Mount::new(&at, "size=2m,casefold") else { return };
-        if !Command::new("chattr").arg("+F").arg(&at).status().is_ok_and(|done| done.success()) {
+        if !fold(&at.join("s")) {
             return;
         }
         let world = World::of(dir, full);
-        world.tree(&["f", "d/", "d/x", "l"]);
-        fs::hard_link(world.at("l"), world.at("d/l")).unwrap();
-        for (from, to) in [("f", "F"), ("d", "D"), ("l", "L")] {
+        world.tree(&["s/f", "s/d/", "s/d/x", "s/l"]);
+        fs::hard_link(world.at("s/l"), world.at("s/d/l")).unwrap();
+        for (from, to) in [("s/f", "s/F"), ("s/d", "s/D"), ("s/l", "s/L")] {
             world.one(mv(from, to, Overwrite::Replace)).unwrap();
         }
-        let failure = world.one(mv("D/x", "d/x", Overwrite::Replace)).unwrap_err();
+        let failure = world.one(mv("s/D/x", "s/d/x", Overwrite::Replace)).unwrap_err();
         assert_eq!((failure.kind, failure.effect), (FailureKind::Overlap, Effect::None));
-        assert_eq!(names(&world), ["D", "D/l", "D/x", "F", "L"]);
+        assert_eq!(names(&world), ["s", "s/D", "s/D/l", "s/D/x", "s/F", "s/L"]);
         world.is_tidy();
     }
+}
+
+/// Needs such a kernel too.
+#[test]
+fn a_folder_where_upper_and_lower_case_are_one_is_served_for_reading_only() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let at = dir.path().join("root");
+    let Some(_mount) = Mount::new(&at, "size=2m,casefold") else { return };
+    if !fold(&at) {
+        return;
+    }
+    let open = |read_only| FolderStore::open(&at, &Options { read_only, ..Options::default() });
+    assert!(matches!(open(false), Err(OpenError::Folding { .. })));
+    open(true).unwrap();
 }
 
 #[test]
