@@ -94,7 +94,8 @@ impl Engine {
     /// members hold it up; what stops a PUT, if nothing lies at the path;
     /// [`FailureKind::Exhausted`] beyond the bounds, [`FailureKind::Forbidden`] for a longer owner.
     pub async fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
-        self.claimed(request.path.clone(), move |inner| inner.lock(request)).await
+        let paths = claims(&request.path, &request.guard);
+        self.claimed(paths, move |inner| inner.lock(request)).await
     }
 
     /// Prolongs the lock whose token was submitted.
@@ -102,7 +103,8 @@ impl Engine {
     /// # Errors
     /// [`FailureKind::Precondition`] if no token submitted is of a lock on this resource.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
-        self.claimed(request.path.clone(), move |inner| inner.refresh(request)).await
+        let paths = claims(&request.path, &request.guard);
+        self.claimed(paths, move |inner| inner.refresh(request)).await
     }
 
     /// Ends a lock.
@@ -111,17 +113,18 @@ impl Engine {
     /// [`FailureKind::NoSuchLock`] if the token isn't of a lock on this resource;
     /// [`FailureKind::Forbidden`] if it is somebody else's.
     pub async fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
-        self.claimed(request.path.clone(), move |inner| inner.unlock(request)).await
+        let paths = claims(&request.path, &request.guard);
+        self.claimed(paths, move |inner| inner.unlock(request)).await
     }
 
     async fn claimed<T: Send + 'static>(
         &self,
-        path: ResourcePath,
+        paths: Vec<ResourcePath>,
         work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let patience = self.inner.options.patience;
-        let claim = self.inner.claims.take(vec![path.clone()], patience).await;
-        let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, path)) };
+        let subject = paths.first().cloned().unwrap_or_default();
+        let claim = self.inner.claims.take(paths, self.inner.options.patience).await;
+        let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, subject)) };
         self.blocking(move |inner| {
             let result = work(inner);
             drop(claim);
@@ -129,6 +132,11 @@ impl Engine {
         })
         .await
     }
+}
+
+/// What must not change meanwhile: the subject, and what the conditions look at.
+fn claims(path: &ResourcePath, guard: &Guard) -> Vec<ResourcePath> {
+    std::iter::once(path).chain(guard.watches()).cloned().collect()
 }
 
 impl Inner {

@@ -474,10 +474,13 @@ async fn what_a_condition_looks_at_does_not_change_before_the_step_acted() {
     let list =
         IfList { resource: Some(Arc::new(path("other"))), conditions: vec![Condition::Never] };
     let guard = Guard { if_lists: vec![list], ..Guard::default() };
-    let second = engine.run(plan(vec![(guard, put("f"))], PlanMode::BestEffort));
+    let second = engine.run(plan(vec![(guard.clone(), put("f"))], PlanMode::BestEffort));
     let second = tokio::time::timeout(Duration::from_secs(20), second).await;
+    let lock = engine.lock(LockRequest { guard, ..asked("f", LockDepth::Zero) });
+    let lock = tokio::time::timeout(Duration::from_secs(20), lock).await;
     store.set(Gate::Open);
     assert_eq!(kinds(&second.unwrap()), [Some(FailureKind::Busy)]);
+    assert_eq!(lock.unwrap().unwrap_err().kind, FailureKind::Busy);
     assert_eq!(kinds(&first.await.unwrap()), [None]);
 }
 

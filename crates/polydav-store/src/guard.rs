@@ -161,6 +161,17 @@ impl Guard {
         Ok(false)
     }
 
+    /// The resources beside the subject that the conditions look at: the tags of the `If` lists.
+    pub fn watches(&self) -> impl Iterator<Item = &ResourcePath> {
+        let mut last = None;
+        self.if_lists.iter().filter_map(move |list| {
+            let resource = list.resource.as_ref()?;
+            // Lists that share a tag stand side by side; the resource is told once.
+            let again = last.replace(resource).is_some_and(|last| Arc::ptr_eq(last, resource));
+            (!again).then_some(&**resource)
+        })
+    }
+
     /// Whether this guard's principal submitted the token of `lock`.
     pub fn holds(&self, lock: &Lock) -> bool {
         lock.principal == self.principal && self.tokens.contains(&lock.token)

@@ -1,6 +1,5 @@
 //! `Step`: one guarded change. Opening it is the only way to its action.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -177,16 +176,18 @@ impl Step {
         self.action.vacates()
     }
 
+    /// Where a copy or move leads.
+    pub fn arrives_at(&self) -> Option<&ResourcePath> {
+        match &self.action {
+            Action::Copy { target, .. } | Action::Rename { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
     /// The resources beside its own that its conditions look at (the tags of an `If` header). A
     /// step must be opened after the steps before it that change one of them.
     pub fn watches(&self) -> impl Iterator<Item = &ResourcePath> {
-        let mut last = None;
-        self.guard.if_lists.iter().filter_map(move |list| {
-            let resource = list.resource.as_ref()?;
-            // Lists that share a tag stand side by side; the resource is told once.
-            let again = last.replace(resource).is_some_and(|last| Arc::ptr_eq(last, resource));
-            (!again).then_some(&**resource)
-        })
+        self.guard.watches()
     }
 
     /// The paths at or under which it may change something.
