@@ -208,7 +208,7 @@ impl<'a> Execution<'a> {
             // It may have to go back when the store is opened again.
             return;
         }
-        for name in execution.purge {
+        for name in std::mem::take(&mut execution.purge) {
             if let Err(error) = tree::purge(&*writer.stage, &name) {
                 tracing::warn!(%error, "what was displaced can't be removed yet");
             }
@@ -236,8 +236,11 @@ impl<'a> Execution<'a> {
     }
 
     fn must_be_settled_to_go_on(&self, step: &Step) -> bool {
-        let has_rows = || self.state.has_any() && step.vacates().next().is_some();
-        self.on_failure == OnFailure::Stop && (step.is_patch() || has_rows())
+        // What can't be looked up now is for the step itself to tell.
+        let has_rows = |path: &ResourcePath| self.state.has(path).unwrap_or(true);
+        let follows = |target| step.claims().any(has_rows) || !self.store.root.lacks(target);
+        self.on_failure == OnFailure::Stop
+            && (step.is_patch() || step.arrives_at().is_some_and(follows))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -503,6 +506,16 @@ impl<'a> Execution<'a> {
 fn refuse(steps: Vec<Step>, errno: Errno, report: &mut dyn Report) {
     for step in steps {
         report.outcome(step.index(), Err(errno::failure(errno, step.subject())));
+    }
+}
+
+impl Drop for Execution<'_> {
+    /// What a run that ends in a panic had written down as begun, nobody settles before the store is
+    /// opened again; other runs must not change what it is about meanwhile.
+    fn drop(&mut self) {
+        if std::thread::panicking() && !self.intents.is_empty() {
+            self.writer.give_up("a run ended in a panic");
+        }
     }
 }
 

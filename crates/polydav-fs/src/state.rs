@@ -73,6 +73,12 @@ pub enum StateError {
     /// The folder it lies in can't be opened.
     #[error("its folder can't be opened")]
     Folder(#[from] std::io::Error),
+    /// Its file system can't share memory between those who have it open, which is what commits
+    /// that outlive a crash are made with here.
+    #[error(
+        "its file system doesn't let SQLite keep a write-ahead log; choose another folder for it"
+    )]
+    NoWal,
     /// It was written for something else.
     #[error("it is no state database of polydav")]
     Foreign,
@@ -124,7 +130,9 @@ impl State {
         // The first thing that reads the file: a damaged one shows here.
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-        debug_assert_eq!(mode, "wal");
+        if mode != "wal" {
+            return Err(StateError::NoWal);
+        }
         configure(&connection)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         prepare_tables(&mut connection)?;

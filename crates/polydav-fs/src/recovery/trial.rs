@@ -137,6 +137,7 @@ impl Left {
             let was = self.was(at);
             match at {
                 ".polydav" | ".polydav/stage" => {}
+                ".polydav/reserve" => continue,
                 _ if at.starts_with(".polydav/state.db") => continue,
                 _ => {
                     let mut line = vec![at, &content, &was];

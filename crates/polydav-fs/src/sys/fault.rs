@@ -59,6 +59,9 @@ struct Fault {
 
 const NONE: Fault = Fault { left: 0, errno: Errno::IO, count: 0 };
 
+/// Stands for a call that panics.
+pub(crate) const PANIC: Errno = Errno::NOTRECOVERABLE;
+
 thread_local! {
     static FAULT: Cell<Fault> = const { Cell::new(NONE) };
 }
@@ -100,6 +103,7 @@ pub(crate) fn around<T, E>(
         die();
     }
     if let Some(errno) = failing() {
+        assert_ne!(errno, PANIC, "a panic made for a test");
         return Err(error(errno));
     }
     let outcome = act();
