@@ -155,6 +155,15 @@ mod tests {
         }
     }
 
+    /// The example says what holds without it.
+    #[test]
+    fn the_example_has_the_defaults() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/polydav.toml");
+        let setup = resolve(&format!("polydav serve --config {example}")).unwrap();
+        let without = resolve("polydav serve /srv/dav").unwrap();
+        assert_eq!(format!("{setup:?}"), format!("{without:?}"));
+    }
+
     #[test]
     fn the_command_line_goes_before_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
