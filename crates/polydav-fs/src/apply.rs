@@ -549,3 +549,29 @@ pub(crate) fn database_failure(error: &Arc<rusqlite::Error>, path: &ResourcePath
     };
     Failure { source: Some(error.clone()), ..Failure::new(kind, path.clone()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_database_is_told_as_what_it_is() {
+        let path = ResourcePath::parse("a").unwrap();
+        for (code, kind) in [
+            (ffi::SQLITE_FULL, FailureKind::NoSpace),
+            (ffi::SQLITE_BUSY, FailureKind::Busy),
+            (ffi::SQLITE_IOERR, FailureKind::Internal),
+            (ffi::SQLITE_CORRUPT, FailureKind::Internal),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let failure = database_failure(&Arc::new(error), &path);
+            assert_eq!(
+                (failure.kind, failure.effect, failure.path),
+                (kind, Effect::None, path.clone())
+            );
+            assert!(failure.source.is_some());
+        }
+    }
+}
