@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use polydav_fs::{FolderStore, Options};
-use polydav_store::{FailureKind, Kind, Overwrite, Select, Store};
+use polydav_store::{Condition, FailureKind, Kind, Overwrite, Select, Store, kit};
 use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
 const BOTH: [bool; 2] = [true, false];
@@ -459,6 +459,27 @@ fn hidden_things_are_left_alone() {
         assert_eq!(kinds(&failure), [("a".into(), FailureKind::Forbidden)]);
     }
     assert!(world.at("a/.Polydav/x").exists());
+}
+
+#[test]
+fn no_condition_tells_of_what_is_hidden() {
+    let world = World::new(false);
+    world.tree(&["a", "d/", "d/.polydav/"]);
+    fs::hard_link(world.at("a"), world.at("d/.polydav/x")).unwrap();
+    let etag = world.store.stat(&path("a"), &Select::None).unwrap().etag.unwrap();
+    let step = |at| kit::put("new", "").when_at(at, [Condition::ETag(etag.as_str().to_owned())]);
+    let told = kit::tell(&world.store, [step("d/.polydav/x"), step("a")]);
+    assert_eq!(told, ["Precondition /new", "created"]);
+}
+
+#[test]
+fn a_condition_on_what_can_not_be_looked_at_is_not_judged() {
+    let world = World::new(false);
+    let other = Condition::Not(Box::new(Condition::ETag("x".to_owned())));
+    let step = |at: &str| kit::put("new", "").when_at(at, [other.clone()]);
+    let long = "n".repeat(256);
+    let told = kit::tell(&world.store, [step(&long), step("none")]);
+    assert_eq!(told, [&format!("NameTooLong /{long}"), "created"]);
 }
 
 #[test]
