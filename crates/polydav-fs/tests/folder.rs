@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use polydav_fs::{FolderStore, Options};
-use polydav_store::{Condition, FailureKind, Kind, Overwrite, Select, Store, kit};
+use polydav_store::{Condition, FailureKind, Kind, Outcome, Overwrite, Select, Store, kit};
 use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
 const BOTH: [bool; 2] = [true, false];
@@ -494,6 +494,29 @@ fn a_run_stops_where_it_is_told_to() {
         assert_eq!(names(&world), ["a"]);
         world.is_tidy();
     }
+}
+
+#[test]
+fn a_step_that_can_not_be_prepared_keeps_others_from_nothing() {
+    for full in BOTH {
+        let world = World::new(full);
+        let steps = || vec![put("a", ""), copy("none", "c", Overwrite::Refuse), put("b", "")];
+        let kinds = |outcomes: Vec<Outcome>| {
+            outcomes.into_iter().map(|o| o.err().map(|f| f.kind)).collect::<Vec<_>>()
+        };
+        let missing = Some(FailureKind::NotFound);
+        assert_eq!(kinds(world.run(steps())), [None, missing, None]);
+        let dependency = Some(FailureKind::Dependency);
+        assert_eq!(kinds(world.run_stopping(steps())), [None, missing, dependency]);
+    }
+}
+
+/// Where a success need not outlive a loss of power, nothing is gained by waiting for others.
+#[test]
+fn a_relaxed_step_is_told_before_the_next_is_done() {
+    let world = World::new(false);
+    let told = world.told_while(vec![put("a", ""), mkcol("b"), put("c", "")]);
+    assert_eq!(told, [vec!["a"], vec!["a", "b"], vec!["a", "b", "c"]]);
 }
 
 #[test]

@@ -172,17 +172,30 @@ impl World {
         self.run_as(actions, OnFailure::Stop)
     }
 
-    fn run_as(&self, actions: Vec<Action>, on_failure: OnFailure) -> Vec<Outcome> {
-        let count = actions.len();
+    /// What is there when each of the steps is told of.
+    pub fn told_while(&self, actions: Vec<Action>) -> Vec<Vec<String>> {
+        let mut told = Vec::new();
+        let mut report = |_, _: Outcome| told.push(names(self));
+        let run = self.draw_up(actions, OnFailure::Stop);
+        self.store.apply(run, &NoLocks, &mut report).unwrap();
+        told
+    }
+
+    fn draw_up(&self, actions: Vec<Action>, on_failure: OnFailure) -> Run {
         let steps = actions.into_iter().enumerate();
         let steps = steps.map(|(index, action)| Step::new(index, Guard::default(), action));
-        let run = Run {
+        Run {
             id: RunId(7),
             steps: steps.collect(),
             on_failure,
             durability: self.durability,
             cancel: Cancel::never(),
-        };
+        }
+    }
+
+    fn run_as(&self, actions: Vec<Action>, on_failure: OnFailure) -> Vec<Outcome> {
+        let count = actions.len();
+        let run = self.draw_up(actions, on_failure);
         let mut outcomes = Vec::new();
         let mut report = |index, outcome: Outcome| {
             assert_eq!(index, outcomes.len());
