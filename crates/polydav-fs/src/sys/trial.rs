@@ -11,8 +11,8 @@ use polydav_store::kit::{
     self, Draft, copy, given, mkcol, patch, put, remove, rename, set, snapshot,
 };
 use polydav_store::{
-    Cancel, Durability, Effect, FailureKind, MemoryStore, NoLocks, OnFailure, Outcome, Run, RunId,
-    Store,
+    Cancel, Durability, Effect, Failure, FailureKind, MemoryStore, NoLocks, OnFailure, Outcome,
+    Run, RunId, Store,
 };
 use rustix::io::Errno;
 use tempfile::TempDir;
@@ -263,18 +263,23 @@ fn after_content_could_not_be_synced_nothing_of_the_run_is_done() {
 fn after_a_sync_failed_nothing_is_taken() {
     let dir = TempDir::new().unwrap();
     let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
-    let put_one = |durability| {
-        let steps = vec![put("a", "x").step(0)];
+    let both = |durability| {
+        let steps = vec![put("a", "x").step(0), copy("none", "c").step(1)];
         let on_failure = OnFailure::Continue;
         let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
-        kit::apply(&store, &NoLocks, run).pop().unwrap()
+        let outcomes = kit::apply(&store, &NoLocks, run);
+        <[Failure; 2]>::try_from(outcomes.into_iter().map(Result::unwrap_err).collect::<Vec<_>>())
+            .unwrap()
     };
     // Make, write, time, sync, link, sync the folder: the last of them fails.
     fail_nth(6, Errno::IO);
-    let failure = put_one(Durability::Full).unwrap_err();
+    let [failure, other] = both(Durability::Full);
     assert_eq!((failure.kind, failure.effect), (FailureKind::Internal, Effect::Unknown));
+    assert!(failure.source.is_some());
     assert_eq!(std::fs::metadata(dir.path().join("a")).unwrap().size(), 1);
-    let failure = put_one(Durability::Relaxed).unwrap_err();
+    // What failed before, and did nothing, needs no disk to be known.
+    assert_eq!((other.kind, other.effect), (FailureKind::NotFound, Effect::None));
+    let [failure, _] = both(Durability::Relaxed);
     assert_eq!(failure.kind, FailureKind::ReadOnly);
     assert!(failure.detail.is_some());
     assert!(store.stage(None).is_err());
