@@ -5,6 +5,7 @@ mod world;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::time::{Duration, UNIX_EPOCH};
 
 use polydav_fs::{FolderStore, Options};
 use polydav_store::{Condition, FailureKind, Kind, Outcome, Overwrite, Select, Store, kit};
@@ -84,6 +85,29 @@ fn a_file_that_is_put_over_keeps_its_owner_and_a_new_one_gets_the_group_of_its_f
             let metadata = fs::metadata(world.at(name)).unwrap();
             assert_eq!((metadata.uid(), metadata.gid()), (owner, group), "{name}");
         }
+    }
+}
+
+#[test]
+fn what_is_made_has_the_permissions_that_anyone_would_give_it() {
+    let world = World::new(false);
+    world.tree(&["d/", "f"]);
+    world.one(mkcol("made")).unwrap();
+    world.one(put("put", "")).unwrap();
+    let mode = |at: &str| fs::metadata(world.at(at)).unwrap().permissions().mode();
+    assert_eq!((mode("made"), mode("put")), (mode("d"), mode("f")));
+}
+
+#[test]
+fn a_file_keeps_the_time_it_is_put_with() {
+    let world = World::new(false);
+    for seconds in [-86_401, 0, 86_401] {
+        let time = match u64::try_from(seconds) {
+            Ok(after) => UNIX_EPOCH + Duration::from_secs(after),
+            Err(_) => UNIX_EPOCH - Duration::from_secs(i64::unsigned_abs(seconds)),
+        };
+        kit::given(&world.store, [kit::put("f", "").modified(time)]);
+        assert_eq!(world.store.stat(&path("f"), &Select::None).unwrap().modified, time);
     }
 }
 
@@ -459,6 +483,22 @@ fn hidden_things_are_left_alone() {
         assert_eq!(kinds(&failure), [("a".into(), FailureKind::Forbidden)]);
     }
     assert!(world.at("a/.Polydav/x").exists());
+}
+
+#[test]
+fn members_that_were_removed_leave_no_properties_though_others_stay() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["a/", "a/.Polydav/", "a/y", "a/z/"]);
+        for at in ["a", "a/y", "a/z"] {
+            world.one(patch(at, "p", at)).unwrap();
+        }
+        world.one(delete("a")).unwrap_err();
+        world.tree(&["a/y", "a/z/"]);
+        for (at, property) in [("a", "a"), ("a/y", ""), ("a/z", "")] {
+            assert_eq!(world.property(at, "p"), property, "{at}");
+        }
+    }
 }
 
 #[test]

@@ -308,6 +308,19 @@ fn a_copy_that_lacks_a_member_replaces_nothing() {
     }
 }
 
+#[test]
+fn a_collection_that_can_not_leave_its_place_keeps_its_members() {
+    let world = World::new(false);
+    world.tree(&["shut/", "shut/a/", "shut/a/x"]);
+    let mode = |mode| fs::set_permissions(world.at("shut"), fs::Permissions::from_mode(mode));
+    mode(0o555).unwrap();
+    assert!(!is_root() || drop_rights());
+    let failure = world.one(delete("shut/a")).unwrap_err();
+    assert_eq!((failure.kind, failure.effect), (FailureKind::Forbidden, Effect::None));
+    assert_eq!(names(&world), ["shut", "shut/a", "shut/a/x"]);
+    mode(0o755).unwrap();
+}
+
 /// Lets this thread alone give up the right to pass over permissions.
 fn drop_rights() -> bool {
     use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};

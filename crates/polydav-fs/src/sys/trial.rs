@@ -367,3 +367,13 @@ fn a_run_that_stops_costs_no_more_where_there_are_no_properties() {
     // Each renamed, and both folders synced.
     assert_eq!((on, stop), (12, 12));
 }
+
+/// The database is left alone where there is nothing in it about a resource.
+#[test]
+fn what_has_no_properties_costs_no_commit() {
+    let relaxed = |draft| calls(Durability::Relaxed, vec![draft]);
+    assert_eq!(relaxed(mkcol("a")), 1);
+    assert_eq!(relaxed(rename("f", "g")), 1);
+    assert_eq!(relaxed(remove("f")), 1);
+    assert_eq!(relaxed(remove("r1")), 2);
+}
