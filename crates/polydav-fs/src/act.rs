@@ -6,9 +6,7 @@ use polydav_store::{
     Action, Content, Depth, Done, Effect, Failure, FailureKind, Members, Outcome, Overwrite,
     Permit, PropertyChange, ResourcePath, Staged,
 };
-use rustix::fs::{
-    self, Access, AtFlags, FileType, Mode, RenameFlags, Statx, Timespec, Timestamps, UTIME_OMIT,
-};
+use rustix::fs::{FileType, Mode, RenameFlags, Statx, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 use crate::apply::{After, Execution, Prepared, Tidy, Way, Work, database_failure};
@@ -205,6 +203,8 @@ impl Execution<'_> {
         let fail = |errno| errno::failure(errno, target);
         let (dir, name) = self.parents.of(target).map_err(fail)?;
         match sys::unlink(&dir, name) {
+            // It may leave its place, or the kernel would have said that first; so it doesn't come
+            // to removing everything but the collection itself.
             Err(Errno::ISDIR) => {}
             outcome => {
                 outcome.map_err(fail)?;
@@ -213,9 +213,6 @@ impl Execution<'_> {
             }
         }
         self.parents.forget(target);
-        // Rather nothing at all than everything but the collection itself.
-        fs::accessat(&dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-            .map_err(fail)?;
         let removed = TreeRemoval::run(&dir, name, target, except).map_err(fail)?;
         if removed.failed.is_empty() {
             self.touch(&dir);
