@@ -375,6 +375,25 @@ fn properties_follow_their_resource() {
     }
 }
 
+/// Others took a resource away; who makes one at its place doesn't inherit from it.
+#[test]
+fn properties_of_what_is_gone_do_not_come_back() {
+    for full in BOTH {
+        let copied = copy("f", "a", Overwrite::Refuse);
+        let moved = mv("f", "a", Overwrite::Refuse);
+        for step in [put("a", ""), mkcol("a"), copied, moved] {
+            let world = World::new(full);
+            world.tree(&["a", "f"]);
+            world.one(patch("a", "p", "gone")).unwrap();
+            fs::remove_file(world.at("a")).unwrap();
+            let words = format!("{step:?}");
+            world.one(step).unwrap();
+            assert_eq!(world.property("a", "p"), "", "{words}");
+            world.is_tidy();
+        }
+    }
+}
+
 #[test]
 fn a_run_sees_its_own_steps() {
     for full in BOTH {
