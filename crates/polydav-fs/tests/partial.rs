@@ -244,6 +244,9 @@ fn another_file_system_inside_is_not_entered() {
 fn what_may_not_be_read_is_skipped_and_told() {
     let world = World::new(false);
     world.tree(&["a/", "a/no", "a/yes", "a/shut/", "a/shut/x"]);
+    for at in ["a/no", "a/yes"] {
+        world.one(patch(at, "p", at)).unwrap();
+    }
     for at in ["a/no", "a/shut"] {
         fs::set_permissions(world.at(at), fs::Permissions::from_mode(0o000)).unwrap();
     }
@@ -256,6 +259,10 @@ fn what_may_not_be_read_is_skipped_and_told() {
     assert_eq!(failure.effect, Effect::Partial);
     assert_eq!(fs::read(world.at("b/yes")).unwrap(), b"in a/yes");
     assert!(!world.at("b/no").exists() && !world.at("b/shut").exists());
+    // Nor do the properties of what was skipped wait for what others may put there.
+    fs::write(world.at("b/no"), "").unwrap();
+    assert_eq!((&*world.property("b/yes", "p"), &*world.property("b/no", "p")), ("a/yes", ""));
+    fs::remove_file(world.at("b/no")).unwrap();
     let told = world.visits(u64::MAX);
     let failed: Vec<_> = told
         .iter()
