@@ -353,6 +353,10 @@ fn full_durability_costs_few_commits() {
     // what each may have displaced is removed.
     assert_eq!(calls(Durability::Relaxed, moves()), 9 + 3);
     assert_eq!(calls(Durability::Full, moves()), 6 + 3);
+    // So it is with folders that make way: one commit before, one sync and one commit after.
+    let one = calls(Durability::Full, vec![rename("d0", "d1")]);
+    let both = calls(Durability::Full, vec![rename("d0", "d1"), rename("d2", "d3")]);
+    assert_eq!(both, 2 * one - 3);
     let patches = || ["r1", "r2", "f"].map(|at| patch(at, [set("q", at)])).into();
     assert_eq!(calls(Durability::Relaxed, patches()), 3);
     assert_eq!(calls(Durability::Full, patches()), 1);
