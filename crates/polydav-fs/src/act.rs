@@ -128,12 +128,7 @@ impl Execution<'_> {
     fn put(&mut self, target: &ResourcePath, mut file: StagedFile) -> Result<Done, Failure> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
-        // Where members inherit the group, they do although they are made elsewhere.
-        let parent = stat(&dir).map_err(creating)?;
-        if u32::from(parent.stx_mode) & Mode::SGID.as_raw_mode() != 0 {
-            let given = file.file().and_then(|file| rights::give_to_group(file, parent.stx_gid));
-            given.map_err(creating)?;
-        }
+        file.file().and_then(|file| rights::inherit_group(file, &dir)).map_err(creating)?;
         let created = match file.publish_new(&dir, name, self.writer.abilities.noreplace) {
             Ok(()) => true,
             Err((Errno::EXIST, file)) => {
@@ -326,11 +321,14 @@ impl Execution<'_> {
         &mut self,
         target: &ResourcePath,
         overwrite: Overwrite,
-        replica: Replica,
+        mut replica: Replica,
         aside: &[u8],
     ) -> Result<bool, Failure> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
+        if let Replica::File(file) = &mut replica {
+            file.file().and_then(|file| rights::inherit_group(file, &dir)).map_err(creating)?;
+        }
         let created = match replica.publish_new(self.writer, (&dir, name)) {
             Ok(()) => true,
             Err((Errno::EXIST, _)) if overwrite == Overwrite::Refuse => {

@@ -9,9 +9,13 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::fs::{self, Mode, Statx};
 use rustix::io::Errno;
 
+use crate::resolve::stat;
 use crate::sys;
 
 const ACCESS_LIST: &str = "system.posix_acl_access";
+
+/// What is made in a directory begins with.
+const DEFAULT_LIST: &str = "system.posix_acl_default";
 
 /// More than a list of 500 entries.
 const LIST_BYTES_MAX: usize = 4096;
@@ -66,6 +70,24 @@ impl Rights {
     }
 }
 
+/// Has what is made in a directory begin with no list: it is given its own, or none.
+pub(crate) fn hand_nothing_down(dir: impl AsFd) -> Result<(), Errno> {
+    match sys::remove_list(dir, DEFAULT_LIST) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Gives a file that comes to a directory the directory's group, if that is what its members
+/// inherit.
+pub(crate) fn inherit_group(file: impl AsFd, dir: impl AsFd) -> Result<(), Errno> {
+    let parent = stat(dir)?;
+    if u32::from(parent.stx_mode) & Mode::SGID.as_raw_mode() == 0 {
+        return Ok(());
+    }
+    give_to_group(file, parent.stx_gid)
+}
+
 /// Gives a file the owner and the group of another, as far as we may.
 pub(crate) fn give_away(file: impl AsFd, to: &Statx) -> Result<(), Errno> {
     let may_not = |errno| matches!(errno, Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP);
@@ -77,7 +99,7 @@ pub(crate) fn give_away(file: impl AsFd, to: &Statx) -> Result<(), Errno> {
 }
 
 /// Gives a file to a group, if we may.
-pub(crate) fn give_to_group(file: impl AsFd, group: u32) -> Result<(), Errno> {
+fn give_to_group(file: impl AsFd, group: u32) -> Result<(), Errno> {
     match sys::set_owner(&file, None, Some(group)) {
         Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
         outcome => outcome,

@@ -74,14 +74,7 @@ pub(crate) fn truncate(file: impl AsFd, length: u64) -> Result<(), Errno> {
 
 /// Takes space for a new file.
 pub(crate) fn allocate(file: impl AsFd, length: u64) -> Result<(), Errno> {
-    call(|| match fs::fallocate(&file, FallocateFlags::empty(), 0, length) {
-        // The file system can't, but by writing.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-            let zeros = vec![0; usize::try_from(length).map_err(|_| Errno::FBIG)?];
-            rustix::io::write(&file, &zeros).map(drop)
-        }
-        outcome => outcome,
-    })
+    call(|| fs::fallocate(&file, FallocateFlags::empty(), 0, length))
 }
 
 /// Gives a file without a name one; nothing may be there.
@@ -137,6 +130,11 @@ pub(crate) fn set_mode_at(dir: impl AsFd, name: &[u8], mode: Mode) -> Result<(),
 /// Sets the access control list of an open file.
 pub(crate) fn set_list(file: impl AsFd, name: &str, list: &[u8]) -> Result<(), Errno> {
     call(|| fs::fsetxattr(file, name, list, XattrFlags::empty()))
+}
+
+/// Removes an access control list of an open file or directory.
+pub(crate) fn remove_list(file: impl AsFd, name: &str) -> Result<(), Errno> {
+    call(|| fs::fremovexattr(file, name))
 }
 
 /// Sets the owner and the group of an open file.

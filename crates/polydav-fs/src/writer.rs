@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::resolve::{Root, STATE_DIR, open_dir_at, stat_at};
 use crate::stage::{FILE_MODE, StageDir, rename_new};
-use crate::{sys, tree};
+use crate::{rights, sys, tree};
 
 /// The name of the staging folder.
 const STAGE: &[u8] = b"stage";
@@ -50,6 +50,7 @@ impl Writer {
     pub(crate) fn open(root: &Root) -> Result<Self, Errno> {
         let dir = make_dir(root, STATE_DIR)?;
         let stage = make_dir(&dir, STAGE)?;
+        rights::hand_nothing_down(&stage)?;
         let abilities = probe(&stage)?;
         #[cfg(feature = "crash-test")]
         let abilities = if sys::fault::is_poor() { Abilities::POOR } else { abilities };

@@ -32,25 +32,26 @@ fn a_file_is_put_and_put_over() {
 
 /// Grants reading and writing to the owner and to the user 1001, nothing to the group. The
 /// permission bits of the group then are what is granted at most.
-fn grant_to_one(at: &std::path::Path) -> bool {
+fn grant_to_one(at: &std::path::Path, list: &str) -> bool {
     let entries: [(u16, u16, u32); 5] =
         [(1, 6, !0), (2, 6, 1001), (4, 0, !0), (0x10, 6, !0), (0x20, 0, !0)];
-    let mut list = 2_u32.to_le_bytes().to_vec();
+    let mut value = 2_u32.to_le_bytes().to_vec();
     for (tag, rights, id) in entries {
-        list.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
-        list.extend(id.to_le_bytes());
+        value.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+        value.extend(id.to_le_bytes());
     }
-    rustix::fs::setxattr(at, ACCESS_LIST, &list, rustix::fs::XattrFlags::empty()).is_ok()
+    rustix::fs::setxattr(at, list, &value, rustix::fs::XattrFlags::empty()).is_ok()
 }
 
 const ACCESS_LIST: &str = "system.posix_acl_access";
+const DEFAULT_LIST: &str = "system.posix_acl_default";
 
 #[test]
 fn what_is_granted_to_one_is_not_granted_to_a_whole_group() {
     for full in BOTH {
         let world = World::new(full);
         world.tree(&["f", "d/", "d/x", "d/e/"]);
-        if !["f", "d", "d/x", "d/e"].iter().all(|name| grant_to_one(&world.at(name))) {
+        if !["f", "d", "d/x", "d/e"].iter().all(|name| grant_to_one(&world.at(name), ACCESS_LIST)) {
             return;
         }
         let list = |name: &str| {
@@ -65,6 +66,27 @@ fn what_is_granted_to_one_is_not_granted_to_a_whole_group() {
         world.one(copy("d", "c", Overwrite::Refuse)).unwrap();
         for name in ["f", "g", "c/x", "c/e", "c"] {
             assert_eq!(list(name), granted, "{name}");
+        }
+    }
+}
+
+/// What is made in the served folder begins with its list; what is only prepared there must not.
+#[test]
+fn what_new_files_begin_with_is_not_granted_on_those_that_are_replaced() {
+    for full in BOTH {
+        let dir = tempfile::TempDir::new().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("old"), "old").unwrap();
+        if !grant_to_one(&root, DEFAULT_LIST) {
+            return;
+        }
+        let world = World::of(dir, full);
+        world.one(put("old", "new")).unwrap();
+        world.one(copy("old", "copy", Overwrite::Refuse)).unwrap();
+        for name in ["old", "copy"] {
+            let list = rustix::fs::getxattr(world.at(name), ACCESS_LIST, &mut [0; 100][..]);
+            assert_eq!(list, Err(rustix::io::Errno::NODATA), "{name}");
         }
     }
 }
@@ -85,6 +107,8 @@ fn a_file_that_is_put_over_keeps_its_owner_and_a_new_one_gets_the_group_of_its_f
             let metadata = fs::metadata(world.at(name)).unwrap();
             assert_eq!((metadata.uid(), metadata.gid()), (owner, group), "{name}");
         }
+        world.one(copy("f", "d/copy", Overwrite::Refuse)).unwrap();
+        assert_eq!(fs::metadata(world.at("d/copy")).unwrap().gid(), 1003);
     }
 }
 
