@@ -320,10 +320,8 @@ impl Tree {
         let Some(node) = self.nodes.get_mut(target) else {
             return fail(FailureKind::NotFound, target);
         };
-        let bytes = |(name, value): (&PropertyName, &Bytes)| {
-            let property = Property { name: name.clone(), value: value.clone() };
-            (name.clone(), property.bytes())
-        };
+        let bytes =
+            |(name, value): (&PropertyName, &Bytes)| (name.clone(), name.bytes() + value.len());
         let before = node.properties.iter().map(bytes).collect();
         PropertyChange::check_bounds(target, &before, &changes)?;
         for change in changes {

@@ -30,6 +30,11 @@ impl PropertyName {
     pub fn local(&self) -> &str {
         &self.local
     }
+
+    /// The bytes of both.
+    pub fn bytes(&self) -> usize {
+        self.namespace.len() + self.local.len()
+    }
 }
 
 /// As `{namespace}local`.
@@ -63,8 +68,8 @@ impl Property {
     pub const BYTES_MAX: usize = 1024 * 1024;
 
     /// The bytes of its name and its value.
-    pub fn bytes(&self) -> usize {
-        self.name.namespace().len() + self.name.local().len() + self.value.len()
+    fn bytes(&self) -> usize {
+        self.name.bytes() + self.value.len()
     }
 }
 
@@ -103,7 +108,8 @@ impl PropertyChange {
         {
             return Ok(());
         }
-        let detail = format!("a resource has at most {count_max} properties of {bytes_max} bytes");
+        let detail =
+            format!("a resource has at most {count_max} properties, of {bytes_max} bytes together");
         Err(Failure::new(FailureKind::Forbidden, path.clone()).with_detail(detail))
     }
 }

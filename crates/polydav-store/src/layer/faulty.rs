@@ -138,11 +138,11 @@ impl<S: Store> Faulty<S> {
     fn break_at(
         &self,
         run: Run,
-        is_done: bool,
+        fault: Fault,
         course: &Course,
         locks: &dyn LockView,
     ) -> Result<(), Broken> {
-        if is_done && !course.is_over() {
+        if fault == Fault::BreaksBehind && !course.is_over() {
             self.inner.apply(run, locks, &mut |_, _| ())?;
         }
         self.calls.broken.store(true, Ordering::Relaxed);
@@ -219,7 +219,7 @@ impl<S: Store> Store for Faulty<S> {
             Fault::Fails(kind) => give_up(struck, kind, &mut course, report),
             fault => {
                 let run = Run { steps: struck, ..next };
-                return self.break_at(run, fault == Fault::BreaksBehind, &course, locks);
+                return self.break_at(run, fault, &course, locks);
             }
         }
         if course.is_over() {
