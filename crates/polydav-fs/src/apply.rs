@@ -32,7 +32,7 @@ use crate::intent::{Identity, Intent, IntentKind};
 use crate::replica::Replica;
 use crate::resolve::{Dir, Parents, has_hidden};
 use crate::stage::StagedFile;
-use crate::state::{RowChange, State};
+use crate::state::{RowChange, State, is_in_doubt};
 use crate::stretch::Stretch;
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
 use crate::{FolderStore, Writer, sys, tree};
@@ -256,7 +256,7 @@ impl<'a> Execution<'a> {
             if ended.is_none() && self.cancel.is_asked() {
                 ended = Some(FailureKind::NotAttempted);
             }
-            if self.writer.has_given_up() {
+            if self.store.has_given_up() {
                 ended = ended.or(Some(FailureKind::ReadOnly));
             }
             let prepared = match ended {
@@ -273,6 +273,10 @@ impl<'a> Execution<'a> {
         for (index, path, prepared) in opened {
             let (outcome, after) = match (self.ended, prepared) {
                 (Some(kind), _) => (Err(Failure::new(kind, path.clone())), After::Nothing),
+                // Since it was prepared.
+                (None, Ok(_)) if self.store.has_given_up() => {
+                    (Err(Failure::new(FailureKind::ReadOnly, path.clone())), After::Nothing)
+                }
                 (None, Ok(prepared)) => self.act(prepared),
                 (None, Err(failure)) => (Err(failure), After::Nothing),
             };
@@ -314,15 +318,10 @@ impl<'a> Execution<'a> {
         let Err(errno) = synced else { return };
         self.writer.give_up("content could not be synced");
         for (_, path, prepared) in opened {
-            let kind = match prepared {
-                Ok(Prepared { work: Work::Put { .. } | Work::Copy { .. }, .. }) => {
-                    FailureKind::Internal
-                }
-                Ok(_) => FailureKind::ReadOnly,
-                Err(_) => continue,
-            };
-            let failure = Failure::new(kind, path.clone());
-            *prepared = Err(failure.with_source(std::io::Error::from(errno)));
+            if let Ok(Prepared { work: Work::Put { .. } | Work::Copy { .. }, .. }) = prepared {
+                let failure = Failure::new(FailureKind::Internal, path.clone());
+                *prepared = Err(failure.with_source(std::io::Error::from(errno)));
+            }
         }
     }
 
@@ -330,7 +329,7 @@ impl<'a> Execution<'a> {
     fn commit_before(&mut self, opened: &mut [Opened]) {
         let needs = |prepared: &Prepared| prepared.before.is_some() || prepared.intent.is_some();
         let ready = |opened: &Opened| opened.2.as_ref().is_ok_and(needs);
-        if !opened.iter().any(ready) {
+        if !opened.iter().any(ready) || self.store.has_given_up() {
             return;
         }
         let committed = self.state.change(self.durability, |changes| {
@@ -343,7 +342,6 @@ impl<'a> Execution<'a> {
         // Whether it was committed or not: nothing was done yet, and the rows mean nothing.
         self.intended = true;
         let Err(error) = committed else { return };
-        self.doubt(&error);
         let error = Arc::new(error);
         for opened in opened.iter_mut().filter(|opened| ready(opened)) {
             opened.2 = Err(database_failure(&error, &opened.1));
@@ -355,15 +353,7 @@ impl<'a> Execution<'a> {
         self.intended = true;
         self.state
             .change(self.durability, |changes| changes.intend(intent))
-            .inspect_err(|error| self.doubt(error))
             .map_err(|error| database_failure(&Arc::new(error), &intent.target))
-    }
-
-    /// A sync that failed is never taken for success, nor is the next one believed.
-    fn doubt(&self, error: &rusqlite::Error) {
-        if is_in_doubt(error) {
-            self.writer.give_up("a commit could not be synced");
-        }
     }
 
     /// A step to be written down.
@@ -433,7 +423,7 @@ impl<'a> Execution<'a> {
         let Some(touched) = &mut self.touched else { return Ok(()) };
         touched.sync()?;
         // Others may have been told of a failed write that concerns this run as well.
-        if self.writer.has_given_up() { Err(Errno::IO) } else { Ok(()) }
+        if self.store.has_given_up() { Err(Errno::IO) } else { Ok(()) }
     }
 
     /// A step is neither done nor undone. What was tried isn't known before the store is opened
@@ -532,12 +522,6 @@ impl Pending {
         let failure = failure.with_effect(Effect::Unknown);
         self.outcome = Err(Failure { source: Some(error), ..failure });
     }
-}
-
-/// Whether a failed commit may be found to be done after a loss of power.
-fn is_in_doubt(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    code == Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)
 }
 
 /// A failure of the database that left everything as it was.

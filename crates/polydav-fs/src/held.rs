@@ -10,17 +10,24 @@ use rustix::io::Errno;
 pub(crate) struct Held(OwnedFd);
 
 impl Held {
-    /// Holds an open folder, beside others if all only read.
+    /// Holds an open folder alone.
     ///
     /// # Errors
     /// [`Errno::WOULDBLOCK`] if another process has it.
-    pub(crate) fn hold(dir: impl AsFd, reads_only: bool) -> Result<Self, Errno> {
+    pub(crate) fn alone(dir: impl AsFd) -> Result<Self, Errno> {
+        Self::hold(dir, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Holds an open folder beside others that only read.
+    ///
+    /// # Errors
+    /// [`Errno::WOULDBLOCK`] if another process has it for itself.
+    pub(crate) fn among_readers(dir: impl AsFd) -> Result<Self, Errno> {
+        Self::hold(dir, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn hold(dir: impl AsFd, operation: FlockOperation) -> Result<Self, Errno> {
         let dir = dir.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?;
-        let operation = if reads_only {
-            FlockOperation::NonBlockingLockShared
-        } else {
-            FlockOperation::NonBlockingLockExclusive
-        };
         flock(&dir, operation)?;
         Ok(Self(dir))
     }

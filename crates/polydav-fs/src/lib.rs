@@ -40,6 +40,7 @@ mod writer;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,6 +72,22 @@ pub struct Options {
     /// The folder that holds `state.db`, if it isn't `.polydav` in the folder itself. It is made
     /// if it isn't there.
     pub state: Option<PathBuf>,
+}
+
+impl Options {
+    /// Holds an open folder, so that no other process changes what is in it meanwhile.
+    fn hold(
+        &self,
+        dir: impl AsFd,
+        path: &Path,
+        fail: impl FnOnce(io::Error) -> OpenError,
+    ) -> Result<Held, OpenError> {
+        let held = if self.read_only { Held::among_readers(dir) } else { Held::alone(dir) };
+        held.map_err(|errno| match errno {
+            Errno::WOULDBLOCK => OpenError::InUse { path: path.to_owned() },
+            errno => fail(errno.into()),
+        })
+    }
 }
 
 /// Why a folder can't be opened.
@@ -152,12 +169,8 @@ impl FolderStore {
         let path = || root.to_owned();
         let opened = Root::open(root).and_then(|opened| Ok((opened, root.canonicalize()?)));
         let (opened, whole) = opened.map_err(|source| OpenError::Root { path: path(), source })?;
-        let held = match Held::hold(&opened, options.read_only) {
-            Ok(held) => held,
-            Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: path() }),
-            Err(errno) => return Err(OpenError::Root { path: path(), source: errno.into() }),
-        };
-        let open_state = |dir: &Path| open_state(dir, options.read_only);
+        let held =
+            options.hold(&opened, root, |source| OpenError::Root { path: path(), source })?;
         let own = whole.join(std::str::from_utf8(resolve::STATE_DIR).expect("it is ASCII"));
         let writer = if options.read_only {
             None
@@ -172,9 +185,9 @@ impl FolderStore {
         let state = match (&options.state, &writer) {
             (Some(dir), _) => {
                 check_apart(dir, &whole, &own)?;
-                Some(open_state(dir)?)
+                Some(open_state(dir, options)?)
             }
-            (None, Some(_)) => Some(open_state(&own)?),
+            (None, Some(_)) => Some(open_state(&own, options)?),
             (None, None) => None,
         };
         if let (Some(writer), Some(state)) = (&writer, &state) {
@@ -196,10 +209,16 @@ impl FolderStore {
         }
     }
 
+    /// Whether the disk failed, so that no more changes are taken until the store is opened again.
+    fn has_given_up(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::has_given_up)
+            || self.state.as_ref().is_some_and(State::is_in_doubt)
+    }
+
     /// What can change things, or why nothing can.
     fn writable(&self) -> Result<(&Writer, &State), &'static str> {
         match (&self.writer, &self.state) {
-            (Some(writer), Some(_)) if writer.has_given_up() => {
+            (Some(_), Some(_)) if self.has_given_up() => {
                 Err("the disk failed; nothing is taken until the server is started again")
             }
             (Some(writer), Some(state)) => Ok((writer, state)),
@@ -222,15 +241,10 @@ fn check_apart(dir: &Path, root: &Path, own: &Path) -> Result<(), OpenError> {
 }
 
 /// Opens the state in `dir`, unless another store has it: its rows would be taken for ours.
-fn open_state(dir: &Path, reads_only: bool) -> Result<State, OpenError> {
+fn open_state(dir: &Path, options: &Options) -> Result<State, OpenError> {
     let prepare = |source| OpenError::Prepare { path: dir.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare)?;
-    let handle = File::open(dir).map_err(prepare)?;
-    let held = match Held::hold(handle, reads_only) {
-        Ok(held) => held,
-        Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: dir.to_owned() }),
-        Err(errno) => return Err(prepare(errno.into())),
-    };
+    let held = options.hold(File::open(dir).map_err(prepare)?, dir, prepare)?;
     let path = dir.join("state.db");
     State::open(&path, held).map_err(|source| OpenError::State { path, source })
 }
@@ -239,7 +253,7 @@ impl Store for FolderStore {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::ALL;
         capabilities.properties = self.state.is_some();
-        capabilities.writable = self.writer.as_ref().is_some_and(|writer| !writer.has_given_up());
+        capabilities.writable = self.writer.is_some() && !self.has_given_up();
         capabilities
     }
 

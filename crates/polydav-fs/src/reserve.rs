@@ -1,10 +1,10 @@
 //! Space that is kept for the commits that must not fail: those of rows whose files have been moved
 //! already.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -16,7 +16,7 @@ use crate::sys;
 #[derive(Debug)]
 pub(crate) struct Reserve {
     dir: OwnedFd,
-    held: AtomicBool,
+    held: Cell<bool>,
 }
 
 impl Reserve {
@@ -29,28 +29,34 @@ impl Reserve {
         let dir = fs::openat(CWD, dir, flags, Mode::empty())?;
         let whole = |stat: fs::Statx| stat.stx_blocks.saturating_mul(512) >= Self::BYTES;
         let held = stat_at(&dir, Self::NAME).is_ok_and(whole);
-        let reserve = Self { dir, held: AtomicBool::new(held) };
+        let reserve = Self { dir, held: Cell::new(held) };
         reserve.is_held();
         Ok(reserve)
     }
 
     /// Whether it is there; if it isn't, it is made, if there is space.
     pub(crate) fn is_held(&self) -> bool {
-        if !self.held.load(Ordering::Acquire) {
+        if !self.held.get() {
             let made = self.make().is_ok();
             // What was had of it isn't enough.
             if !made {
                 let _ = self.remove();
             }
-            self.held.store(made, Ordering::Release);
+            self.held.set(made);
         }
-        self.held.load(Ordering::Acquire)
+        self.held.get()
     }
 
     fn make(&self) -> Result<(), Errno> {
         self.remove()?;
         let file = sys::create(&self.dir, Self::NAME, Mode::RUSR | Mode::WUSR)?;
-        sys::allocate(file, Self::BYTES)
+        match sys::allocate(&file, Self::BYTES) {
+            // The file system can't, but by writing.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                sys::write_all(&file, &vec![0; Self::BYTES as usize])
+            }
+            outcome => outcome,
+        }
     }
 
     fn remove(&self) -> Result<(), Errno> {
@@ -62,6 +68,6 @@ impl Reserve {
 
     /// Gives the space back; tells whether there was any.
     pub(crate) fn spend(&self) -> bool {
-        self.held.swap(false, Ordering::AcqRel) && self.remove().is_ok()
+        self.held.replace(false) && self.remove().is_ok()
     }
 }

@@ -109,7 +109,8 @@ pub(crate) struct State {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     path: std::path::PathBuf,
-    reserve: Reserve,
+    /// Whether a commit could not be synced.
+    in_doubt: AtomicBool,
     /// The number of the next intent. None outlives the opening of the store.
     next_seq: AtomicI64,
     /// Whether there may be any rows of properties; spares all questions where nobody uses properties.
@@ -121,6 +122,23 @@ pub(crate) struct State {
 struct Writer {
     connection: Connection,
     durability: Durability,
+    reserve: Reserve,
+}
+
+impl Writer {
+    /// The next transactions are committed as durably as asked.
+    fn be(&mut self, durability: Durability) -> rusqlite::Result<()> {
+        if self.durability == durability {
+            return Ok(());
+        }
+        let synchronous = match durability {
+            Durability::Full => "FULL",
+            Durability::Relaxed => "NORMAL",
+        };
+        self.connection.pragma_update(None, "synchronous", synchronous)?;
+        self.durability = durability;
+        Ok(())
+    }
 }
 
 impl State {
@@ -139,10 +157,10 @@ impl State {
         let any_row = any_row(&connection)?;
         let reserve = Reserve::open(path.parent().unwrap_or(Path::new(".")))?;
         Ok(Self {
-            writer: Mutex::new(Writer { connection, durability: Durability::Full }),
+            writer: Mutex::new(Writer { connection, durability: Durability::Full, reserve }),
             readers: Mutex::default(),
             path: path.to_owned(),
-            reserve,
+            in_doubt: AtomicBool::new(false),
             next_seq: AtomicI64::new(0),
             any_row: AtomicBool::new(any_row),
             _held: held,
@@ -153,7 +171,7 @@ impl State {
     #[cfg(test)]
     pub(crate) fn open_in(dir: &Path) -> Result<Self, StateError> {
         let handle = std::fs::File::open(dir).expect("it is there");
-        let held = Held::hold(handle, false).expect("nobody else has it");
+        let held = Held::alone(handle).expect("nobody else has it");
         Self::open(&dir.join("state.db"), held)
     }
 
@@ -171,30 +189,19 @@ impl State {
         self.any_row.load(Ordering::Acquire)
     }
 
+    /// Whether a commit could not be synced: a sync that failed is never taken for success, nor is
+    /// the next one believed.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Acquire)
+    }
+
     /// Does `work` in one transaction; it is committed as durably as asked.
     pub(crate) fn change(
         &self,
         durability: Durability,
         work: impl FnOnce(&Changes<'_>) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        let mut writer = self.writer();
-        if writer.durability != durability {
-            let synchronous = match durability {
-                Durability::Full => "FULL",
-                Durability::Relaxed => "NORMAL",
-            };
-            writer.connection.pragma_update(None, "synchronous", synchronous)?;
-            writer.durability = durability;
-        }
-        let behavior = rusqlite::TransactionBehavior::Immediate;
-        let transaction = writer.connection.transaction_with_behavior(behavior)?;
-        work(&Changes { transaction: &transaction, reserve: &self.reserve })?;
-        let any_row = any_row(&transaction)?;
-        // Told before it can be seen, and taken back only after.
-        self.any_row.fetch_or(any_row, Ordering::AcqRel);
-        sys::commit(transaction)?;
-        self.any_row.store(any_row, Ordering::Release);
-        Ok(())
+        self.change_by(&mut self.writer(), durability, work)
     }
 
     /// As [`State::change`], for what must not fail for want of space.
@@ -203,12 +210,37 @@ impl State {
         durability: Durability,
         work: impl Fn(&Changes<'_>) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        self.change(durability, &work).or_else(|error| {
-            if lacks_space(&error) && self.reserve.spend() {
-                return self.change(durability, &work);
+        // Held until it is settled: nobody takes the space that is given up.
+        let mut writer = self.writer();
+        self.change_by(&mut writer, durability, &work).or_else(|error| {
+            if lacks_space(&error) && writer.reserve.spend() {
+                return self.change_by(&mut writer, durability, &work);
             }
             Err(error)
         })
+    }
+
+    fn change_by(
+        &self,
+        writer: &mut Writer,
+        durability: Durability,
+        work: impl FnOnce(&Changes<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        writer.be(durability)?;
+        let behavior = rusqlite::TransactionBehavior::Immediate;
+        let transaction = writer.connection.transaction_with_behavior(behavior)?;
+        work(&Changes { transaction: &transaction, reserve: &writer.reserve })?;
+        let any_row = any_row(&transaction)?;
+        // Told before it can be seen, and taken back only after.
+        self.any_row.fetch_or(any_row, Ordering::AcqRel);
+        sys::commit(transaction).inspect_err(|error| {
+            if is_in_doubt(error) {
+                tracing::error!(%error, "a commit could not be synced: no more changes are taken");
+                self.in_doubt.store(true, Ordering::Release);
+            }
+        })?;
+        self.any_row.store(any_row, Ordering::Release);
+        Ok(())
     }
 
     /// Reads, beside whatever is written meanwhile.
@@ -239,8 +271,16 @@ impl State {
     ) -> rusqlite::Result<HashMap<PropertyName, usize>> {
         self.read(|rows| {
             let Some(node) = rows.node(path)? else { return Ok(HashMap::new()) };
-            let properties = rows.properties(node, &Select::All)?.into_iter();
-            Ok(properties.map(|property| (property.name.clone(), property.bytes())).collect())
+            let mut statement = rows
+                .connection
+                .prepare_cached("SELECT ns, name, length(value) FROM prop WHERE node = ?1")?;
+            let bytes = statement.query_map([node], |row| {
+                let name = PropertyName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+                let length = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(usize::MAX);
+                let bytes = name.bytes().saturating_add(length);
+                Ok((name, bytes))
+            })?;
+            bytes.collect()
         })
     }
 
@@ -255,6 +295,12 @@ fn lacks_space(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE};
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(SQLITE_FULL | SQLITE_IOERR_WRITE))
+}
+
+/// Whether a failed commit may be found to be done after a loss of power.
+pub(crate) fn is_in_doubt(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

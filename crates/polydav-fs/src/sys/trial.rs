@@ -11,8 +11,8 @@ use polydav_store::kit::{
     self, Draft, copy, given, mkcol, patch, put, remove, rename, set, snapshot,
 };
 use polydav_store::{
-    Cancel, Durability, Effect, Failure, FailureKind, MemoryStore, NoLocks, OnFailure, Outcome,
-    Run, RunId, Store,
+    Cancel, Durability, Effect, Failure, FailureKind, Ledger as _, MemoryStore, NoLocks, OnFailure,
+    Outcome, Run, RunId, Store,
 };
 use rustix::io::Errno;
 use tempfile::TempDir;
@@ -241,6 +241,36 @@ fn after_properties_could_not_be_synced_nothing_is_taken() {
     fail_nth(1, Errno::IO);
     assert_eq!(one(patch("a", [set("p", "v")])), (FailureKind::Internal, Effect::Unknown));
     assert_eq!(one(put("a", "y")), (FailureKind::ReadOnly, Effect::None));
+}
+
+#[test]
+fn after_a_lock_could_not_be_synced_nothing_is_taken() {
+    let dir = TempDir::new().unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    fail_nth(1, Errno::IO);
+    store.keep_lock(&kit::lock("urn:l", "a"), Durability::Full).unwrap_err();
+    assert!(!store.capabilities().writable);
+}
+
+/// What is only prepared need not become unknown.
+#[test]
+fn after_a_commit_could_not_be_synced_no_step_behind_it_is_done() {
+    let dir = TempDir::new().unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    given(&store, [put("a", "x"), patch("a", [set("p", "v")])]);
+    let steps = [rename("a", "b"), mkcol("c")].into_iter().enumerate();
+    let steps = steps.map(|(index, draft)| draft.step(index)).collect();
+    let (on_failure, durability) = (OnFailure::Continue, Durability::Full);
+    let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
+    // What is written down before.
+    fail_nth(1, Errno::IO);
+    let told: Vec<_> = kit::apply(&store, &NoLocks, run)
+        .into_iter()
+        .map(|outcome| outcome.map_err(|failure| (failure.kind, failure.effect)))
+        .collect();
+    let (failed, left) = (FailureKind::Internal, FailureKind::ReadOnly);
+    assert_eq!(told, [Err((failed, Effect::None)), Err((left, Effect::None))]);
+    assert!(!dir.path().join("c").exists());
 }
 
 #[test]
