@@ -20,8 +20,8 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use polydav_store::{
-    Cancel, Durability, Effect, Entry, Failure, FailureKind, LockView, Members, OnFailure, Outcome,
-    Overwrite, PropertyChange, Report, ResourcePath, Run, RunId, Step, View,
+    Course, Durability, Effect, Entry, Failure, FailureKind, LockView, Members, Outcome, Overwrite,
+    PropertyChange, Report, ResourcePath, Run, RunId, Step, View,
 };
 use rustix::fs::Statx;
 use rustix::io::Errno;
@@ -126,8 +126,7 @@ pub(crate) struct Execution<'a> {
     locks: &'a dyn LockView,
     run: RunId,
     pub(crate) durability: Durability,
-    on_failure: OnFailure,
-    cancel: Cancel,
+    course: Course,
     pub(crate) parents: Parents<'a>,
     /// What has to come to disk; `None` if it may come there later.
     touched: Option<Touched>,
@@ -138,8 +137,6 @@ pub(crate) struct Execution<'a> {
     pending: Vec<Pending>,
     /// Names in the staging folder under which there may be something in the end.
     pub(crate) purge: Vec<Vec<u8>>,
-    /// Why no further step starts, if none does.
-    ended: Option<FailureKind>,
     /// Whether it isn't known what was done; what is written down as begun then stays so, until
     /// the store is opened again.
     lost: bool,
@@ -161,55 +158,54 @@ impl View for Execution<'_> {
 }
 
 impl<'a> Execution<'a> {
-    /// Applies a run.
-    pub(crate) fn run(
+    /// Begins to apply a run.
+    ///
+    /// # Errors
+    /// If its changes could not be brought to disk; nothing is done then.
+    pub(crate) fn begin(
         store: &'a FolderStore,
-        writer: &'a Writer,
-        state: &'a State,
-        run: Run,
+        (writer, state): (&'a Writer, &'a State),
+        run: &Run,
         locks: &'a dyn LockView,
-        report: &mut dyn Report,
-    ) {
+    ) -> Result<Self, Errno> {
         let touched = match run.durability {
-            Durability::Relaxed => Ok(None),
-            Durability::Full => Touched::new(&store.root).map(Some),
+            Durability::Relaxed => None,
+            Durability::Full => Some(Touched::new(&store.root)?),
         };
-        let touched = match touched {
-            Ok(touched) => touched,
-            Err(errno) => return refuse(run.steps, errno, report),
-        };
-        let mut execution = Self {
+        Ok(Self {
             store,
             writer,
             state,
             locks,
             run: run.id,
             durability: run.durability,
-            on_failure: run.on_failure,
-            cancel: run.cancel,
+            course: Course::of(run),
             parents: Parents::new(&store.root),
             touched,
             intents: Vec::new(),
             intended: false,
             pending: Vec::new(),
             purge: Vec::new(),
-            ended: None,
             lost: false,
-        };
-        let mut steps = run.steps.into_iter().peekable();
-        while let Some(stretch) = execution.take(&mut steps) {
-            execution.perform(stretch);
-            if execution.must_settle() {
-                execution.settle(report);
+        })
+    }
+
+    /// Performs the steps and reports each.
+    pub(crate) fn run(mut self, steps: Vec<Step>, report: &mut dyn Report) {
+        let mut steps = steps.into_iter().peekable();
+        while let Some(stretch) = self.take(&mut steps) {
+            self.perform(stretch);
+            if self.must_settle() {
+                self.settle(report);
             }
         }
-        execution.settle(report);
-        if execution.lost {
+        self.settle(report);
+        if self.lost {
             // It may have to go back when the store is opened again.
             return;
         }
-        for name in std::mem::take(&mut execution.purge) {
-            if let Err(error) = tree::purge(&*writer.stage, &name) {
+        for name in std::mem::take(&mut self.purge) {
+            if let Err(error) = tree::purge(&*self.writer.stage, &name) {
                 tracing::warn!(%error, "what was displaced can't be removed yet");
             }
         }
@@ -239,8 +235,7 @@ impl<'a> Execution<'a> {
         // What can't be looked up now is for the step itself to tell.
         let has_rows = |path: &ResourcePath| self.state.has(path).unwrap_or(true);
         let follows = |target| step.claims().any(has_rows) || !self.store.root.lacks(target);
-        self.on_failure == OnFailure::Stop
-            && (step.is_patch() || step.arrives_at().is_some_and(follows))
+        self.course.stops() && (step.is_patch() || step.arrives_at().is_some_and(follows))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -249,52 +244,38 @@ impl<'a> Execution<'a> {
 
     fn perform(&mut self, steps: Vec<Step>) {
         let mut opened = Vec::with_capacity(steps.len());
-        let mut ended = self.ended;
+        // What fails before it is done stops only what stands behind it.
+        let mut ahead = self.course.clone();
         for step in steps {
             let index = step.index();
             let path = step.subject().clone();
-            if ended.is_none() && self.cancel.is_asked() {
-                ended = Some(FailureKind::NotAttempted);
-            }
-            if self.store.has_given_up() {
-                ended = ended.or(Some(FailureKind::ReadOnly));
-            }
-            let prepared = match ended {
+            let refused = ahead.ask().or(self.given_up());
+            let prepared = match refused {
                 Some(kind) => Err(Failure::new(kind, path.clone())),
                 None => step.open(self).and_then(|permit| self.prepare(permit)),
             };
-            if ended.is_none() && prepared.is_err() && self.on_failure == OnFailure::Stop {
-                ended = Some(FailureKind::Dependency);
-            }
+            ahead.note(&prepared);
             opened.push((index, path, prepared));
         }
         self.sync_content(&mut opened);
         self.commit_before(&mut opened);
         for (index, path, prepared) in opened {
-            let (outcome, after) = match (self.ended, prepared) {
+            // The disk may have failed since it was prepared.
+            let refused =
+                self.course.over().or(prepared.is_ok().then(|| self.given_up()).flatten());
+            let (outcome, after) = match (refused, prepared) {
                 (Some(kind), _) => (Err(Failure::new(kind, path.clone())), After::Nothing),
-                // Since it was prepared.
-                (None, Ok(_)) if self.store.has_given_up() => {
-                    (Err(Failure::new(FailureKind::ReadOnly, path.clone())), After::Nothing)
-                }
                 (None, Ok(prepared)) => self.act(prepared),
                 (None, Err(failure)) => (Err(failure), After::Nothing),
             };
-            self.end_by(&outcome);
+            self.course.note(&outcome);
             self.pending.push(Pending { index, path, outcome, after });
         }
     }
 
-    /// Whichever came first stays the reason for all that follow: the failure of another step, or
-    /// the wish to cancel.
-    fn end_by(&mut self, outcome: &Outcome) {
-        let Err(failure) = outcome else { return };
-        self.ended = self.ended.or(match (failure.kind, self.on_failure) {
-            (FailureKind::NotAttempted, _) => Some(FailureKind::NotAttempted),
-            (_, OnFailure::Stop) => Some(FailureKind::Dependency),
-            (FailureKind::ReadOnly, _) => Some(FailureKind::ReadOnly),
-            (_, _) => None,
-        });
+    /// Why no step is done any more, if the disk failed.
+    fn given_up(&self) -> Option<FailureKind> {
+        self.store.has_given_up().then_some(FailureKind::ReadOnly)
     }
 
     /// Brings the content that was prepared to disk, before anything refers to it.
@@ -414,7 +395,7 @@ impl<'a> Execution<'a> {
             self.commit_after();
         }
         for pending in std::mem::take(&mut self.pending) {
-            self.end_by(&pending.outcome);
+            self.course.note(&pending.outcome);
             report.outcome(pending.index, pending.outcome);
         }
     }
@@ -489,13 +470,6 @@ impl<'a> Execution<'a> {
             self.lost = true;
             self.writer.give_up("what is written down as begun could not be settled");
         }
-    }
-}
-
-/// Refuses all steps.
-fn refuse(steps: Vec<Step>, errno: Errno, report: &mut dyn Report) {
-    for step in steps {
-        report.outcome(step.index(), Err(errno::failure(errno, step.subject())));
     }
 }
 

@@ -47,7 +47,7 @@ use std::sync::Arc;
 
 use polydav_store::{
     Broken, Capabilities, Course, Entry, Failure, FailureKind, LockView, MemoryLedger, Reading,
-    Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+    Report, ResourcePath, Run, Select, Space, Stage, Step, Store, Visit, Walk,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -316,19 +316,15 @@ impl Store for FolderStore {
     }
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        match self.writable() {
-            Ok((writer, state)) => Execution::run(self, writer, state, run, locks, report),
-            Err(why) => {
-                let mut course = Course::of(&run);
-                for step in run.steps {
-                    let index = step.index();
-                    let outcome = course.attempt(step, |step| {
-                        let path = step.subject().clone();
-                        Err(Failure::new(FailureKind::ReadOnly, path).with_detail(why))
-                    });
-                    report.outcome(index, outcome);
-                }
-            }
+        let root = ResourcePath::root();
+        let begun = match self.writable() {
+            Ok(able) => Execution::begin(self, able, &run, locks)
+                .map_err(|errno| errno::failure(errno, &root)),
+            Err(why) => Err(Failure::new(FailureKind::ReadOnly, root).with_detail(why)),
+        };
+        match begun {
+            Ok(execution) => execution.run(run.steps, report),
+            Err(failure) => refuse(run, &failure, report),
         }
         Ok(())
     }
@@ -341,6 +337,16 @@ impl Store for FolderStore {
             available: bytes(space.f_bavail),
             used: bytes(space.f_blocks.saturating_sub(space.f_bfree)),
         }))
+    }
+}
+
+/// Refuses all steps, for this reason unless there is another.
+fn refuse(run: Run, failure: &Failure, report: &mut dyn Report) {
+    let mut course = Course::of(&run);
+    for step in run.steps {
+        let index = step.index();
+        let refuse = |step: Step| Err(Failure { path: step.subject().clone(), ..failure.clone() });
+        report.outcome(index, course.attempt(step, refuse));
     }
 }
 

@@ -92,7 +92,7 @@ impl Run {
 
 /// Which steps of a run may still start: the rules of [`Run::cancel`] and [`Run::on_failure`],
 /// written once for all stores.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Course {
     on_failure: OnFailure,
     cancel: Cancel,
@@ -107,17 +107,10 @@ impl Course {
 
     /// Performs `step` by `act`, or gives it up if no further step may start.
     ///
-    /// Whichever came first stays the reason for all that follow: the failure of another step, or
-    /// the wish to cancel.
-    ///
     /// # Errors
-    /// What `act` failed with; [`FailureKind::NotAttempted`] or [`FailureKind::Dependency`] if it
-    /// wasn't called.
+    /// What `act` failed with; what [`Course::ask`] answers if it wasn't called.
     pub fn attempt(&mut self, step: Step, act: impl FnOnce(Step) -> Outcome) -> Outcome {
-        if self.ended.is_none() && self.cancel.is_asked() {
-            self.ended = Some(FailureKind::NotAttempted);
-        }
-        if let Some(kind) = self.ended {
+        if let Some(kind) = self.ask() {
             return Err(Failure::new(kind, step.subject().clone()));
         }
         let outcome = act(step);
@@ -125,8 +118,20 @@ impl Course {
         outcome
     }
 
+    /// Why no further step may start, if none may: [`FailureKind::NotAttempted`] or
+    /// [`FailureKind::Dependency`]. Asks whether to go on.
+    pub fn ask(&mut self) -> Option<FailureKind> {
+        if self.ended.is_none() && self.cancel.is_asked() {
+            self.ended = Some(FailureKind::NotAttempted);
+        }
+        self.ended
+    }
+
     /// Takes note of a step that was attempted elsewhere.
-    pub fn note(&mut self, outcome: &Outcome) {
+    ///
+    /// Whichever came first stays the reason for all that follow: the failure of another step, or
+    /// the wish to cancel.
+    pub fn note<T>(&mut self, outcome: &Result<T, Failure>) {
         let Err(failure) = outcome else { return };
         let reason = match (failure.kind, self.on_failure) {
             (FailureKind::NotAttempted, _) => FailureKind::NotAttempted,
@@ -136,9 +141,14 @@ impl Course {
         self.ended.get_or_insert(reason);
     }
 
-    /// Whether no further step may start, as far as is known without asking to cancel.
-    pub fn is_over(&self) -> bool {
-        self.ended.is_some()
+    /// As [`Course::ask`], as far as is known without asking.
+    pub fn over(&self) -> Option<FailureKind> {
+        self.ended
+    }
+
+    /// Whether any failure means that no further step may start.
+    pub fn stops(&self) -> bool {
+        self.on_failure == OnFailure::Stop
     }
 }
 
@@ -183,7 +193,7 @@ mod tests {
                 let failure = Failure::new(FailureKind::Exists, step.subject().clone());
                 if index == 1 { Err(failure) } else { Ok(Done::default()) }
             });
-            let over = if course.is_over() { " over" } else { "" };
+            let over = if course.over().is_some() { " over" } else { "" };
             verdict(&outcome) + over
         };
         (0..4).map(&mut act).collect()
@@ -225,8 +235,8 @@ mod tests {
         ] {
             let mut course = Course::of(&Run { on_failure, ..run(Vec::new()) });
             course.note(&Ok(Done::default()));
-            assert!(!course.is_over());
-            course.note(&Err(Failure::new(kind, crate::ResourcePath::root())));
+            assert!(course.over().is_none());
+            course.note::<Done>(&Err(Failure::new(kind, crate::ResourcePath::root())));
             let outcome = course.attempt(mkcol("a").step(0), |_| Ok(Done::default()));
             assert_eq!(verdict(&outcome), expected);
         }

@@ -142,7 +142,7 @@ impl<S: Store> Faulty<S> {
         course: &Course,
         locks: &dyn LockView,
     ) -> Result<(), Broken> {
-        if fault == Fault::BreaksBehind && !course.is_over() {
+        if fault == Fault::BreaksBehind && course.over().is_none() {
             self.inner.apply(run, locks, &mut |_, _| ())?;
         }
         self.calls.broken.store(true, Ordering::Relaxed);
@@ -222,7 +222,7 @@ impl<S: Store> Store for Faulty<S> {
                 return self.break_at(run, fault, &course, locks);
             }
         }
-        if course.is_over() {
+        if course.over().is_some() {
             give_up(after, FailureKind::Dependency, &mut course, report);
             return Ok(());
         }
