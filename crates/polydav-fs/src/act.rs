@@ -220,26 +220,13 @@ impl Execution<'_> {
     }
 
     fn prepare_copy(&mut self, way: Way, depth: Depth) -> Result<Prepared, Failure> {
-        let Way { source, target, overwrite } = &way;
+        let Way { source, target, .. } = &way;
         let fail = |errno| errno::failure(errno, source);
         let (dir, name) = self.parents.at(source).map_err(fail)?;
         let known = stat_at(&dir, name).map_err(fail)?;
-        let creating = |errno| errno::creating(errno, target);
-        let (target_dir, target_name) = self.parents.of(target).map_err(creating)?;
-        let there = match stat_at(&target_dir, target_name) {
-            Ok(_) if *overwrite == Overwrite::Refuse => {
-                return Err(Failure::new(FailureKind::TargetExists, target.clone()));
-            }
-            Ok(stat) => Some(stat),
-            Err(Errno::NOENT) => None,
-            Err(errno) => return Err(creating(errno)),
-        };
-        if let Some(there) = &there {
-            refuse_obstacles(target, (&target_dir, target_name), there)?;
-        }
+        let there = self.look_at_target(&way)?;
         let has_rows = self.has_rows(source)? || self.has_rows(target)?;
-        let aside = self.writer.stage.new_name();
-        self.purge.push(aside.clone());
+        let mut aside = self.new_aside();
         let made = Replica::make(self.writer, (&dir, name), &known, source, depth, &aside);
         let (mut replica, failed) = made.map_err(fail)?;
         if there.is_some() && !failed.is_empty() {
@@ -251,30 +238,43 @@ impl Execution<'_> {
             target: target.clone(),
             deep: depth == Depth::Infinity,
         });
-        let mut prepared_intent = None;
-        let mut displaced = aside.clone();
+        let mut intent = None;
         if let Some(there) = &there
             && (has_rows || !self.writer.abilities.exchange)
         {
+            let creating = |errno| errno::creating(errno, target);
             replica = replica.into_named(self.writer, &aside).map_err(creating)?;
+            let copied = replica.stat(self.writer).map_err(creating)?;
             if !self.writer.abilities.exchange {
-                displaced = self.new_aside();
+                aside = self.new_aside();
             }
             let kind = match depth {
                 Depth::Infinity => IntentKind::CopyTree,
                 Depth::Zero => IntentKind::CopyAlone,
             };
-            let copied = replica.stat(self.writer).map_err(creating)?;
-            prepared_intent =
-                Some(self.intent(kind, &way, &copied, Some(there), displaced.clone()));
+            intent = Some(self.intent(kind, &way, &copied, Some(there), aside.clone()));
         }
         // A new target's rows can be written before it is there: until then they are void.
         let (before, rows) = match there {
             Some(_) => (None, rows.map(CopyRows::Follow)),
             None => (rows, has_rows.then_some(CopyRows::Written)),
         };
-        let work = Work::Copy { way, replica, failed, aside: displaced, rows };
-        Ok(Prepared { work, before, intent: prepared_intent })
+        Ok(Prepared { work: Work::Copy { way, replica, failed, aside, rows }, before, intent })
+    }
+
+    /// What a copy is to replace.
+    fn look_at_target(&mut self, way: &Way) -> Result<Option<Statx>, Failure> {
+        let Way { target, overwrite, .. } = way;
+        let creating = |errno| errno::creating(errno, target);
+        let (dir, name) = self.parents.of(target).map_err(creating)?;
+        match stat_at(&dir, name) {
+            Ok(_) if *overwrite == Overwrite::Refuse => {
+                Err(Failure::new(FailureKind::TargetExists, target.clone()))
+            }
+            Ok(there) => refuse_obstacles(target, (&dir, name), &there).map(|()| Some(there)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(creating(errno)),
+        }
     }
 
     /// A name in the staging folder for what is displaced.

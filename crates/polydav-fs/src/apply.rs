@@ -32,7 +32,7 @@ use crate::intent::{Identity, Intent, IntentKind};
 use crate::replica::Replica;
 use crate::resolve::{Dir, Parents, has_hidden};
 use crate::stage::StagedFile;
-use crate::state::{RowChange, State, is_in_doubt};
+use crate::state::{Changes, RowChange, State, is_in_doubt};
 use crate::stretch::Stretch;
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
 use crate::{FolderStore, Writer, sys, tree};
@@ -427,32 +427,38 @@ impl<'a> Execution<'a> {
         if !self.intended && !self.pending.iter().any(has_rows) {
             return;
         }
-        let root = &self.store.root;
-        let is_gone = |path: &ResourcePath| root.lacks(path);
-        let committed = self.state.settle(self.durability, |changes| {
-            for pending in &self.pending {
-                let (change, tidy) = match &pending.after {
-                    After::Nothing => continue,
-                    After::Tidy(tidy) => (None, Some(tidy)),
-                    After::Patch(change) => (Some(change), None),
-                    After::Follow(change, tidy) => (change.as_ref(), tidy.as_ref()),
-                };
-                change.map_or(Ok(()), |change| changes.apply(change))?;
-                match tidy {
-                    Some(Tidy::Clear(path)) => changes.apply(&RowChange::Clear(path.clone()))?,
-                    Some(Tidy::Sweep(path)) => changes.sweep(path, &is_gone)?,
-                    None => {}
-                }
+        match self.state.settle(self.durability, |changes| self.write_after(changes)) {
+            Ok(()) => {
+                self.intended = false;
+                self.intents.clear();
             }
-            changes.settle(self.intents.iter().copied())
-        });
-        let Err(error) = committed else {
-            self.intended = false;
-            self.intents.clear();
-            return;
-        };
+            Err(error) => self.fail_after(Arc::new(error)),
+        }
+    }
+
+    /// Has the rows follow what was done.
+    fn write_after(&self, changes: &Changes<'_>) -> rusqlite::Result<()> {
+        let is_gone = |path: &ResourcePath| self.store.root.lacks(path);
+        for pending in &self.pending {
+            let (change, tidy) = match &pending.after {
+                After::Nothing => continue,
+                After::Tidy(tidy) => (None, Some(tidy)),
+                After::Patch(change) => (Some(change), None),
+                After::Follow(change, tidy) => (change.as_ref(), tidy.as_ref()),
+            };
+            change.map_or(Ok(()), |change| changes.apply(change))?;
+            match tidy {
+                Some(Tidy::Clear(path)) => changes.apply(&RowChange::Clear(path.clone()))?,
+                Some(Tidy::Sweep(path)) => changes.sweep(path, &is_gone)?,
+                None => {}
+            }
+        }
+        changes.settle(self.intents.iter().copied())
+    }
+
+    /// The rows don't follow: a patch wasn't done, and a step that needs them is half done.
+    fn fail_after(&mut self, error: Arc<rusqlite::Error>) {
         tracing::error!(%error, "the rows of a run can't be committed");
-        let error = Arc::new(error);
         let mut is_half_done = false;
         for pending in &mut self.pending {
             match &pending.after {
