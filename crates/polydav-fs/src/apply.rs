@@ -480,11 +480,12 @@ impl<'a> Execution<'a> {
 }
 
 impl Drop for Execution<'_> {
-    /// What a run that ends in a panic had written down as begun, nobody settles before the store is
-    /// opened again; other runs must not change what it is about meanwhile.
+    /// What a run had written down as begun and didn't settle, as where it ends in a panic, nobody
+    /// settles before the store is opened again; other runs must not change what it is about
+    /// meanwhile.
     fn drop(&mut self) {
-        if std::thread::panicking() && !self.intents.is_empty() {
-            self.writer.give_up("a run ended in a panic");
+        if !self.intents.is_empty() && !self.store.has_given_up() {
+            self.writer.give_up("a run ended before what it had begun was settled");
         }
     }
 }

@@ -142,6 +142,10 @@ fn fail_everywhere(faults: Faults) {
         if on_failure == OnFailure::Stop {
             check_stop(&outcomes, &context);
         }
+        let begun = store.state.as_ref().unwrap().intents().unwrap();
+        assert!(begun.is_empty() || store.writable().is_err(), "{context}: {begun:?}");
+        let begun = store.state.as_ref().unwrap().intents().unwrap();
+        assert!(begun.is_empty() || store.writable().is_err(), "{context}: {begun:?}");
         let is_unknown = |outcome: &Outcome| {
             outcome.as_ref().is_err_and(|failure| failure.effect == Effect::Unknown)
         };
@@ -187,8 +191,12 @@ fn the_nth_call_and_the_next_fail() {
 #[test]
 fn all_calls_from_the_nth_on_fail() {
     for is_poor in [false, true] {
-        let one = Faults::one(Durability::Full, Errno::IO);
-        fail_everywhere(Faults { count: u64::MAX, is_poor, ..one });
+        for errno in [Errno::IO, Errno::ACCESS] {
+            let one = Faults::one(Durability::Full, errno);
+            fail_everywhere(Faults { count: u64::MAX, is_poor, ..one });
+            let one = Faults::one(Durability::Relaxed, errno);
+            fail_everywhere(Faults { count: u64::MAX, is_poor, ..one });
+        }
     }
 }
 
