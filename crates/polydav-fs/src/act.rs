@@ -351,11 +351,8 @@ impl Execution<'_> {
     fn prepare_rename(&mut self, way: Way) -> Result<Prepared, Failure> {
         let (from_rows, to_rows) = (self.has_rows(&way.source)?, self.has_rows(&way.target)?);
         let rows = from_rows || to_rows;
-        // Where nothing is to be written down, the kernel answers everything. Where many steps can
-        // be written down together, it pays to look whether a collection has to make way.
-        let looks = self.is_full() && way.overwrite == Overwrite::Replace;
-        let is_plain = !rows && (!looks || self.look(&way.target)?.is_none());
-        if is_plain {
+        // Where nothing is to be written down, the kernel answers everything.
+        if !rows && !self.foresees_displacement(&way)? {
             return Ok(Work::Rename { way, rows, aside: None }.into());
         }
         let Some(from) = self.look(&way.source)? else {
@@ -374,6 +371,21 @@ impl Execution<'_> {
         let aside = self.new_aside();
         let intent = Some(self.intent(IntentKind::Move, &way, &from, to.as_ref(), aside.clone()));
         Ok(Prepared { work: Work::Rename { way, rows, aside: Some(aside) }, before, intent })
+    }
+
+    /// Whether something is at the target of a move, as far as it pays to look: what is displaced
+    /// can be written down together with others, instead of at the last moment and by itself. Where
+    /// the first moves of a run displace nothing, the others hardly do.
+    fn foresees_displacement(&mut self, way: &Way) -> Result<bool, Failure> {
+        const FIRST: u32 = 8;
+        let looks = self.is_full() && (self.looked < FIRST || self.displaces);
+        if !looks || way.overwrite == Overwrite::Refuse {
+            return Ok(false);
+        }
+        self.looked += 1;
+        let is_there = self.look(&way.target)?.is_some();
+        self.displaces |= is_there;
+        Ok(is_there)
     }
 
     fn rename(&mut self, way: Way, rows: bool, aside: Option<Vec<u8>>) -> Acted {

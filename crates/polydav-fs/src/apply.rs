@@ -135,6 +135,9 @@ pub(crate) struct Execution<'a> {
     /// Whether something was committed before steps that makes others wait for it.
     intended: bool,
     pending: Vec<Pending>,
+    /// At how many targets of moves it was looked, and whether something was at one of them.
+    pub(crate) looked: u32,
+    pub(crate) displaces: bool,
     /// Names in the staging folder under which there may be something in the end.
     pub(crate) purge: Vec<Vec<u8>>,
     /// Whether it isn't known what was done; what is written down as begun then stays so, until
@@ -185,6 +188,8 @@ impl<'a> Execution<'a> {
             intents: Vec::new(),
             intended: false,
             pending: Vec::new(),
+            looked: 0,
+            displaces: false,
             purge: Vec::new(),
             lost: false,
         })
