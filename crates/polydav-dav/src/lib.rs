@@ -19,6 +19,7 @@ mod lock;
 mod naming;
 mod options;
 mod page;
+mod pipeline;
 mod problem;
 mod propfind;
 mod proppatch;

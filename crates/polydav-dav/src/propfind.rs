@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use http::header::CONTENT_LOCATION;
@@ -23,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::body::{Body, Feed};
 use crate::live::{self, Facts, Live, TypeMemo, Value};
 use crate::naming::Naming;
+use crate::pipeline::pipeline;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
 use crate::quirk::{self, Quirk};
@@ -31,7 +31,7 @@ use crate::site::Base;
 use crate::{Options, intake, reply, status};
 
 /// The answer goes to the client in portions of about this size.
-const PORTION: usize = 128 * 1024;
+const PORTION: usize = 64 * 1024;
 
 /// The most properties one request may name.
 const NAMES_MAX: usize = 1_000;
@@ -222,20 +222,13 @@ impl Listing {
             && root.is_collection()
         {
             let walk = Walk { depth, select: self.wanted.select.clone() };
-            let mut broken = None;
-            let walked = self.engine.store().walk(&self.path, &walk, &mut |visit| match row
-                .visit(&mut writer, visit)
-                .and_then(|()| output.pass_on(&mut writer))
-            {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    broken = Some(error);
-                    ControlFlow::Break(())
-                }
-            });
-            if let Some(broken) = broken {
-                return Err(broken);
-            }
+            let tell = |visit| {
+                row.visit(&mut writer, visit)?;
+                output.pass_on(&mut writer)
+            };
+            let store = self.engine.store();
+            let (walked, told) = pipeline(tell, |tell| store.walk(&self.path, &walk, tell));
+            told?;
             // A 207 of the root alone would look like that of a collection without members.
             walked.map_err(Broken::Unreadable)?;
         }
