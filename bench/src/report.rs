@@ -62,8 +62,9 @@ impl Report {
     pub(crate) fn page(&self, machine: &str, runs: usize) -> String {
         format!(
             "# Performance\n\n\
-             Written by `cargo xtask bench` (as root; it makes a journaled ext4 image of its own \
-             and removes it).\nMedians of {runs} runs, in which polydav and what it is compared \
+             Written by `cargo xtask bench` (as root, with Debian's `nginx` and \
+             `libnginx-mod-http-dav-ext`; it makes a journaled ext4 image of its own and removes \
+             it).\nMedians of {runs} runs, in which polydav and what it is compared \
              with take turns. Seconds are this machine's; ratios last longer.\n\n{}\n\
              How it is measured:\n\n\
              - *Added memory* is the most the process ever had resident (`VmHWM`) less what it had \
