@@ -236,6 +236,7 @@ mod tests {
             let mut course = Course::of(&Run { on_failure, ..run(Vec::new()) });
             course.note(&Ok(Done::default()));
             assert!(course.over().is_none());
+            assert_eq!(course.stops(), on_failure == OnFailure::Stop);
             course.note::<Done>(&Err(Failure::new(kind, crate::ResourcePath::root())));
             let outcome = course.attempt(mkcol("a").step(0), |_| Ok(Done::default()));
             assert_eq!(verdict(&outcome), expected);
