@@ -21,6 +21,10 @@ pub struct LockLimits {
     pub timeout_max: Duration,
     /// The most locks at a time.
     pub count_max: usize,
+    /// The most locks of one principal at a time.
+    pub count_max_each: usize,
+    /// The most locks that cover one resource: whoever asks is told of all of them.
+    pub shared_max: usize,
     /// The most bytes of an owner.
     pub owner_bytes_max: usize,
 }
@@ -33,6 +37,8 @@ impl Default for LockLimits {
         Self {
             timeout_max: Duration::from_secs(24 * 3600),
             count_max: 20_000,
+            count_max_each: 10_000,
+            shared_max: 100,
             owner_bytes_max: 4 * 1024,
         }
     }
@@ -211,11 +217,17 @@ impl Inner {
             return Err(Failure::new(FailureKind::Forbidden, request.path.clone())
                 .with_detail("the owner of the lock is too long"));
         }
-        if self.locks.read().len() >= limits.count_max {
-            return Err(Failure::new(FailureKind::Exhausted, request.path.clone())
-                .with_detail("there are too many locks"));
-        }
-        Ok(())
+        let (locks, now) = (self.locks.read(), self.environment.now());
+        let detail = if locks.len() >= limits.count_max {
+            "there are too many locks"
+        } else if locks.count_of(&request.guard.principal) >= limits.count_max_each {
+            "there are too many locks of one user"
+        } else if locks.covering(&request.path, now).len() >= limits.shared_max {
+            "there are too many locks on the resource"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::new(FailureKind::Exhausted, request.path.clone()).with_detail(detail))
     }
 
     /// LOCK where nothing lies makes an empty file, under all rules of a PUT.

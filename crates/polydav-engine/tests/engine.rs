@@ -307,8 +307,12 @@ async fn only_its_owner_unlocks_and_uses_a_lock() {
 
 #[tokio::test]
 async fn locks_are_capped_in_time_number_and_owner() {
-    let lock_limits =
-        LockLimits { timeout_max: Duration::from_secs(10), count_max: 2, owner_bytes_max: 8 };
+    let lock_limits = LockLimits {
+        timeout_max: Duration::from_secs(10),
+        count_max: 2,
+        owner_bytes_max: 8,
+        ..LockLimits::default()
+    };
     let world = World::with(Options { lock_limits, ..Options::default() });
     let lock = world.lock("f", LockDepth::Zero).await.unwrap();
     assert_eq!(lock.expires, SystemTime::UNIX_EPOCH + Duration::from_secs(10));
@@ -323,6 +327,34 @@ async fn locks_are_capped_in_time_number_and_owner() {
     assert_eq!(failure.kind, FailureKind::Exhausted);
     world.clock.advance(11);
     world.lock("h", LockDepth::Zero).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_principal_does_not_get_all_locks() {
+    let lock_limits = LockLimits { count_max_each: 2, ..LockLimits::default() };
+    let world = World::with(Options { lock_limits, ..Options::default() });
+    let first = world.lock("a", LockDepth::Zero).await.unwrap();
+    world.lock("b", LockDepth::Zero).await.unwrap();
+    let failure = world.lock("c", LockDepth::Zero).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Exhausted);
+    let guard = Guard { principal: Principal::Named("ann".into()), ..Guard::default() };
+    world.engine.lock(LockRequest { guard, ..asked("c", LockDepth::Zero) }).await.unwrap();
+    world.unlock("a", &first.token).await.unwrap();
+    world.lock("d", LockDepth::Zero).await.unwrap();
+}
+
+/// Each of them is told of with every member of a listing.
+#[tokio::test]
+async fn shared_locks_on_one_resource_are_bounded() {
+    let lock_limits = LockLimits { shared_max: 2, ..LockLimits::default() };
+    let world = World::with(Options { lock_limits, ..Options::default() });
+    world.run(vec![mkcol("c"), put("c/f")]).await;
+    let shared = |at| LockRequest { scope: LockScope::Shared, ..asked(at, LockDepth::Infinity) };
+    world.engine.lock(shared("c")).await.unwrap();
+    world.engine.lock(shared("c/f")).await.unwrap();
+    let failure = world.engine.lock(shared("c/f")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Exhausted);
+    world.engine.lock(shared("c")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Locks (RFC 4918 §6, §7): what one is, and the table that tells which cover a path.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound;
@@ -114,6 +115,7 @@ impl LockView for NoLocks {
 pub struct LockTable {
     by_root: BTreeMap<ResourcePath, Vec<Arc<Lock>>>,
     roots: HashMap<LockToken, ResourcePath>,
+    by_principal: HashMap<Principal, usize>,
 }
 
 impl LockTable {
@@ -127,10 +129,16 @@ impl LockTable {
         self.roots.is_empty()
     }
 
+    /// How many of them are this principal's.
+    pub fn count_of(&self, principal: &Principal) -> usize {
+        self.by_principal.get(principal).copied().unwrap_or_default()
+    }
+
     /// Adds a lock, or replaces the one with its token.
     pub fn insert(&mut self, lock: Lock) {
         self.remove(&lock.token);
         self.roots.insert(lock.token.clone(), lock.root.clone());
+        *self.by_principal.entry(lock.principal.clone()).or_default() += 1;
         self.by_root.entry(lock.root.clone()).or_default().push(Arc::new(lock));
     }
 
@@ -142,6 +150,12 @@ impl LockTable {
         let lock = locks.swap_remove(index);
         if locks.is_empty() {
             self.by_root.remove(&root);
+        }
+        if let Entry::Occupied(mut count) = self.by_principal.entry(lock.principal.clone()) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
         Some(lock)
     }
