@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use multistatus::PreparedProperty;
 use multistatus::xml::{Element, Name};
 use polydav_proto::header::{TimeType, push_date, push_date_time, write_date};
-use polydav_store::{Entry, Lock, LockDepth, LockScope, ResourcePath, Space};
+use polydav_store::{Entry, Lock, LockDepth, LockScope, Principal, ResourcePath, Space};
 
 use crate::site::Base;
 
@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     /// The locks that cover the resource.
     pub(crate) locks: &'a [Arc<Lock>],
     pub(crate) base: &'a Base,
+    /// Who asks.
+    pub(crate) principal: &'a Principal,
     pub(crate) now: SystemTime,
     pub(crate) space: Option<Space>,
     pub(crate) types: &'a TypeMemo,
@@ -200,9 +202,9 @@ fn lockdiscovery(facts: &Facts<'_>, _: &mut String) -> Option<Value> {
     if facts.locks.is_empty() {
         return Some(Value::Empty);
     }
-    let locks =
-        facts.locks.iter().map(|lock| active_lock(lock, &lock_root(lock, facts), facts.now));
-    Some(Value::Elements(locks.collect()))
+    let active =
+        |lock: &Arc<Lock>| active_lock(lock, &lock_root(lock, facts), facts.principal, facts.now);
+    Some(Value::Elements(facts.locks.iter().map(active).collect()))
 }
 
 /// The lock's root is the resource itself, or a collection above it.
@@ -211,8 +213,14 @@ fn lock_root(lock: &Lock, facts: &Facts<'_>) -> String {
     facts.base.href(&lock.root, is_collection)
 }
 
-/// One lock as `DAV:lockdiscovery` tells it (RFC 4918 §14.1); `root` is the href of its root.
-pub(crate) fn active_lock(lock: &Lock, root: &str, now: SystemTime) -> Element {
+/// One lock as `DAV:lockdiscovery` tells it (RFC 4918 §14.1); `root` is the href of its root. Its
+/// token is told to nobody but the one it was made for: nobody else can use it (§15.8).
+pub(crate) fn active_lock(
+    lock: &Lock,
+    root: &str,
+    principal: &Principal,
+    now: SystemTime,
+) -> Element {
     let scope = match lock.scope {
         LockScope::Exclusive => "exclusive",
         LockScope::Shared => "shared",
@@ -233,8 +241,9 @@ pub(crate) fn active_lock(lock: &Lock, root: &str, now: SystemTime) -> Element {
     {
         active.push(owner);
     }
-    active
-        .with_child(dav("timeout").with_text(&TimeType::Second(seconds).to_string()))
-        .with_child(dav("locktoken").with_child(href(lock.token.as_str())))
-        .with_child(dav("lockroot").with_child(href(root)))
+    active.push(dav("timeout").with_text(&TimeType::Second(seconds).to_string()));
+    if lock.principal == *principal {
+        active.push(dav("locktoken").with_child(href(lock.token.as_str())));
+    }
+    active.with_child(dav("lockroot").with_child(href(root)))
 }

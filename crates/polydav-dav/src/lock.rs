@@ -10,15 +10,13 @@ use polydav_engine::{Engine, LockRequest, Locked, RefreshRequest, UnlockRequest}
 use polydav_proto::body::{LockInfo, LockScope as Scope};
 use polydav_proto::header::{self, Depth, TimeType, Timeout};
 use polydav_store::{
-    Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members, ResourcePath,
-    View as _,
+    Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members, View as _,
 };
 
 use crate::body::Body;
 use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::site::Base;
 use crate::{Options, guard, intake, live, reply};
 
 /// LOCK: makes a lock, or with an empty body prolongs one.
@@ -52,7 +50,7 @@ pub(crate) async fn lock(
     let asked = LockRequest { path, scope, depth, owner, timeout, guard };
     let Locked { lock, created } = engine.lock(asked).await.map_err(with_requested)?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = discovery(lock.clone(), engine, request.path, request.base).await?;
+    let mut response = discovery(lock.clone(), engine, request).await?;
     *response.status_mut() = status;
     let token = HeaderValue::try_from(format!("<{}>", lock.token));
     let token = token.expect("a token of ours is visible ASCII");
@@ -72,7 +70,7 @@ async fn refresh(
     }
     let path = request.path.clone();
     let lock = engine.refresh(RefreshRequest { path, timeout, guard }).await?;
-    discovery(lock, engine, request.path, request.base).await
+    discovery(lock, engine, request).await
 }
 
 /// Where members hold a lock up, the answer tells of the resource asked for too (RFC 4918 §9.10.3).
@@ -99,10 +97,10 @@ fn timeout(request: &Request) -> Result<Option<Duration>, Problem> {
 async fn discovery(
     lock: Arc<Lock>,
     engine: &Engine,
-    path: ResourcePath,
-    base: Base,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
     let engine = engine.clone();
+    let Request { path, base, principal, .. } = request;
     let discovery = move || {
         let naming = Naming { base: &base, store: &**engine.store() };
         let mut others = engine.view().locks().covering(&path);
@@ -110,7 +108,8 @@ async fn discovery(
         let mut discovery = Element::new(Name::dav("lockdiscovery"));
         for lock in [lock].into_iter().chain(others) {
             let root = naming.href(&lock.root);
-            discovery.push(live::active_lock(&lock, &root, engine.environment().now()));
+            let now = engine.environment().now();
+            discovery.push(live::active_lock(&lock, &root, &principal, now));
         }
         Ok::<_, Problem>(discovery)
     };

@@ -341,7 +341,8 @@ impl<'a> Row<'a> {
         let locks = self.locks(&entry.path);
         let (base, now, space) = (&listing.base, self.now, self.space);
         let types = std::mem::take(&mut self.types);
-        let facts = Facts { entry, locks: &locks, base, now, space, types: &types };
+        let principal = &listing.guard.principal;
+        let facts = Facts { entry, locks: &locks, base, principal, now, space, types: &types };
         let mut response = writer.properties(&self.href)?;
         response.propstat(StatusCode::OK, |properties| self.found(properties, &facts));
         self.types = types;
