@@ -12,21 +12,26 @@ const HERE_MAX: usize = 1_000;
 /// So many items are handed over together.
 const BATCH: usize = 128;
 
+/// Fewer, if they have so many bytes: what waits is held in memory.
+const BATCH_BYTES: usize = 64 * 1024;
+
 /// How many batches wait at most.
 const BATCHES_AHEAD: usize = 4;
 
 /// Has `make` give items to `work`, one after the other and in order; it is told to break off once
-/// `work` failed. Blocks until both have ended.
+/// `work` failed. Blocks until both have ended. `bytes` is what an item may have beyond a few
+/// hundred.
 ///
 /// # Errors
 /// What `work` failed with.
 pub(crate) fn pipeline<T: Send, E: Send, M>(
+    bytes: fn(&T) -> usize,
     work: impl FnMut(T) -> Result<(), E> + Send,
     make: impl FnOnce(&mut dyn FnMut(T) -> ControlFlow<()>) -> M,
 ) -> (M, Result<(), E>) {
     thread::scope(|scope| {
         let mut stage = Stage::Here { work, left: HERE_MAX };
-        let made = make(&mut |item| stage.take(item, scope));
+        let made = make(&mut |item| stage.take(bytes(&item), item, scope));
         (made, stage.end())
     })
 }
@@ -38,6 +43,7 @@ enum Stage<'scope, T, E, W> {
     /// By another.
     There {
         batch: Vec<T>,
+        bytes: usize,
         batches: SyncSender<Vec<T>>,
         worker: ScopedJoinHandle<'scope, Result<(), E>>,
     },
@@ -51,11 +57,11 @@ where
     E: Send + 'scope,
     W: FnMut(T) -> Result<(), E> + Send + 'scope,
 {
-    fn take(&mut self, item: T, scope: &'scope Scope<'scope, '_>) -> ControlFlow<()> {
+    fn take(&mut self, more: usize, item: T, scope: &'scope Scope<'scope, '_>) -> ControlFlow<()> {
         match self {
             Self::Here { left: 0, .. } => {
                 *self = std::mem::replace(self, Self::Ended(Ok(()))).handed_over(scope);
-                self.take(item, scope)
+                self.take(more, item, scope)
             }
             Self::Here { work, left } => {
                 *left -= 1;
@@ -63,11 +69,13 @@ where
                 *self = Self::Ended(Err(error));
                 ControlFlow::Break(())
             }
-            Self::There { batch, batches, .. } => {
+            Self::There { batch, bytes, batches, .. } => {
                 batch.push(item);
-                if batch.len() < BATCH {
+                *bytes += more;
+                if batch.len() < BATCH && *bytes < BATCH_BYTES {
                     return ControlFlow::Continue(());
                 }
+                *bytes = 0;
                 let full = std::mem::replace(batch, Vec::with_capacity(BATCH));
                 match batches.send(full) {
                     Ok(()) => ControlFlow::Continue(()),
@@ -93,7 +101,9 @@ where
             move || work_on(&waiting, take(&place))
         });
         match spawned {
-            Ok(worker) => Self::There { batch: Vec::with_capacity(BATCH), batches, worker },
+            Ok(worker) => {
+                Self::There { batch: Vec::with_capacity(BATCH), bytes: 0, batches, worker }
+            }
             Err(error) => {
                 tracing::warn!(%error, "there is no thread to go on with a long listing");
                 Self::Here { work: take(&place), left: usize::MAX }
@@ -104,7 +114,7 @@ where
     fn end(self) -> Result<(), E> {
         match self {
             Self::Here { .. } => Ok(()),
-            Self::There { batch, batches, worker } => {
+            Self::There { batch, batches, worker, .. } => {
                 // Who failed takes no more, and says why.
                 let _ = batches.send(batch);
                 drop(batches);
@@ -134,9 +144,11 @@ mod tests {
             seen.push(number);
             if Some(number) == fatal { Err(number) } else { Ok(()) }
         };
-        let (made, result) = pipeline(work, |take| {
-            (0..count).take_while(|&number| take(number).is_continue()).count()
-        });
+        let (made, result) = pipeline(
+            |_| 0,
+            work,
+            |take| (0..count).take_while(|&number| take(number).is_continue()).count(),
+        );
         (made, seen, result)
     }
 
@@ -161,6 +173,19 @@ mod tests {
         assert_eq!(run(at_the_end + 1, Some(at_the_end)).2, Err(at_the_end));
     }
 
+    /// A listing of resources with a megabyte of properties each held hundreds of them.
+    #[test]
+    fn few_large_items_wait() {
+        let fatal = 2 * HERE_MAX;
+        let work = |number| if number == fatal { Err(()) } else { Ok(()) };
+        let (made, _) = pipeline(
+            |_| BATCH_BYTES,
+            work,
+            |take| (0..).take_while(|&number| take(number).is_continue()).count(),
+        );
+        assert!((fatal..fatal + BATCHES_AHEAD + 3).contains(&made), "{made}");
+    }
+
     #[test]
     #[should_panic(expected = "meant to")]
     fn a_panic_there_is_one_here() {
@@ -168,7 +193,10 @@ mod tests {
             assert!(number < 2 * HERE_MAX, "meant to");
             Ok::<_, ()>(())
         };
-        let _ =
-            pipeline(work, |take| (0..).take_while(|&number| take(number).is_continue()).count());
+        let _ = pipeline(
+            |_| 0,
+            work,
+            |take| (0..).take_while(|&number| take(number).is_continue()).count(),
+        );
     }
 }

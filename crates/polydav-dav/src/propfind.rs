@@ -227,12 +227,23 @@ impl Listing {
                 output.pass_on(&mut writer)
             };
             let store = self.engine.store();
-            let (walked, told) = pipeline(tell, |tell| store.walk(&self.path, &walk, tell));
+            let (walked, told) =
+                pipeline(property_bytes, tell, |tell| store.walk(&self.path, &walk, tell));
             told?;
             // A 207 of the root alone would look like that of a collection without members.
             walked.map_err(Broken::Unreadable)?;
         }
         output.end(writer.finish(&Trailer::default())?)
+    }
+}
+
+/// What a resource's dead properties take.
+fn property_bytes(visit: &Visit) -> usize {
+    match visit {
+        Visit::Entry(entry) | Visit::Cut(entry) => {
+            entry.properties.iter().map(|property| property.value.len()).sum()
+        }
+        Visit::Failure(..) => 0,
     }
 }
 
