@@ -130,6 +130,15 @@ impl<'a> Scan<'a> {
 /// Reads a comma-separated list (RFC 9110 §5.6.1), of which empty elements are no part.
 pub(crate) fn list<T>(
     value: &[u8],
+    element: impl FnMut(&mut Scan<'_>) -> Result<T, Invalid>,
+) -> Result<Vec<T>, Invalid> {
+    list_within(value, (usize::MAX, "no more elements"), element)
+}
+
+/// As [`list`], of so many elements `most`; of one more it is said what was expected.
+pub(crate) fn list_within<T>(
+    value: &[u8],
+    (most, expected): (usize, &'static str),
     mut element: impl FnMut(&mut Scan<'_>) -> Result<T, Invalid>,
 ) -> Result<Vec<T>, Invalid> {
     let mut scan = Scan::new(value);
@@ -141,6 +150,9 @@ pub(crate) fn list<T>(
         }
         if scan.eat(b',') {
             continue;
+        }
+        if elements.len() == most {
+            return scan.fail(expected);
         }
         elements.push(element(&mut scan)?);
         scan.skip_space();

@@ -5,7 +5,7 @@
 use std::time::SystemTime;
 
 use super::{EntityTag, Header, Lines, parse_date};
-use crate::scan::{Invalid, Scan, list};
+use crate::scan::{Invalid, Scan, list_within};
 
 /// Which states of a resource a field names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,14 +24,7 @@ impl Matching {
         if value == b"*" {
             return Ok(Self::Any);
         }
-        let mut room = TAGS_MAX;
-        let tags = list(value, |scan| match room.checked_sub(1) {
-            Some(left) => {
-                room = left;
-                EntityTag::scan(scan)
-            }
-            None => scan.fail("at most 1024 entity tags"),
-        })?;
+        let tags = list_within(value, (TAGS_MAX, "at most 1024 entity tags"), EntityTag::scan)?;
         if tags.is_empty() {
             return Scan::new(value).fail("* or an entity tag in double quotes");
         }

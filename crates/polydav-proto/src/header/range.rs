@@ -1,7 +1,7 @@
 //! `Range` (RFC 9110 §14.2).
 
 use super::{Header, Lines};
-use crate::scan::{Invalid, Scan, list};
+use crate::scan::{Invalid, Scan, list_within};
 
 /// The most ranges in one request.
 const RANGES_MAX: usize = 16;
@@ -126,14 +126,8 @@ impl Header for Range {
             return Ok(Self::OtherUnit);
         }
         let start = scan.offset();
-        let mut room = RANGES_MAX;
-        let ranges = list(scan.rest(), |scan| {
-            room = match room.checked_sub(1) {
-                Some(room) => room,
-                None => return scan.fail("at most 16 ranges"),
-            };
-            ByteRange::scan(scan)
-        });
+        let most = (RANGES_MAX, "at most 16 ranges");
+        let ranges = list_within(scan.rest(), most, ByteRange::scan);
         let ranges = ranges.map_err(|e| Invalid { offset: start + e.offset, ..e })?;
         if ranges.is_empty() { scan.fail("a range") } else { Ok(Self::Bytes(ranges)) }
     }
