@@ -286,6 +286,7 @@ impl<'a> JsonSummary<'a> {
 mod tests {
     use super::*;
     use crate::batch::{Mode, Outcome};
+    use crate::writer::tests::Full;
     use crate::xml::{Element, Name};
     use crate::{Property, Trailer};
     use serde_json::{Value, json};
@@ -371,18 +372,6 @@ mod tests {
 
     #[test]
     fn after_an_output_error_nothing_more_is_written() {
-        /// Takes so many bytes.
-        struct Full(usize);
-        impl io::Write for Full {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let taken = bytes.len().min(self.0);
-                self.0 -= taken;
-                Ok(taken)
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let response = Response::status("/a", StatusCode::OK);
         for layout in [Layout::Document, Layout::Lines] {
             let mut writer = JsonWriter::new(Full(12), layout).unwrap();

@@ -547,7 +547,7 @@ impl MultiStatus {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::batch::{Mode, Outcome, Retry};
 
@@ -709,19 +709,23 @@ mod tests {
         }
     }
 
+    /// An output that takes so many bytes.
+    pub(crate) struct Full(pub(crate) usize);
+
+    impl io::Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn after_an_output_error_nothing_more_is_written() {
-        struct Full(usize);
-        impl io::Write for Full {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let taken = bytes.len().min(self.0);
-                self.0 -= taken;
-                Ok(taken)
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         let mut writer = Writer::new(Full(120)).unwrap();
         assert!(matches!(writer.status("/a", StatusCode::OK), Err(WriteError::Io(_))));
         writer.get_mut().0 = 1000;
