@@ -128,7 +128,7 @@ impl Execution<'_> {
     fn put(&mut self, target: &ResourcePath, mut file: StagedFile) -> Result<Done, Failure> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
-        file.file().and_then(|file| rights::inherit_group(file, &dir)).map_err(creating)?;
+        rights::inherit_group(&mut file, &dir).map_err(creating)?;
         let created = match file.publish_new(&dir, name, self.writer.abilities.noreplace) {
             Ok(()) => true,
             Err((Errno::EXIST, file)) => {
@@ -327,7 +327,7 @@ impl Execution<'_> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
         if let Replica::File(file) = &mut replica {
-            file.file().and_then(|file| rights::inherit_group(file, &dir)).map_err(creating)?;
+            rights::inherit_group(file, &dir).map_err(creating)?;
         }
         let created = match replica.publish_new(self.writer, (&dir, name)) {
             Ok(()) => true,

@@ -265,13 +265,15 @@ impl<'a> Execution<'a> {
         self.sync_content(&mut opened);
         self.commit_before(&mut opened);
         for (index, path, prepared) in opened {
-            // The disk may have failed since it was prepared.
-            let refused =
-                self.course.over().or(prepared.is_ok().then(|| self.given_up()).flatten());
-            let (outcome, after) = match (refused, prepared) {
-                (Some(kind), _) => (Err(Failure::new(kind, path.clone())), After::Nothing),
-                (None, Ok(prepared)) => self.act(prepared),
+            let refuse = |kind| (Err(Failure::new(kind, path.clone())), After::Nothing);
+            let (outcome, after) = match (self.course.over(), prepared) {
+                (Some(kind), _) => refuse(kind),
                 (None, Err(failure)) => (Err(failure), After::Nothing),
+                // The disk may have failed since it was prepared.
+                (None, Ok(prepared)) => match self.given_up() {
+                    Some(kind) => refuse(kind),
+                    None => self.act(prepared),
+                },
             };
             self.course.note(&outcome);
             self.pending.push(Pending { index, path, outcome, after });

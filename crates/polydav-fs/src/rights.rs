@@ -10,6 +10,7 @@ use rustix::fs::{self, Mode, Statx};
 use rustix::io::Errno;
 
 use crate::resolve::stat;
+use crate::stage::StagedFile;
 use crate::sys;
 
 const ACCESS_LIST: &str = "system.posix_acl_access";
@@ -79,13 +80,13 @@ pub(crate) fn hand_nothing_down(dir: impl AsFd) -> Result<(), Errno> {
 }
 
 /// Gives a file that comes to a directory the directory's group, if that is what its members
-/// inherit.
-pub(crate) fn inherit_group(file: impl AsFd, dir: impl AsFd) -> Result<(), Errno> {
+/// inherit; only then it is opened.
+pub(crate) fn inherit_group(file: &mut StagedFile, dir: impl AsFd) -> Result<(), Errno> {
     let parent = stat(dir)?;
     if u32::from(parent.stx_mode) & Mode::SGID.as_raw_mode() == 0 {
         return Ok(());
     }
-    give_to_group(file, parent.stx_gid)
+    give_to_group(file.file()?, parent.stx_gid)
 }
 
 /// Gives a file the owner and the group of another, as far as we may.
