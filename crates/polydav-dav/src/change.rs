@@ -39,7 +39,8 @@ pub(crate) async fn put(
     if let Some(detail) = length.and_then(|length| options.exceeds_put(length)) {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let content = intake::content(engine, request.body, length, options.put_bytes_max).await?;
+    let content =
+        intake::content(engine, &request.path, request.body, length, options.put_bytes_max).await?;
     let done = run(engine, Step::new(0, guard, action(content))).await?;
     let mut response = created_or_empty(&done);
     if let Some(etag) = &done.etag {
@@ -59,7 +60,7 @@ async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
     let engine = engine.clone();
     intake::blocking(move || {
         let store = engine.store();
-        if !store.capabilities().writable {
+        if !store.capabilities(step.subject()).writable {
             // The store says why, and before any condition (RFC 4918 §8.5).
             return Ok(());
         }

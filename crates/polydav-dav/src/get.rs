@@ -108,7 +108,9 @@ impl Conditions {
             (Some(ETagMatch::OneOf(tags)), _) => {
                 entry.etag.as_ref().is_some_and(|etag| tags.iter().any(|tag| tag == etag.as_str()))
             }
-            (None, Some(since)) => whole_seconds(entry.modified) <= whole_seconds(since),
+            (None, Some(since)) => entry
+                .modified
+                .is_some_and(|modified| whole_seconds(modified) <= whole_seconds(since)),
             (None, None) => false,
         }
     }

@@ -44,6 +44,7 @@ pub(crate) async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Pro
 /// The content of a PUT. The store sees it in portions, while the next is on its way.
 pub(crate) async fn content(
     engine: &Engine,
+    target: &ResourcePath,
     mut body: Incoming,
     length: Option<u64>,
     max: Option<u64>,
@@ -56,8 +57,8 @@ pub(crate) async fn content(
     if ended && taken <= INLINE_MAX as u64 {
         return Ok(Content::Inline(joined(portion)));
     }
-    let store = engine.store().clone();
-    let mut stage = blocking(move || store.stage(length)).await?;
+    let (store, target) = (engine.store().clone(), target.clone());
+    let mut stage = blocking(move || store.stage(&target, length)).await?;
     loop {
         let writing = write(stage, portion);
         if ended {
@@ -76,17 +77,17 @@ pub(crate) async fn content(
 ///
 /// What can't go there now stays where it is: when its step comes, the store may have room again,
 /// or there may be a better reason to refuse it.
-pub(crate) fn keep(store: &dyn Store, content: Vec<u8>) -> Content {
+pub(crate) fn keep(store: &dyn Store, target: &ResourcePath, content: Vec<u8>) -> Content {
     if content.len() > INLINE_MAX
-        && let Ok(staged) = stage(store, &content)
+        && let Ok(staged) = stage(store, target, &content)
     {
         return Content::Staged(staged);
     }
     Content::Inline(content.into())
 }
 
-fn stage(store: &dyn Store, content: &[u8]) -> Result<Staged, Failure> {
-    let mut stage = store.stage(Some(content.len() as u64))?;
+fn stage(store: &dyn Store, target: &ResourcePath, content: &[u8]) -> Result<Staged, Failure> {
+    let mut stage = store.stage(target, Some(content.len() as u64))?;
     stage.write(content)?;
     stage.finish()
 }

@@ -163,12 +163,12 @@ fn getetag(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
 }
 
 fn getlastmodified(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
-    push_date(out, facts.entry.modified.min(facts.now)).then_some(Value::Text)
+    push_date(out, facts.entry.modified?.min(facts.now)).then_some(Value::Text)
 }
 
 /// The value of `Last-Modified`. One in the future is told as now (RFC 9110 §8.8.2.1).
 pub(crate) fn last_modified(entry: &Entry, now: SystemTime) -> Option<String> {
-    write_date(entry.modified.min(now))
+    write_date(entry.modified?.min(now))
 }
 
 /// RFC 3339, in whole seconds as its example has it.

@@ -94,7 +94,7 @@ fn row(html: &mut String, base: &Base, entry: &Entry) {
         html,
         "<tr><td><a href=\"{}\">{name}{slash}</a></td><td>{length}</td><td>{}</td></tr>",
         base.href(&entry.path, entry.is_collection()),
-        write_date(entry.modified).unwrap_or_default(),
+        entry.modified.and_then(write_date).unwrap_or_default(),
     );
 }
 

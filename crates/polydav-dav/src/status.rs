@@ -15,12 +15,16 @@ pub(crate) fn of(failure: &Failure) -> StatusCode {
 pub(crate) fn of_kind(kind: FailureKind) -> StatusCode {
     match kind {
         FailureKind::NotFound => StatusCode::NOT_FOUND,
-        FailureKind::Exists | FailureKind::IsCollection => StatusCode::METHOD_NOT_ALLOWED,
+        FailureKind::Exists | FailureKind::IsCollection | FailureKind::Unsuited => {
+            StatusCode::METHOD_NOT_ALLOWED
+        }
+        FailureKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         FailureKind::TargetExists | FailureKind::Precondition => StatusCode::PRECONDITION_FAILED,
         FailureKind::Locked | FailureKind::LockConflict => StatusCode::LOCKED,
-        FailureKind::ParentMissing | FailureKind::NoSuchLock | FailureKind::Members => {
-            StatusCode::CONFLICT
-        }
+        FailureKind::ParentMissing
+        | FailureKind::NoSuchLock
+        | FailureKind::Conflict
+        | FailureKind::Members => StatusCode::CONFLICT,
         FailureKind::Forbidden
         | FailureKind::Overlap
         | FailureKind::ReadOnly
@@ -56,13 +60,16 @@ pub(crate) fn describe(kind: FailureKind) -> &'static str {
         FailureKind::Exists => "there is a resource already",
         FailureKind::TargetExists => "there is a resource at the destination, and Overwrite is F",
         FailureKind::IsCollection => "it is a collection",
+        FailureKind::Unsuited => "this is not for this kind of resource",
+        FailureKind::Invalid => "the columns don't make a record",
+        FailureKind::Conflict => "it goes against another record",
         FailureKind::Precondition => "a condition of the request does not hold",
         FailureKind::Locked => "it is locked, and the token of the lock was not submitted",
         FailureKind::LockConflict => "there is a lock that forbids this one",
         FailureKind::NoSuchLock => "the token is not that of a lock on this resource",
         FailureKind::Forbidden => "permission denied",
         FailureKind::Overlap => "source and destination are the same, or one lies in the other",
-        FailureKind::ReadOnly => "the server is read-only",
+        FailureKind::ReadOnly => "it is read-only",
         FailureKind::NameTooLong => "a name in the path is too long",
         FailureKind::CrossStore => "source and destination are in different stores",
         FailureKind::NoSpace => "there is not enough space",

@@ -625,8 +625,8 @@ struct Gated {
 }
 
 impl Store for Gated {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        self.store.capabilities(path)
     }
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         self.store.stat(path, select)
@@ -642,8 +642,8 @@ impl Store for Gated {
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         self.store.read(path)
     }
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.store.stage(length)
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.store.stage(target, length)
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Told) -> Result<(), Broken> {
         let _ = self.reached.send(());

@@ -301,8 +301,8 @@ fn the_timeout_told_is_what_is_left_rfc4918_6_6() {
 struct Odd(MemoryStore);
 
 impl Store for Odd {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        self.0.capabilities(path)
     }
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         let entry = self.0.stat(path, select)?;
@@ -328,8 +328,8 @@ impl Store for Odd {
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         self.0.read(path)
     }
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.0.stage(length)
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.0.stage(target, length)
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         self.0.apply(run, locks, report)

@@ -148,7 +148,7 @@ fn claims(path: &ResourcePath, guard: &Guard) -> Vec<ResourcePath> {
 impl Inner {
     fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
         let LockRequest { path, guard, .. } = &request;
-        if !self.store.capabilities().writable {
+        if !self.store.capabilities(path).writable {
             return Err(Failure::new(FailureKind::ReadOnly, path.clone()));
         }
         self.locks.settle(&*self.store, Vec::new(), self.options.durability);

@@ -432,8 +432,8 @@ impl Gated {
 }
 
 impl Store for Gated {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        self.inner.capabilities(path)
     }
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         self.inner.stat(path, select)
@@ -449,8 +449,8 @@ impl Store for Gated {
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         self.inner.read(path)
     }
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.inner.stage(length)
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.inner.stage(target, length)
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         self.wait_while(Gate::Closed);

@@ -25,8 +25,8 @@ use crate::{sys, tree};
 /// How a step went, and what its rows need.
 type Acted = (Outcome, After);
 
-const DONE: Done = Done { created: false, etag: None };
-const CREATED: Done = Done { created: true, etag: None };
+const DONE: Done = Done { created: false, etag: None, added: None };
+const CREATED: Done = Done { created: true, ..DONE };
 
 fn failed(failure: Failure) -> Acted {
     (Err(failure), After::Nothing)
@@ -52,7 +52,19 @@ impl Execution<'_> {
                 self.prepare_rename(Way { source, target, overwrite })
             }
             Action::Patch { target, changes } => Ok(Work::Patch { target, changes }.into()),
+            Action::Add { collection: subject, .. } | Action::Update { target: subject, .. } => {
+                Err(self.refuse_record(subject))
+            }
             _ => Err(Failure::new(FailureKind::Unsupported, ResourcePath::root())),
+        }
+    }
+
+    /// There are files here, and no records.
+    fn refuse_record(&mut self, subject: ResourcePath) -> Failure {
+        match self.look(&subject) {
+            Ok(Some(_)) => Failure::new(FailureKind::Unsuited, subject),
+            Ok(None) => Failure::new(FailureKind::NotFound, subject),
+            Err(failure) => failure,
         }
     }
 
@@ -104,6 +116,7 @@ impl Execution<'_> {
     ) -> Result<Prepared, Failure> {
         let staged = match content {
             Content::Inline(bytes) => self.stage(&bytes),
+            Content::Record(_) => return Err(Failure::new(FailureKind::Unsuited, target)),
             Content::Staged(Staged { handle, .. }) => {
                 handle.downcast::<StagedFile>().map(|file| *file).map_err(|_| Errno::INVAL)
             }
@@ -140,7 +153,7 @@ impl Execution<'_> {
         self.touch(&dir);
         // The file is there; who took it away since had better not be told of an older one.
         let etag = stat_at(&dir, name).ok().map(|stat| etag(&stat));
-        Ok(Done { created, etag })
+        Ok(Done { created, etag, ..DONE })
     }
 
     fn put_over(

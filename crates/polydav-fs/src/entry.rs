@@ -21,11 +21,13 @@ pub(crate) fn entry(path: ResourcePath, found: &Found) -> Entry {
         path,
         kind,
         length: if is_file { stat.stx_size } else { 0 },
-        modified: time(stat.stx_mtime),
+        modified: Some(time(stat.stx_mtime)),
         created: knows_birth.then(|| time(stat.stx_btime)),
         etag: is_file.then(|| etag(stat)),
         link: found.link,
+        record: false,
         properties: Vec::new(),
+        columns: Vec::new(),
     }
 }
 

@@ -250,7 +250,7 @@ fn open_state(dir: &Path, options: &Options) -> Result<State, OpenError> {
 }
 
 impl Store for FolderStore {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self, _: &ResourcePath) -> Capabilities {
         let mut capabilities = Capabilities::ALL;
         capabilities.properties = self.state.is_some();
         capabilities.writable = self.writer.is_some() && !self.has_given_up();
@@ -302,15 +302,15 @@ impl Store for FolderStore {
         read::open(&self.root, path)
     }
 
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        let (writer, _) = self.writable().map_err(|why| {
-            Failure::new(FailureKind::ReadOnly, ResourcePath::root()).with_detail(why)
-        })?;
-        let space = self.space(&ResourcePath::root())?;
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        let (writer, _) = self
+            .writable()
+            .map_err(|why| Failure::new(FailureKind::ReadOnly, target.clone()).with_detail(why))?;
+        let space = self.space(target)?;
         if let (Some(length), Some(space)) = (length, space)
             && length > space.available
         {
-            return Err(Failure::new(FailureKind::NoSpace, ResourcePath::root()));
+            return Err(Failure::new(FailureKind::NoSpace, target.clone()));
         }
         stage::begin(&writer.stage)
     }

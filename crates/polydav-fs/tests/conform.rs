@@ -36,8 +36,8 @@ impl Folder {
 }
 
 impl Store for Folder {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        self.store.capabilities(path)
     }
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         self.store.stat(path, select)
@@ -53,8 +53,8 @@ impl Store for Folder {
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         self.store.read(path)
     }
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.store.stage(length)
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.store.stage(target, length)
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         let run = Run { durability: self.durability, ..run };

@@ -131,7 +131,7 @@ fn a_file_keeps_the_time_it_is_put_with() {
             Err(_) => UNIX_EPOCH - Duration::from_secs(i64::unsigned_abs(seconds)),
         };
         kit::given(&world.store, [kit::put("f", "").modified(time)]);
-        assert_eq!(world.store.stat(&path("f"), &Select::None).unwrap().modified, time);
+        assert_eq!(world.store.stat(&path("f"), &Select::None).unwrap().modified, Some(time));
     }
 }
 
@@ -139,15 +139,18 @@ fn a_file_keeps_the_time_it_is_put_with() {
 fn staged_content_is_put() {
     let world = World::new(true);
     for name in ["a", "a"] {
-        let mut stage = world.store.stage(Some(6)).unwrap();
+        let mut stage = world.store.stage(&path("f"), Some(6)).unwrap();
         stage.write(b"abc").unwrap();
         stage.write(b"def").unwrap();
         world.one(world::put_staged(name, stage.finish().unwrap())).unwrap();
     }
     assert_eq!(fs::read(world.at("a")).unwrap(), b"abcdef");
-    drop(world.store.stage(None).unwrap());
+    drop(world.store.stage(&path("f"), None).unwrap());
     world.is_tidy();
-    assert_eq!(world.store.stage(Some(u64::MAX)).err().unwrap().kind, FailureKind::NoSpace);
+    assert_eq!(
+        world.store.stage(&path("f"), Some(u64::MAX)).err().unwrap().kind,
+        FailureKind::NoSpace
+    );
 }
 
 #[test]
@@ -155,7 +158,7 @@ fn more_than_the_kernel_lets_open_is_staged() {
     let world = World::new(true);
     let staged: Vec<_> = (0..600)
         .map(|number| {
-            let mut stage = world.store.stage(None).unwrap();
+            let mut stage = world.store.stage(&path("f"), None).unwrap();
             stage.write(format!("{number}").as_bytes()).unwrap();
             stage.finish().unwrap()
         })

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::ResourcePath;
 use crate::property::Property;
+use crate::record::Fields;
 
 /// What kind of resource lies at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,8 +63,8 @@ pub struct Entry {
     pub kind: Kind,
     /// Bytes of its content; 0 for a collection.
     pub length: u64,
-    /// When its content last changed.
-    pub modified: SystemTime,
+    /// When its content last changed, if the store knows.
+    pub modified: Option<SystemTime>,
     /// When it came to be, if the store knows.
     pub created: Option<SystemTime>,
     /// Its entity tag; collections have none.
@@ -71,8 +72,13 @@ pub struct Entry {
     /// Whether it was reached through a link: the path is one to what the other fields tell of,
     /// or leads over one. A walk doesn't descend into it, and it can't be locked.
     pub link: bool,
+    /// Whether it is a record, whose content is a JSON object, or a collection of records.
+    pub record: bool,
     /// The dead properties that were selected.
     pub properties: Vec<Property>,
+    /// The columns of a record that were selected: those of the namespace
+    /// [`COLUMNS`](crate::COLUMNS).
+    pub columns: Fields,
 }
 
 impl Entry {

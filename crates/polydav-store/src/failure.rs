@@ -19,6 +19,15 @@ pub enum FailureKind {
     TargetExists,
     /// The action can't be done to a collection.
     IsCollection,
+    /// The action isn't one for this kind of resource: a record is made where files are, or the
+    /// other way round.
+    Unsuited,
+    /// What is given can't be the content of the resource: a column is unknown, lacks a value, or
+    /// has one that its type or a check doesn't allow.
+    Invalid,
+    /// What is given goes against other resources: the key of a record is taken, or one it refers
+    /// to isn't there.
+    Conflict,
     /// A condition of the request doesn't hold.
     Precondition,
     /// A lock, whose token wasn't submitted, covers the resource.
@@ -96,6 +105,8 @@ impl FailureKind {
             | Self::Exists
             | Self::TargetExists
             | Self::IsCollection
+            | Self::Invalid
+            | Self::Conflict
             | Self::Locked
             | Self::LockConflict
             | Self::NoSuchLock
@@ -103,7 +114,11 @@ impl FailureKind {
             | Self::NameTooLong
             | Self::Overlap => Retry::Fix,
             Self::NoSpace | Self::Exhausted | Self::Internal => Retry::AfterRefresh,
-            Self::Forbidden | Self::ReadOnly | Self::CrossStore | Self::Unsupported => Retry::Never,
+            Self::Forbidden
+            | Self::ReadOnly
+            | Self::CrossStore
+            | Self::Unsuited
+            | Self::Unsupported => Retry::Never,
         }
     }
 }
@@ -118,8 +133,13 @@ pub struct Member {
 }
 
 /// The failed members of a tree operation: at most [`Members::MAX`], and how many more there were.
+///
+/// Most failures have none; then it takes no more than a pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Members {
+pub struct Members(Option<Box<Told>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Told {
     list: Vec<Member>,
     untold: u64,
 }
@@ -130,26 +150,27 @@ impl Members {
 
     /// Notes a failed member; beyond [`Members::MAX`] it is only counted.
     pub fn push(&mut self, member: Member) {
-        if self.list.len() < Self::MAX {
-            self.list.push(member);
+        let told = self.0.get_or_insert_default();
+        if told.list.len() < Self::MAX {
+            told.list.push(member);
         } else {
-            self.untold += 1;
+            told.untold += 1;
         }
     }
 
     /// The members listed, in the order they were met.
     pub fn list(&self) -> &[Member] {
-        &self.list
+        self.0.as_ref().map_or(&[], |told| &told.list)
     }
 
     /// How many failed members aren't listed.
     pub fn untold(&self) -> u64 {
-        self.untold
+        self.0.as_ref().map_or(0, |told| told.untold)
     }
 
     /// Whether no member failed.
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.0.is_none()
     }
 }
 
@@ -174,6 +195,8 @@ pub struct Failure {
     pub members: Members,
     /// The entity tag the resource has, where a condition on it failed.
     pub etag: Option<ETag>,
+    /// The column of a record that is at fault, where it is one.
+    pub column: Option<Box<str>>,
     /// A sentence for the client, in addition to what the kind says.
     pub detail: Option<Box<str>>,
     /// The cause below, for the log only.
@@ -189,6 +212,7 @@ impl Failure {
             effect: Effect::None,
             members: Members::default(),
             etag: None,
+            column: None,
             detail: None,
             source: None,
         }
@@ -198,6 +222,11 @@ impl Failure {
     pub fn of_members(path: ResourcePath, members: Members, changed: bool) -> Self {
         let effect = if changed { Effect::Partial } else { Effect::None };
         Self { members, effect, ..Self::new(FailureKind::Members, path) }
+    }
+
+    /// With the column that is at fault.
+    pub fn with_column(self, column: impl Into<Box<str>>) -> Self {
+        Self { column: Some(column.into()), ..self }
     }
 
     /// With a sentence for the client.

@@ -142,8 +142,9 @@ impl Guard {
         {
             return refuse("the resource exists, and If-None-Match says it must not");
         }
-        if let (Some(since), None, Some(entry)) = (self.if_unmodified_since, &self.if_match, entry)
-            && seconds(entry.modified) > seconds(since)
+        if let (Some(since), None) = (self.if_unmodified_since, &self.if_match)
+            && let Some(modified) = entry.and_then(|entry| entry.modified)
+            && seconds(modified) > seconds(since)
         {
             return refuse("the resource was modified since");
         }
@@ -292,10 +293,12 @@ pub(crate) mod tests {
             path,
             kind: if etag.is_some() { Kind::File } else { Kind::Collection },
             length: 0,
-            modified: at(1_000),
+            modified: Some(at(1_000)),
             created: None,
             etag: etag.map(ETag::new),
             link: false,
+            record: false,
+            columns: Vec::new(),
             properties: Vec::new(),
         }
     }
@@ -360,7 +363,7 @@ pub(crate) mod tests {
             (epoch, epoch - ms(1_000), false),
         ] {
             let mut seen = Seen::new(&[("a", "t")], Vec::new());
-            seen.entries.values_mut().for_each(|entry| entry.modified = modified);
+            seen.entries.values_mut().for_each(|entry| entry.modified = Some(modified));
             let guard = put("a", "").if_unmodified_since(since).guard;
             assert_eq!(judge(&guard, &seen, "a").is_ok(), holds, "{modified:?} {since:?}");
             assert!(judge(&guard, &seen, "nothing").is_ok());

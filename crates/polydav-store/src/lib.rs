@@ -26,6 +26,7 @@ mod lock;
 mod memory;
 mod path;
 mod property;
+mod record;
 mod run;
 mod step;
 mod store;
@@ -38,6 +39,7 @@ pub use lock::{Lock, LockDepth, LockScope, LockTable, LockToken, LockView, NoLoc
 pub use memory::MemoryStore;
 pub use path::{InvalidPath, ResourcePath};
 pub use property::{Property, PropertyChange, PropertyName, Select};
+pub use record::{COLUMNS, Field, Fields, Listed, Page, Value};
 pub use run::{Cancel, Course, Done, Durability, OnFailure, Outcome, Report, Run, RunId};
 pub use step::{Action, Content, Depth, Permit, Step};
 pub use store::{

@@ -46,7 +46,7 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn capabilities(&self) -> Capabilities {
+    fn capabilities(&self, _: &ResourcePath) -> Capabilities {
         Capabilities::ALL
     }
 
@@ -80,7 +80,7 @@ impl Store for MemoryStore {
         Ok(Reading { entry: node.entry(path, &Select::None), content })
     }
 
-    fn stage(&self, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+    fn stage(&self, _: &ResourcePath, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
         Ok(Box::<MemoryStage>::default())
     }
 
@@ -154,10 +154,12 @@ impl Node {
             path: path.clone(),
             kind,
             length,
-            modified: self.modified,
+            modified: Some(self.modified),
             created: Some(self.created),
             etag,
             link: false,
+            record: false,
+            columns: Vec::new(),
             properties: self.properties.iter().filter_map(property).collect(),
         }
     }
@@ -213,14 +215,22 @@ impl Tree {
             Action::Copy { source, target, depth, overwrite } => {
                 let created = self.make_way(&source, &target, overwrite)?;
                 self.copy(&source, &target, depth);
-                Ok(Done { created, etag: None })
+                Ok(Done { created, ..Done::default() })
             }
             Action::Rename { source, target, overwrite } => {
                 let created = self.make_way(&source, &target, overwrite)?;
                 self.rename(&source, &target);
-                Ok(Done { created, etag: None })
+                Ok(Done { created, ..Done::default() })
             }
             Action::Patch { target, changes } => self.patch(&target, changes),
+            Action::Add { collection, .. } => {
+                self.find(&collection)?;
+                fail(FailureKind::Unsuited, &collection)
+            }
+            Action::Update { target, .. } => {
+                self.find(&target)?;
+                fail(FailureKind::Unsuited, &target)
+            }
         }
     }
 
@@ -241,7 +251,7 @@ impl Tree {
         let node = self.nodes.entry(target.clone()).or_insert_with(|| Node::new(body.clone()));
         node.body = body;
         node.modified = modified.unwrap_or_else(SystemTime::now);
-        Ok(Done { created, etag: Some(etag) })
+        Ok(Done { created, etag: Some(etag), ..Done::default() })
     }
 
     fn make_collection(&mut self, target: &ResourcePath) -> Outcome {
@@ -250,7 +260,7 @@ impl Tree {
             return fail(FailureKind::Exists, target);
         }
         self.nodes.insert(target.clone(), Node::new(Body::Collection));
-        Ok(Done { created: true, etag: None })
+        Ok(Done { created: true, ..Done::default() })
     }
 
     /// Removes the tree at `target`, but for the trees at `except` and the collections they lie
@@ -364,6 +374,7 @@ fn fail<T>(kind: FailureKind, path: &ResourcePath) -> Result<T, Failure> {
 fn bytes_of(content: Content, target: &ResourcePath) -> Result<Bytes, Failure> {
     match content {
         Content::Inline(bytes) => Ok(bytes),
+        Content::Record(_) => fail(FailureKind::Unsuited, target),
         Content::Staged(staged) => match staged.handle.downcast::<MemoryStaged>() {
             Ok(staged) => Ok(staged.0),
             Err(_) => Err(Failure::new(FailureKind::Internal, target.clone())

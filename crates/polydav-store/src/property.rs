@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::record::{COLUMNS, Field, Value};
 use crate::{Failure, FailureKind, ResourcePath};
 
 /// The expanded name of a property (RFC 4918 §4.4): a namespace name and a local name.
@@ -114,7 +115,7 @@ impl PropertyChange {
     }
 }
 
-/// Which dead properties a reader asks for.
+/// Which dead properties, and columns of records, a reader asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Select {
     /// None.
@@ -129,6 +130,21 @@ pub enum Select {
 }
 
 impl Select {
+    /// What a reader who selected this is told of the column of this name and value.
+    pub fn pick_column(&self, name: &Arc<str>, value: impl FnOnce() -> Value) -> Option<Field> {
+        let value = match self {
+            Self::None => return None,
+            Self::Names => Value::Null,
+            Self::All => value(),
+            Self::Only(names) => {
+                let is_asked =
+                    |asked: &PropertyName| asked.namespace() == COLUMNS && asked.local() == &**name;
+                names.iter().any(is_asked).then(value)?
+            }
+        };
+        Some(Field { name: name.clone(), value })
+    }
+
     /// What a reader who selected this is told of `property`.
     pub fn pick(&self, property: &Property) -> Option<Property> {
         match self {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{ETag, Failure, FailureKind, Step};
+use crate::{ETag, Failure, FailureKind, ResourcePath, Step};
 
 /// The identity of a run: 128 random bits, chosen by the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,8 +157,10 @@ impl Course {
 pub struct Done {
     /// Whether a resource came to be where none was.
     pub created: bool,
-    /// The entity tag of the file that was put.
+    /// The entity tag of the file or record that was put, added or updated, if the store knows.
     pub etag: Option<ETag>,
+    /// The record that was added: its name is the store's choice.
+    pub added: Option<ResourcePath>,
 }
 
 /// How a step went.

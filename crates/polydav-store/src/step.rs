@@ -1,10 +1,12 @@
 //! `Step`: one guarded change. Opening it is the only way to its action.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::guard::{Guard, Overwrite, View};
+use crate::record::Fields;
 use crate::store::Staged;
 use crate::{Entry, Failure, FailureKind, Member, Members, PropertyChange, ResourcePath};
 
@@ -25,6 +27,9 @@ pub enum Content {
     Inline(Bytes),
     /// Already in the store's staging.
     Staged(Staged),
+    /// The columns of a record, all that the request gives: the others get what they have in a new
+    /// one.
+    Record(Fields),
 }
 
 /// A change to resources, in the store's own terms.
@@ -78,16 +83,42 @@ pub enum Action {
         /// The instructions, in order.
         changes: Vec<PropertyChange>,
     },
+    /// Make a record, whose name the store chooses (RFC 5995 §3): [`Action::add`].
+    Add {
+        /// The collection it becomes a member of.
+        collection: ResourcePath,
+        /// Its columns.
+        record: Fields,
+        /// A name in the collection that is nobody's: it stands for the one that the record gets.
+        place: ResourcePath,
+    },
+    /// Change columns of a record (RFC 7396, on one level): those given; the others stay.
+    Update {
+        /// The record.
+        target: ResourcePath,
+        /// The columns.
+        record: Fields,
+    },
 }
 
 impl Action {
+    /// Makes a record in `collection`.
+    pub fn add(collection: ResourcePath, record: Fields) -> Self {
+        static PLACES: AtomicU64 = AtomicU64::new(0);
+        let name = format!("\n{}", PLACES.fetch_add(1, Ordering::Relaxed));
+        let place = collection.join(name.as_bytes()).expect("it is a segment");
+        Self::Add { collection, record, place }
+    }
+
     /// The resource the request is about: its Request-URI, or a batch item's href.
     pub fn subject(&self) -> &ResourcePath {
         match self {
             Self::Put { target, .. }
             | Self::MakeCollection { target }
             | Self::Remove { target }
-            | Self::Patch { target, .. } => target,
+            | Self::Patch { target, .. }
+            | Self::Update { target, .. } => target,
+            Self::Add { collection, .. } => collection,
             Self::Copy { source, .. } | Self::Rename { source, .. } => source,
         }
     }
@@ -99,6 +130,8 @@ impl Action {
             | Self::MakeCollection { target }
             | Self::Remove { target }
             | Self::Patch { target, .. }
+            | Self::Update { target, .. }
+            | Self::Add { place: target, .. }
             | Self::Copy { target, .. } => (target, None),
             Self::Rename { source, target, .. } => (source, Some(target)),
         };
@@ -118,7 +151,11 @@ impl Action {
     /// afterwards; locks on what is gone end with it.
     pub fn vacates(&self) -> impl Iterator<Item = &ResourcePath> {
         let (first, second) = match self {
-            Self::Put { .. } | Self::MakeCollection { .. } | Self::Patch { .. } => (None, None),
+            Self::Put { .. }
+            | Self::MakeCollection { .. }
+            | Self::Patch { .. }
+            | Self::Add { .. }
+            | Self::Update { .. } => (None, None),
             Self::Remove { target } | Self::Copy { target, .. } => (Some(target), None),
             Self::Rename { source, target, .. } => (Some(source), Some(target)),
         };
@@ -208,6 +245,21 @@ impl Step {
     /// # Errors
     /// Why the step must not be done; nothing was changed.
     pub fn open(self, view: &dyn View) -> Result<Permit, Failure> {
+        let except = self.check(view)?;
+        Ok(Permit { action: self.action, except })
+    }
+
+    /// As [`Step::open`], for a store that may have to do the step again, because what it did was
+    /// undone: it opens it each time.
+    ///
+    /// # Errors
+    /// As [`Step::open`].
+    pub fn open_again(&self, view: &dyn View) -> Result<&Action, Failure> {
+        self.check(view)?;
+        Ok(&self.action)
+    }
+
+    fn check(&self, view: &dyn View) -> Result<Vec<ResourcePath>, Failure> {
         check_shape(&self.action)?;
         if self.guard.is_conditional() {
             let subject = self.action.subject();
@@ -217,12 +269,10 @@ impl Step {
             }
             self.guard.judge(view, subject, entry.as_ref())?;
         }
-        let except = if view.locks().is_empty() {
-            Vec::new()
-        } else {
-            check_locks(&self.guard, &self.action, view)?
-        };
-        Ok(Permit { action: self.action, except })
+        if view.locks().is_empty() {
+            return Ok(Vec::new());
+        }
+        check_locks(&self.guard, &self.action, view)
     }
 
     /// Gives up the step, and with it its staged content.
@@ -272,7 +322,13 @@ fn check_locks(
         Action::Put { target, .. } | Action::MakeCollection { target } => {
             check_target(guard, view, target)?;
         }
-        Action::Patch { target, .. } => guard.unlock(view.locks(), target)?,
+        Action::Patch { target, .. } | Action::Update { target, .. } => {
+            guard.unlock(view.locks(), target)?;
+        }
+        Action::Add { collection, place, .. } => {
+            guard.unlock(view.locks(), place)?;
+            guard.unlock(view.locks(), collection)?;
+        }
         Action::Copy { target, .. } => check_replaced(guard, view, target)?,
         Action::Rename { source, target, .. } => {
             check_removed(guard, view, source)?;
@@ -333,7 +389,10 @@ fn refuse_locked_under(guard: &Guard, view: &dyn View, root: &ResourcePath) -> R
 mod tests {
     use super::*;
     use crate::guard::tests::Seen;
-    use crate::kit::{Draft, copy, copy_alone, lock, mkcol, patch, put, remove, rename, verdict};
+    use crate::kit::{
+        Draft, add, copy, copy_alone, lock, mkcol, patch, path, put, remove, rename, update,
+        verdict,
+    };
     use crate::{Done, Lock, LockDepth, LockScope, Principal};
 
     /// `open`, followed by what must be left alone; or the verdict.
@@ -364,6 +423,7 @@ mod tests {
             (put("a", ""), "/a", "/a", "/a", "", false),
             (mkcol("a"), "/a", "/a", "/a", "", false),
             (patch("a", []), "/a", "/a", "/a", "", true),
+            (update("a", []), "/a", "/a", "/a", "", false),
             (remove("a"), "/a", "/a", "/a", "/a", false),
             (copy("a", "b"), "/a", "/b", "/b /a", "/b", false),
             (rename("a", "b"), "/a", "/a /b", "/a /b", "/a /b", false),
@@ -376,6 +436,27 @@ mod tests {
             assert_eq!(joined(step.vacates()), vacates, "{step:?}");
             step.discard();
         }
+    }
+
+    /// Two additions to one collection don't hold each other up; whoever claims the collection
+    /// holds up both.
+    #[test]
+    fn an_addition_claims_a_place_of_its_own() {
+        let (one, other) = (add("a", []).step(0), add("a", []).step(1));
+        assert_eq!(one.subject(), &path("a"));
+        let [place, another] = [&one, &other].map(|step| step.claims().next().unwrap().clone());
+        assert!(path("a").is_above(&place) && !place.overlaps(&another), "{place} {another}");
+        assert_eq!(one.changes().chain(other.changes()).count(), 2);
+        assert_eq!(one.vacates().count(), 0);
+    }
+
+    #[test]
+    fn a_step_that_is_opened_again_is_checked_again() {
+        let step = update("a", []).if_match("t").step(0);
+        let opened = step.open_again(&Seen::new(&[("a", "t")], Vec::new()));
+        assert!(matches!(opened, Ok(Action::Update { .. })));
+        let failure = step.open_again(&Seen::new(&[("a", "u")], Vec::new())).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Precondition);
     }
 
     #[test]
@@ -469,6 +550,7 @@ mod tests {
                 vec![
                     put("c/f", ""),
                     patch("c/f", []),
+                    update("c/f", []),
                     mkcol("c/f"),
                     remove("c/f"),
                     rename("c/f", "y"),
@@ -482,6 +564,7 @@ mod tests {
                 vec![
                     patch("c", []),
                     put("c/n", ""),
+                    add("c", []),
                     mkcol("c/n"),
                     copy("x", "c/n"),
                     rename("x", "c/n"),
@@ -495,6 +578,8 @@ mod tests {
                 vec![
                     put("c/f", ""),
                     patch("c/f", []),
+                    update("c/f", []),
+                    add("c/d", []),
                     copy("x", "c/f"),
                     mkcol("c/f"),
                     put("c/d/n", ""),
@@ -507,6 +592,9 @@ mod tests {
                 vec![
                     put("c/f", ""),
                     patch("c/d", []),
+                    add("c", []),
+                    add("c/d", []),
+                    update("c/f", []),
                     mkcol("c/d/n"),
                     remove("c/d/e"),
                     rename("c/d/e", "y"),
@@ -539,6 +627,8 @@ mod tests {
             Action::Copy { source, target, .. } => copy(joined(source), joined(target)).action,
             Action::Rename { source, target, .. } => rename(joined(source), joined(target)).action,
             Action::Patch { target, .. } => patch(joined(target), []).action,
+            Action::Add { collection, .. } => add(joined(collection), []).action,
+            Action::Update { target, .. } => update(joined(target), []).action,
         }
     }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::{Entry, Failure, FailureKind, LockView, Report, ResourcePath, Run, Select};
+use crate::{
+    Entry, Failure, FailureKind, Fields, Listed, LockView, Page, Report, ResourcePath, Run, Select,
+};
 
 /// What a store can do beyond the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +17,17 @@ pub struct Capabilities {
     pub properties: bool,
     /// It takes changes at all.
     pub writable: bool,
+    /// Its resources are records, and collections of them; else they are files, and collections
+    /// that clients make.
+    pub records: bool,
 }
 
 impl Capabilities {
-    /// A store that takes changes and keeps dead properties.
-    pub const ALL: Self = Self { properties: true, writable: true };
+    /// A store of files that takes changes and keeps dead properties.
+    pub const ALL: Self = Self { properties: true, writable: true, records: false };
+
+    /// A store of records that takes changes.
+    pub const RECORDS: Self = Self { properties: false, writable: true, records: true };
 }
 
 /// How far a walk goes (RFC 4918 §10.2).
@@ -141,8 +149,8 @@ pub struct Broken {
 ///
 /// All methods block; none may be called from a thread that must not.
 pub trait Store: Send + Sync + 'static {
-    /// What it can do.
-    fn capabilities(&self) -> Capabilities;
+    /// What it can do at and under `path`.
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities;
 
     /// The resource at `path`.
     ///
@@ -169,11 +177,39 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::stat`]; [`FailureKind::IsCollection`].
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure>;
 
-    /// Begins to take content in. `length` is what was announced, if anything.
+    /// Tells `visit` of the records in a collection, in the order of their names, in constant
+    /// memory. `visit` breaks it off by [`ControlFlow::Break`].
+    ///
+    /// # Errors
+    /// [`FailureKind::Unsuited`] if it is no collection of records; [`FailureKind::Invalid`] if the
+    /// page asks for what can't be; and others of the system.
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let _ = (page, visit);
+        Err(Failure::new(FailureKind::Unsuited, collection.clone()))
+    }
+
+    /// Where the record of `collection` lies that has the key in `record`; whether it is there or
+    /// not.
+    ///
+    /// # Errors
+    /// [`FailureKind::Unsuited`] if it is no collection of records; [`FailureKind::Invalid`] if the
+    /// columns of the key aren't all given, or can't be a key.
+    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
+        let _ = record;
+        Err(Failure::new(FailureKind::Unsuited, collection.clone()))
+    }
+
+    /// Begins to take in what is to become the content of `target`. `length` is what was announced,
+    /// if anything.
     ///
     /// # Errors
     /// [`FailureKind::NoSpace`] if `length` can't fit, and others of the system.
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure>;
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure>;
 
     /// Performs the steps of a run in order, each opened right before it, and reports every one, in
     /// that order.
@@ -194,8 +230,8 @@ pub trait Store: Send + Sync + 'static {
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn capabilities(&self) -> Capabilities {
-        (**self).capabilities()
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        (**self).capabilities(path)
     }
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         (**self).stat(path, select)
@@ -211,8 +247,19 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         (**self).read(path)
     }
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        (**self).stage(length)
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        (**self).list(collection, page, visit)
+    }
+    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
+        (**self).locate(collection, record)
+    }
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        (**self).stage(target, length)
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         (**self).apply(run, locks, report)

@@ -151,7 +151,7 @@ impl Planner<'_> {
                 if let Some(detail) = self.options.exceeds_put(content.len() as u64) {
                     return Err(Verdict::Refused(StatusCode::PAYLOAD_TOO_LARGE, detail));
                 }
-                let content = intake::keep(self.store, content);
+                let content = intake::keep(self.store, &path, content);
                 Action::Put { target: path, content, modified: None }
             }
             Kind::Delete { depth: DepthField::Infinity } => Action::Remove { target: path },

@@ -87,7 +87,7 @@ impl Scene {
 
     /// Whether the store broke.
     pub fn is_broken(&self) -> bool {
-        !self.faulty.capabilities().writable
+        !self.faulty.capabilities(&kit::path("")).writable
     }
 
     /// Whether nothing that was prepared is left over.

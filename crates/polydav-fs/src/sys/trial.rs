@@ -257,7 +257,7 @@ fn after_a_lock_could_not_be_synced_nothing_is_taken() {
     let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
     fail_nth(1, Errno::IO);
     store.keep_lock(&kit::lock("urn:l", "a"), Durability::Full).unwrap_err();
-    assert!(!store.capabilities().writable);
+    assert!(!store.capabilities(&path("")).writable);
 }
 
 /// What is only prepared need not become unknown.
@@ -320,8 +320,8 @@ fn after_a_sync_failed_nothing_is_taken() {
     let [failure, _] = both(Durability::Relaxed);
     assert_eq!(failure.kind, FailureKind::ReadOnly);
     assert!(failure.detail.is_some());
-    assert!(store.stage(None).is_err());
-    assert!(!store.capabilities().writable, "no locks are taken either");
+    assert!(store.stage(&path("f"), None).is_err());
+    assert!(!store.capabilities(&path("")).writable, "no locks are taken either");
 }
 
 /// How many calls that change something these steps make.

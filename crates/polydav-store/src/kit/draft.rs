@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::{
-    Action, Condition, Content, Depth, ETagMatch, Guard, IfList, Lock, LockDepth, LockScope,
-    LockTable, LockToken, LockView, Overwrite, Principal, Property, PropertyChange, PropertyName,
-    ResourcePath, Step,
+    Action, Condition, Content, Depth, ETagMatch, Field, Fields, Guard, IfList, Lock, LockDepth,
+    LockScope, LockTable, LockToken, LockView, Overwrite, Principal, Property, PropertyChange,
+    PropertyName, ResourcePath, Step, Value,
 };
 
 /// The path of these segments, joined by slashes; the empty string is the root.
@@ -47,6 +47,41 @@ pub fn put(target: impl AsRef<[u8]>, content: impl Into<Bytes>) -> Draft {
 /// Puts a file with content that may be staged.
 pub fn put_content(target: impl AsRef<[u8]>, content: Content) -> Draft {
     Action::Put { target: path(target), content, modified: None }.into()
+}
+
+/// Puts a record with these columns.
+pub fn put_record<'a>(
+    target: impl AsRef<[u8]>,
+    record: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Draft {
+    put_content(target, Content::Record(fields(record)))
+}
+
+/// Adds a record to a collection.
+pub fn add<'a>(
+    collection: impl AsRef<[u8]>,
+    record: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Draft {
+    Action::add(path(collection), fields(record)).into()
+}
+
+/// Updates columns of a record.
+pub fn update<'a>(
+    target: impl AsRef<[u8]>,
+    record: impl IntoIterator<Item = (&'a str, Value)>,
+) -> Draft {
+    Action::Update { target: path(target), record: fields(record) }.into()
+}
+
+/// Columns, by name.
+pub fn fields<'a>(record: impl IntoIterator<Item = (&'a str, Value)>) -> Fields {
+    let field = |(name, value): (&str, Value)| Field { name: name.into(), value };
+    record.into_iter().map(field).collect()
+}
+
+/// A value as text.
+pub fn text(value: &str) -> Value {
+    Value::Text(value.into())
 }
 
 /// Makes a collection.

@@ -22,8 +22,8 @@ mod trial;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use draft::{
-    Draft, Held, copy, copy_alone, held, lock, mkcol, name, patch, path, put, put_content, remove,
-    rename, set, unset,
+    Draft, Held, add, copy, copy_alone, fields, held, lock, mkcol, name, patch, path, put,
+    put_content, put_record, remove, rename, set, text, unset, update,
 };
 pub use model::model;
 pub use scene::{
@@ -57,7 +57,7 @@ pub fn conform<S: Store>(make: impl Fn() -> S) {
     let mut failed = Vec::new();
     for trial in trials() {
         let store = make();
-        if !(trial.applies)(store.capabilities()) {
+        if !(trial.applies)(store.capabilities(&path(""))) {
             continue;
         }
         if catch_unwind(AssertUnwindSafe(|| (trial.run)(&store))).is_err() {
@@ -88,8 +88,9 @@ mod tests {
 
     #[test]
     fn a_store_for_reading_alone_conforms() {
-        let applicable =
-            |trial: &Trial| (trial.applies)(ReadOnly::new(MemoryStore::new()).capabilities());
+        let applicable = |trial: &Trial| {
+            (trial.applies)(ReadOnly::new(MemoryStore::new()).capabilities(&path("")))
+        };
         assert_ne!(trials().iter().filter(|trial| applicable(trial)).count(), 0);
         conform(|| ReadOnly::new(MemoryStore::new()));
     }

@@ -26,7 +26,7 @@ use crate::{
 pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let can = make().capabilities();
+    let can = make().capabilities(&super::path(""));
     let result = runner.run(&vec(scene(can), 1..4), |scenes| {
         let (store, model) = (make(), MemoryStore::new());
         furnish(&store);
@@ -41,7 +41,7 @@ pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
 /// Puts something there, so that most steps find what they want.
 fn furnish(store: &dyn Store) {
     given(store, [mkcol("a"), put("a/a", "x"), mkcol("a/b"), put("a/b/a", "y"), mkcol("b")]);
-    if store.capabilities().properties {
+    if store.capabilities(&super::path("")).properties {
         given(store, ["a", "a/a", "a/b/a"].map(|target| patch(target, [set("p", target)])));
     }
 }
@@ -97,7 +97,7 @@ impl Scene {
         let told = self.run(store);
         let expected = self.run(model);
         prop_assert_eq!(told, expected, "what is told (left), and what should be");
-        let properties = store.capabilities().properties;
+        let properties = store.capabilities(&super::path("")).properties;
         let there = visible(snapshot(store), properties);
         let expected = visible(snapshot(model), properties);
         prop_assert_eq!(there, expected, "what is there (left), and what should be");

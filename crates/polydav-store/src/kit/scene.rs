@@ -210,7 +210,7 @@ pub fn tag(store: &dyn Store, joined: impl AsRef<[u8]>) -> String {
 /// # Panics
 /// If it fails, or the store counts wrong.
 pub fn stage<'a>(store: &dyn Store, pieces: impl IntoIterator<Item = &'a [u8]>) -> Content {
-    let mut stage = store.stage(None).expect("a stage is opened");
+    let mut stage = store.stage(&path(""), None).expect("a stage is opened");
     let mut length = 0;
     for piece in pieces {
         stage.write(piece).expect("a piece is staged");

@@ -9,8 +9,8 @@ use crate::store::{
     Broken, Capabilities, ReadAt, Reading, Space, Stage, Staged, Store, Visit, Walk,
 };
 use crate::{
-    Durability, Entry, Failure, FailureKind, Ledger, Lock, LockToken, LockView, ResourcePath,
-    Select, Step,
+    Durability, Entry, Failure, FailureKind, Fields, Ledger, Listed, Lock, LockToken, LockView,
+    Page, ResourcePath, Select, Step,
 };
 
 /// How a call fails.
@@ -151,8 +151,8 @@ impl<S: Store> Faulty<S> {
 }
 
 impl<S: Store> Store for Faulty<S> {
-    fn capabilities(&self) -> Capabilities {
-        let capabilities = self.inner.capabilities();
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        let capabilities = self.inner.capabilities(path);
         Capabilities { writable: capabilities.writable && !self.calls.is_broken(), ..capabilities }
     }
 
@@ -183,12 +183,27 @@ impl<S: Store> Store for Faulty<S> {
         Ok(Reading { entry, content: Arc::new(content) })
     }
 
-    fn stage(&self, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.calls.one(&ResourcePath::root())?;
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.calls.one(collection)?;
+        self.inner.list(collection, page, visit)
+    }
+
+    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
+        self.calls.one(collection)?;
+        self.inner.locate(collection, record)
+    }
+
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.calls.one(target)?;
         if self.calls.is_broken() {
-            return Err(made(FailureKind::ReadOnly, &ResourcePath::root()));
+            return Err(made(FailureKind::ReadOnly, target));
         }
-        let stage = self.inner.stage(length)?;
+        let stage = self.inner.stage(target, length)?;
         Ok(Box::new(FaultyStage { stage, calls: self.calls.clone() }))
     }
 
@@ -292,7 +307,7 @@ mod tests {
 
     /// Uses each part of a store and a ledger once, and steps twice; tells what failed.
     fn work(store: &dyn Store, ledger: &dyn Ledger) -> Result<Vec<String>, Failure> {
-        let mut stage = store.stage(None)?;
+        let mut stage = store.stage(&path("a"), None)?;
         stage.write(b"x")?;
         let staged = Content::Staged(stage.finish()?);
         let steps = vec![put_content("a", staged).step(0), mkcol("c").step(1)];
@@ -333,7 +348,7 @@ mod tests {
             .map(|(_, told)| told)
             .collect();
         let expected = [
-            "NoSpace /",           // stage
+            "NoSpace /a",          // stage
             "NoSpace /",           // write
             "NoSpace /",           // finish
             "NotFound /a",         // the first step: then there is nothing to stat
@@ -422,7 +437,9 @@ mod tests {
             assert_eq!(lines(&store), there);
             let outcomes = apply(&store, &NoLocks, steps(drafts()));
             assert!(outcomes.iter().all(|outcome| verdict(outcome).starts_with("ReadOnly")));
-            assert!(store.stage(None).is_err() && !store.capabilities().writable);
+            assert!(
+                store.stage(&path("a"), None).is_err() && !store.capabilities(&path("")).writable
+            );
             assert_eq!(lines(&store), there);
         }
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::run::{Course, Report, Run};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
-use crate::{Entry, Failure, FailureKind, LockView, ResourcePath, Select};
+use crate::{Entry, Failure, FailureKind, Fields, Listed, LockView, Page, ResourcePath, Select};
 
 /// Refuses every change with [`FailureKind::ReadOnly`], whatever its guard says; reading goes
 /// through.
@@ -23,8 +23,8 @@ fn refusal<T>(path: &ResourcePath) -> Result<T, Failure> {
 }
 
 impl<S: Store> Store for ReadOnly<S> {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { writable: false, ..self.0.capabilities() }
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        Capabilities { writable: false, ..self.0.capabilities(path) }
     }
 
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
@@ -44,8 +44,21 @@ impl<S: Store> Store for ReadOnly<S> {
         self.0.read(path)
     }
 
-    fn stage(&self, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        refusal(&ResourcePath::root())
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.0.list(collection, page, visit)
+    }
+
+    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
+        self.0.locate(collection, record)
+    }
+
+    fn stage(&self, target: &ResourcePath, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        refusal(target)
     }
 
     fn apply(&self, mut run: Run, _: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {

@@ -42,13 +42,13 @@ pub(super) fn all() -> Vec<Trial> {
 }
 
 fn writable(can: Capabilities) -> bool {
-    can.writable
+    can.writable && !can.records
 }
 
 fn with_properties(can: Capabilities) -> bool {
-    can.writable && can.properties
+    writable(can) && can.properties
 }
 
 fn read_only(can: Capabilities) -> bool {
-    !can.writable
+    !can.writable && !can.records
 }

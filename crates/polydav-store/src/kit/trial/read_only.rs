@@ -27,6 +27,6 @@ fn every_change_is_refused(store: &dyn Store) {
 }
 
 fn nothing_is_staged(store: &dyn Store) {
-    let failure = store.stage(Some(1)).err().expect("there is nothing to stage for");
+    let failure = store.stage(&path(""), Some(1)).err().expect("there is nothing to stage for");
     assert_eq!(failure.kind, FailureKind::ReadOnly);
 }

@@ -1,0 +1,67 @@
+//! Records: resources that are made of columns, such as the rows of a table, and what clients give
+//! for them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// The namespace of the properties that are columns of a record.
+pub const COLUMNS: &str = "urn:polydav:columns:1";
+
+/// A value of a column, on its way in or out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// A text; on its way in, the column's type says how it is read.
+    Text(Box<str>),
+    /// Bytes, or a text as its bytes.
+    Bytes(Bytes),
+    /// A JSON value other than null, as it was written; only on its way in.
+    Json(Box<str>),
+}
+
+/// A column of a record, and its value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The name of the column.
+    pub name: Arc<str>,
+    /// Its value.
+    pub value: Value,
+}
+
+/// Values may be anybody's secrets: they are counted, not shown.
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Field").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What a client gives of a record. No two fields share a name.
+pub type Fields = Vec<Field>;
+
+/// Which records of a collection are told, and how many.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Those behind this one: a [`Listed::next`] of before.
+    pub after: Option<String>,
+    /// So many at most; `None` for all.
+    pub limit: Option<u64>,
+    /// Those with these values.
+    pub filter: Fields,
+}
+
+/// What a listing of records tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// How it goes on. Once, before everything else.
+    Head {
+        /// The names of the columns, in their order.
+        columns: Vec<Arc<str>>,
+        /// What to ask for the records behind these; `None` if these are the last.
+        next: Option<String>,
+    },
+    /// A record: a JSON object with a member for each column, in their order.
+    Record(Bytes),
+}
