@@ -18,6 +18,7 @@
 mod entry;
 mod failure;
 mod guard;
+pub mod key;
 #[cfg(any(test, feature = "kit"))]
 pub mod kit;
 pub mod layer;
