@@ -65,7 +65,7 @@ pub fn given(store: &dyn Store, drafts: impl IntoIterator<Item = Draft>) {
 }
 
 /// An outcome in a few words, all but entity tags and texts: `created`, `done`, `NotFound /a`,
-/// `Members /a: Locked /a/b (Partial)`. Members are sorted.
+/// `Invalid /a/1 [column]`, `Members /a: Locked /a/b (Partial)`. Members are sorted.
 pub fn verdict(outcome: &Outcome) -> String {
     match outcome {
         Ok(done) if done.created => "created".to_owned(),
@@ -76,6 +76,9 @@ pub fn verdict(outcome: &Outcome) -> String {
 
 fn failed(failure: &Failure) -> String {
     let mut words = format!("{:?} {}", failure.kind, failure.path);
+    if let Some(column) = &failure.column {
+        let _ = write!(words, " [{column}]");
+    }
     let mut members: Vec<_> = failure.members.list().iter().collect();
     members.sort_by(|a, b| a.path.cmp(&b.path));
     for (index, member) in members.into_iter().enumerate() {
