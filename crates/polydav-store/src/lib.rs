@@ -15,6 +15,7 @@
 //! guard, the act and the commit of a whole run thus share one section without a suspension point,
 //! and the caller pays for one hop to such a thread for up to a thousand steps.
 
+mod datum;
 mod entry;
 mod failure;
 mod guard;
@@ -25,10 +26,12 @@ pub mod layer;
 mod ledger;
 mod lock;
 mod memory;
+mod memory_records;
 mod path;
 mod property;
 mod record;
 mod run;
+pub mod schema;
 mod step;
 mod store;
 
@@ -38,6 +41,7 @@ pub use guard::{Condition, ETagMatch, Guard, IfList, Overwrite, Principal, View}
 pub use ledger::{Ledger, MemoryLedger};
 pub use lock::{Lock, LockDepth, LockScope, LockTable, LockToken, LockView, NoLocks};
 pub use memory::MemoryStore;
+pub use memory_records::MemoryRecords;
 pub use path::{InvalidPath, ResourcePath};
 pub use property::{Property, PropertyChange, PropertyName, Select};
 pub use record::{COLUMNS, Field, Fields, Listed, Page, Value};

@@ -416,7 +416,7 @@ impl Stage for MemoryStage {
     }
 }
 
-struct MemoryContent(Bytes);
+pub(crate) struct MemoryContent(pub(crate) Bytes);
 
 impl ReadAt for MemoryContent {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Failure> {
