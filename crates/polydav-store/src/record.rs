@@ -44,7 +44,7 @@ pub type Fields = Vec<Field>;
 /// Which records of a collection are told, and how many.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// Those behind this one: a [`Listed::next`] of before.
+    /// Those behind this one: the `next` of a [`Listed::Head`] of before.
     pub after: Option<String>,
     /// So many at most; `None` for all.
     pub limit: Option<u64>,
