@@ -17,6 +17,7 @@ pub mod batch;
 pub mod folder;
 pub mod http;
 pub mod litmus;
+pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod requirement;
@@ -24,6 +25,7 @@ pub mod server;
 pub mod transcript;
 
 pub use folder::Folder;
+pub use postgres::{Postgres, require_postgres};
 pub use program::{Finished, run, shell};
 pub use requirement::{require, require_node_package, require_root};
 pub use server::Server;

@@ -43,7 +43,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     places.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()))
 }
 
-fn met(missing: Option<String>) -> bool {
+pub(crate) fn met(missing: Option<String>) -> bool {
     let Some(reason) = missing else { return true };
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(std::env::var_os("POLYDAV_STRICT").is_none(), "{test} was skipped: {reason}");

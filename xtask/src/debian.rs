@@ -13,7 +13,7 @@ use crate::Result;
 use crate::report::Ending;
 use crate::workspace::{on_path, output, succeed};
 
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 19] = [
     "apache2",
     "cadaver",
     "curl",
@@ -28,6 +28,7 @@ const PACKAGES: [&str; 18] = [
     "openssl",
     "php-cli",
     "php-curl",
+    "postgresql",
     "python3",
     "python3-requests",
     "rclone",

@@ -9,13 +9,14 @@ use crate::Result;
 use crate::workspace::{Workspace, output, read};
 
 /// Each crate, and the crates of the workspace that it may name in `[dependencies]`.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("multistatus", &[]),
     ("polydav-proto", &["multistatus"]),
     ("polydav-store", &[]),
     ("polydav-engine", &["polydav-store"]),
     ("polydav-dav", &["multistatus", "polydav-proto", "polydav-engine", "polydav-store"]),
     ("polydav-fs", &["polydav-store"]),
+    ("polydav-sql", &["polydav-store"]),
     (
         "polydav-server",
         &["multistatus", "polydav-proto", "polydav-engine", "polydav-store", "polydav-dav"],
@@ -30,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "polydav-dav",
             "polydav-server",
             "polydav-fs",
+            "polydav-sql",
         ],
     ),
 ];
@@ -54,8 +56,8 @@ const HEAVY: [&str; 8] = [
 const HEAVY_TOKIO: [&str; 4] = ["net", "fs", "process", "full"];
 
 /// Databases and adapters, of which the HTTP front knows nothing.
-const NOT_IN_SERVER: [&str; 5] =
-    ["polydav-fs", "rusqlite", "libsqlite3-sys", "tokio-postgres", "sqlx"];
+const NOT_IN_SERVER: [&str; 6] =
+    ["polydav-fs", "polydav-sql", "rusqlite", "libsqlite3-sys", "tokio-postgres", "sqlx"];
 
 /// The crates that may speak of HTTP status codes.
 const STATUS_CODE: [&str; 4] = ["multistatus", "polydav-proto", "polydav-dav", "polydav-server"];

@@ -1,0 +1,122 @@
+//! What databases complain of, and the one map from that to a store's failure. What is told to a
+//! client names a column and a constraint, and holds no SQL.
+
+use std::error::Error as StdError;
+
+use polydav_store::{Effect, Failure, FailureKind, ResourcePath};
+
+/// Why a statement, or a commit, was not done.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind:?}: {source}")]
+pub(crate) struct SqlError {
+    pub(crate) kind: SqlErrorKind,
+    pub(crate) column: Option<Box<str>>,
+    pub(crate) constraint: Option<Box<str>>,
+    pub(crate) source: Box<dyn StdError + Send + Sync>,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SqlErrorKind {
+    /// A value that must be the only one is there already.
+    Unique,
+    /// What is referred to isn't there, or what would go is referred to.
+    Reference,
+    /// A column must have a value.
+    Null,
+    /// A check constraint.
+    Check,
+    /// A value isn't one of the column's type.
+    Value,
+    /// A trigger, or a rule of the database's own, refuses it.
+    Refused,
+    /// The user of the database may not.
+    Denied,
+    /// The database, or a table, can only be read.
+    ReadOnly,
+    /// Others hold what is needed, for longer than we wait.
+    Busy,
+    /// Nothing was done, and the same may succeed at once: a deadlock, a failed serialization.
+    Again,
+    /// There is no space left.
+    Full,
+    /// The session with the database ended; nothing was done.
+    Gone,
+    /// The database can't be reached, though we waited.
+    Away,
+    /// The tables are others than were found.
+    Changed,
+    /// Whether the transaction was committed can't be told.
+    InDoubt,
+    /// Anything else.
+    Other,
+}
+
+impl SqlError {
+    pub(crate) fn new(
+        kind: SqlErrorKind,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self { kind, column: None, constraint: None, source: source.into() }
+    }
+
+    /// What it comes to for a step about `path`.
+    pub(crate) fn to_failure(&self, path: ResourcePath) -> Failure {
+        let (kind, said) = told(self.kind);
+        let mut failure = Failure::new(kind, path);
+        if let Some(said) = said {
+            failure = failure.with_detail(self.detail(said));
+        }
+        if let Some(column) = &self.column {
+            failure = failure.with_column(column.clone());
+        }
+        if self.kind == SqlErrorKind::InDoubt {
+            failure = failure.with_effect(Effect::Unknown);
+        }
+        failure.with_source(self.source.to_string())
+    }
+
+    fn detail(&self, said: &str) -> String {
+        match (&self.column, &self.constraint) {
+            (Some(column), Some(constraint)) => {
+                format!("column {column}: {said} (constraint {constraint})")
+            }
+            (Some(column), None) => format!("column {column}: {said}"),
+            (None, Some(constraint)) => format!("{said} (constraint {constraint})"),
+            (None, None) => said.to_owned(),
+        }
+    }
+}
+
+fn told(kind: SqlErrorKind) -> (FailureKind, Option<&'static str>) {
+    use SqlErrorKind as Kind;
+    match kind {
+        Kind::Unique => (FailureKind::Conflict, Some("another record has this value already")),
+        Kind::Reference => (
+            FailureKind::Conflict,
+            Some("it refers to a record that isn't there, or another record refers to it"),
+        ),
+        Kind::Null => (FailureKind::Invalid, Some("it must have a value")),
+        Kind::Check => (FailureKind::Invalid, Some("a check doesn't allow this value")),
+        Kind::Value => (FailureKind::Invalid, Some("this is no value of the column's type")),
+        Kind::Refused => (FailureKind::Invalid, Some("a rule of the database refuses it")),
+        Kind::Denied => {
+            (FailureKind::Forbidden, Some("the database doesn't let this server do it"))
+        }
+        Kind::ReadOnly => (FailureKind::ReadOnly, Some("the database can only be read")),
+        Kind::Busy | Kind::Again => {
+            (FailureKind::Busy, Some("others keep the database busy; nothing was done"))
+        }
+        Kind::Full => (FailureKind::NoSpace, None),
+        Kind::Gone | Kind::Away => {
+            (FailureKind::Busy, Some("the database can't be reached; nothing was done"))
+        }
+        Kind::Changed => {
+            (FailureKind::Busy, Some("the tables of the database changed; nothing was done"))
+        }
+        Kind::InDoubt => {
+            (FailureKind::Internal, Some("the database could not tell whether it was done"))
+        }
+        Kind::Other => (FailureKind::Internal, None),
+    }
+}

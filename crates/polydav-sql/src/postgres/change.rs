@@ -1,0 +1,187 @@
+//! Changing many rows by one statement: their values come as arrays, one for each column.
+
+use crate::database::{Change, Shape};
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlErrorKind};
+use crate::row::Row;
+use crate::schema::{ColumnKind, Table, list};
+use crate::statement::Key;
+
+use super::session::Session;
+use super::{read, text};
+
+/// Values of many rows, column by column.
+pub(super) struct Arrays(pub(super) Vec<Vec<Option<String>>>);
+
+impl Arrays {
+    /// The keys of these rows.
+    pub(super) fn of_keys<'a>(table: &Table, keys: impl Iterator<Item = &'a Key> + Clone) -> Self {
+        let column = |at: usize| keys.clone().map(move |key| text(&key[at])).collect();
+        Self((0..table.key.len()).map(column).collect())
+    }
+
+    /// The values of the rows of a change, and then their keys.
+    fn of(change: &Change) -> Self {
+        let given = match &change.shape {
+            Shape::Insert { given } | Shape::Update { given, .. } => given.len(),
+            Shape::Delete => 0,
+        };
+        let column = |at: usize| change.rows.iter().map(|(_, values)| text(&values[at])).collect();
+        let mut arrays: Vec<_> = (0..given).map(column).collect();
+        if !matches!(change.shape, Shape::Insert { .. }) {
+            let keys = Self::of_keys(&change.table, change.rows.iter().map(|(key, _)| key));
+            arrays.extend(keys.0);
+        }
+        Self(arrays)
+    }
+}
+
+/// A source of rows named `v`: a column `~1` and so on for each array, and `~n`, the number of the
+/// row from 1.
+fn unnest(arrays: usize) -> String {
+    let places: Vec<_> = (1..=arrays).map(|at| format!("${at}::text[]")).collect();
+    let names: Vec<_> = (1..=arrays).map(|at| format!("\"~{at}\"")).collect();
+    let (places, names) = (places.join(", "), names.join(", "));
+    format!("unnest({places}) WITH ORDINALITY AS v({names}, \"~n\")")
+}
+
+/// What joins the rows of a table to `v`, where the key stands behind so many columns.
+fn joined(table: &Table, behind: usize) -> String {
+    let parts = table.key_columns().enumerate().map(|(at, column)| {
+        format!("t.{} = v.\"~{}\"::{}", column.quoted, behind + at + 1, column.cast)
+    });
+    parts.collect::<Vec<_>>().join(" AND ")
+}
+
+/// Takes hold of rows by their keys, in the order of the keys. What is only changed needn't hold up
+/// those who refer to it.
+pub(super) fn hold(table: &Table, goes: bool) -> String {
+    let strength = if goes { "UPDATE" } else { "NO KEY UPDATE" };
+    format!(
+        "SELECT {} FROM {} AS t JOIN {} ON {} ORDER BY {} FOR {strength} OF t",
+        table.outputs(),
+        table.quoted,
+        unnest(table.key.len()),
+        joined(table, 0),
+        table.key_quoted(),
+    )
+}
+
+/// Makes a change; for each row, what it is now.
+pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>>, SqlError> {
+    let mut changed: Vec<Option<Row>> = change.rows.iter().map(|_| None).collect();
+    if let Shape::Insert { given } = &change.shape
+        && given.is_empty()
+    {
+        let (quoted, outputs) = (&change.table.quoted, change.table.outputs());
+        let statement = format!("INSERT INTO {quoted} DEFAULT VALUES RETURNING {outputs}");
+        for row in &mut changed {
+            let rows = session.query::<&str>(&statement, &[])?;
+            *row = rows.first().map(|row| read(row, &change.table, 0)).transpose()?;
+        }
+        return Ok(changed);
+    }
+    let rows = session.query(&statement(change), &Arrays::of(change).0)?;
+    for (at, row) in rows.iter().enumerate() {
+        let (at, row) = match change.shape {
+            // An insertion tells of rows in the order of their making, and of nothing else.
+            Shape::Insert { .. } => (at, read(row, &change.table, 0)?),
+            Shape::Update { .. } | Shape::Delete => {
+                let number = usize::try_from(row.get::<_, i64>(0)).unwrap_or_default();
+                (number - 1, read(row, &change.table, 1)?)
+            }
+        };
+        changed[at] = Some(row);
+    }
+    Ok(changed)
+}
+
+fn statement(change: &Change) -> String {
+    let Change { table, shape, .. } = change;
+    let (quoted, outputs) = (&table.quoted, table.outputs());
+    let value = |(at, &column): (usize, &usize)| {
+        format!("v.\"~{}\"::{}", at + 1, table.columns[column].cast)
+    };
+    match shape {
+        Shape::Insert { given } => {
+            let names = list(given.iter().map(|&at| table.columns[at].quoted.as_str()));
+            let values: Vec<_> = given.iter().enumerate().map(value).collect();
+            let (values, source) = (values.join(", "), unnest(given.len()));
+            format!(
+                "INSERT INTO {quoted} ({names}) SELECT {values} FROM {source} ORDER BY v.\"~n\" \
+                 RETURNING {outputs}"
+            )
+        }
+        Shape::Update { given, reset } => {
+            let name = |at: usize| &table.columns[at].quoted;
+            let sets = given.iter().enumerate();
+            let sets =
+                sets.map(|(at, column)| format!("{} = {}", name(*column), value((at, column))));
+            let resets = reset.iter().map(|&at| format!("{} = DEFAULT", name(at)));
+            let sets: Vec<_> = sets.chain(resets).collect();
+            let (sets, source) = (sets.join(", "), unnest(given.len() + table.key.len()));
+            let joined = joined(table, given.len());
+            format!(
+                "UPDATE {quoted} AS t SET {sets} FROM {source} WHERE {joined} \
+                 RETURNING v.\"~n\", {outputs}"
+            )
+        }
+        Shape::Delete => {
+            let (source, joined) = (unnest(table.key.len()), joined(table, 0));
+            format!(
+                "DELETE FROM {quoted} AS t USING {source} WHERE {joined} \
+                 RETURNING v.\"~n\", {outputs}"
+            )
+        }
+    }
+}
+
+/// Values of one row, of which one isn't of its column's type: the database doesn't say which.
+pub(super) struct Suspect(Vec<Value>);
+
+struct Value {
+    column: Box<str>,
+    /// The type with its bounds.
+    declared: Box<str>,
+    is_text: bool,
+    text: Option<String>,
+}
+
+impl Suspect {
+    pub(super) fn of(change: &Change, values: &[Datum]) -> Option<Self> {
+        let (Shape::Insert { given } | Shape::Update { given, .. }) = &change.shape else {
+            return None;
+        };
+        let value = |(&at, datum): (&usize, &Datum)| {
+            let column = &change.table.columns[at];
+            Value {
+                column: (&*column.name).into(),
+                declared: column.declared.clone(),
+                is_text: column.kind == ColumnKind::Text,
+                text: text(datum),
+            }
+        };
+        Some(Self(given.iter().zip(values).map(value).collect()))
+    }
+
+    /// Names the column in the error of a step, by having each value read alone.
+    pub(super) fn blame(self, session: &Session, error: &mut SqlError) {
+        let bad = self.0.into_iter().find(|value| value.is_bad(session));
+        error.column = bad.map(|value| value.column);
+    }
+}
+
+impl Value {
+    fn is_bad(&self, session: &Session) -> bool {
+        let Some(text) = &self.text else { return false };
+        match session.query(&format!("SELECT $1::text::{}::text", self.declared), &[text]) {
+            // A text that is too long is cut here, and refused where it is stored.
+            Ok(rows) => {
+                let read: Option<String> = rows.first().and_then(|row| row.get(0));
+                let length = |text: &str| text.chars().count();
+                self.is_text && read.is_some_and(|read| length(&read) < length(text.trim_end()))
+            }
+            Err(error) => matches!(error.kind, SqlErrorKind::Value | SqlErrorKind::Check),
+        }
+    }
+}

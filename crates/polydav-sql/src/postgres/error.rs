@@ -1,0 +1,60 @@
+//! What PostgreSQL complains of, by SQLSTATE.
+
+use tokio_postgres::Error;
+
+use crate::error::{SqlError, SqlErrorKind};
+use crate::schema::Table;
+
+impl From<Error> for SqlError {
+    fn from(error: Error) -> Self {
+        let (kind, column, constraint) = match error.as_db_error() {
+            Some(said) => (kind(said.code().code()), said.column(), said.constraint()),
+            // The session ended, or never was.
+            None if error.is_closed() || is_io(&error) => (SqlErrorKind::Gone, None, None),
+            None => (SqlErrorKind::Other, None, None),
+        };
+        let (column, constraint) = (column.map(Box::from), constraint.map(Box::from));
+        Self { kind, column, constraint, source: error.into() }
+    }
+}
+
+fn is_io(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.is::<std::io::Error>())
+}
+
+fn kind(code: &str) -> SqlErrorKind {
+    match code {
+        "23505" | "23P01" => SqlErrorKind::Unique,
+        "23503" | "23001" => SqlErrorKind::Reference,
+        "23502" => SqlErrorKind::Null,
+        "23514" | "44000" => SqlErrorKind::Check,
+        "25006" | "428C9" => SqlErrorKind::ReadOnly,
+        "42501" => SqlErrorKind::Denied,
+        "40001" | "40P01" => SqlErrorKind::Again,
+        "55P03" | "57014" | "53200" | "53300" => SqlErrorKind::Busy,
+        "53100" => SqlErrorKind::Full,
+        "25P03" => SqlErrorKind::Gone,
+        // Tables, columns, types or functions that aren't there any more.
+        "42P01" | "42703" | "42704" | "0A000" => SqlErrorKind::Changed,
+        "42883" => SqlErrorKind::Value,
+        _ => match code.get(..2) {
+            Some("22") => SqlErrorKind::Value,
+            Some("08" | "57") => SqlErrorKind::Gone,
+            Some("53") => SqlErrorKind::Busy,
+            Some("P0" | "23" | "27" | "09") => SqlErrorKind::Refused,
+            _ => SqlErrorKind::Other,
+        },
+    }
+}
+
+impl SqlError {
+    /// With the column that the constraint is about, if it is one of this table.
+    pub(super) fn with_constrained_column(mut self, table: &Table) -> Self {
+        if let (None, Some(constraint)) = (&self.column, &self.constraint) {
+            let named = table.constraints.iter().find(|(name, _)| name == constraint);
+            self.column = named.map(|&(_, at)| (&*table.columns[at].name).into());
+        }
+        self
+    }
+}

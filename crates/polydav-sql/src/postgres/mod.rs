@@ -1,0 +1,307 @@
+//! PostgreSQL: a pool of sessions, and transactions that take hold of all rows they look at, in the
+//! order of their keys.
+
+mod change;
+mod error;
+mod schema;
+mod session;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+use polydav_store::Durability;
+
+use crate::database::{Change, Changed, Database, Transaction, Trouble, Wanted};
+use crate::datum::{self, Datum};
+use crate::error::{SqlError, SqlErrorKind};
+use crate::options::{OpenError, Options};
+use crate::row::Row;
+use crate::schema::{Column, Schema, Table};
+use crate::statement::{self, Key, Parameters, Rows};
+use crate::store::SqlStore;
+
+use self::session::{Session, Sessions};
+
+/// How many sessions there are at most.
+const SESSIONS_MAX: u32 = 32;
+
+/// How long we wait for a session, and for a server that is being started again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For how long we try to learn what became of a transaction whose session was lost.
+const DOUBT_MAX: Duration = Duration::from_secs(15);
+
+impl SqlStore {
+    /// A store over a database of PostgreSQL, named by a URL (`postgres://user@host/name`) or by
+    /// the words of a connection string.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_postgres(url: &str, options: &Options) -> Result<Self, OpenError> {
+        Ok(Self::new(Arc::new(Postgres::open(url, options)?)))
+    }
+}
+
+/// A database of PostgreSQL.
+struct Postgres {
+    sessions: r2d2::Pool<Sessions>,
+    seen: RwLock<Seen>,
+    options: Options,
+}
+
+/// The tables as they were found, and when.
+struct Seen {
+    schema: Arc<Schema>,
+    at: Instant,
+}
+
+/// The tables are looked for again no sooner than after this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Postgres {
+    fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let sessions = Sessions::new(url)?;
+        // By itself first: the pool would try for long, and not say why it can't.
+        let session = r2d2::ManageConnection::connect(&sessions)
+            .map_err(|error| OpenError::Database(error.into()))?;
+        let schema = Arc::new(schema::find(&session, options)?);
+        drop(session);
+        let sessions = r2d2::Pool::builder()
+            .max_size(SESSIONS_MAX)
+            .min_idle(Some(0))
+            .connection_timeout(PATIENCE)
+            .build_unchecked(sessions);
+        let seen = RwLock::new(Seen { schema, at: Instant::now() });
+        Ok(Self { sessions, seen, options: options.clone() })
+    }
+
+    fn session(&self) -> Result<r2d2::PooledConnection<Sessions>, SqlError> {
+        self.sessions.get().map_err(|error| SqlError::new(SqlErrorKind::Away, error))
+    }
+
+    fn seen(&self) -> RwLockReadGuard<'_, Seen> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of a transaction whose session was lost while it was committed.
+    fn resolve(&self, id: &str, lost: SqlError) -> Result<(), SqlError> {
+        let deadline = Instant::now() + DOUBT_MAX;
+        let in_doubt = |lost: SqlError| SqlError { kind: SqlErrorKind::InDoubt, ..lost };
+        loop {
+            match self.session().and_then(|session| session.status(id)) {
+                Ok(Some(status)) if status == "committed" => return Ok(()),
+                Ok(Some(status)) if status == "aborted" => {
+                    return Err(SqlError { kind: SqlErrorKind::Gone, ..lost });
+                }
+                // Older than the server remembers.
+                Ok(None) => return Err(in_doubt(lost)),
+                Ok(Some(_)) => {}
+                Err(error) => tracing::warn!(%error, "the database can't be asked about a commit"),
+            }
+            if Instant::now() >= deadline {
+                return Err(in_doubt(lost));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Database for Postgres {
+    fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.seen().schema)
+    }
+
+    fn look_again(&self) -> Result<Arc<Schema>, SqlError> {
+        if self.seen().at.elapsed() < LOOK_AGAIN {
+            return Ok(self.schema());
+        }
+        let found = schema::find(&*self.session()?, &self.options)
+            .map_err(|error| SqlError::new(SqlErrorKind::Changed, error))?;
+        let schema = Arc::new(found);
+        let seen = Seen { schema: Arc::clone(&schema), at: Instant::now() };
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = seen;
+        Ok(schema)
+    }
+
+    fn is_writable(&self) -> bool {
+        !self.options.read_only
+    }
+
+    fn rows(&self, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError> {
+        let statement = statement::select(table, rows, placeholder);
+        let parameters: Vec<_> = statement.parameters.iter().map(text).collect();
+        let rows = self.session()?.query(&statement.text, &parameters)?;
+        rows.iter().map(|row| read(row, table, 0)).collect()
+    }
+
+    fn transact(
+        &self,
+        durability: Durability,
+        work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let session = self.session()?;
+        session.begin(durability)?;
+        let writing = Writing {
+            session: &session,
+            rows: RefCell::default(),
+            id: RefCell::default(),
+            suspect: Cell::default(),
+        };
+        let worked = work(&writing);
+        let Writing { id, suspect, .. } = writing;
+        match worked {
+            Ok(()) => {}
+            Err(mut trouble) => {
+                session.roll_back();
+                if let Some(suspect) = suspect.into_inner() {
+                    suspect.blame(&session, &mut trouble.error);
+                }
+                return Err(trouble);
+            }
+        }
+        let Err(error) = session.commit() else { return Ok(()) };
+        match (error.kind, id.into_inner()) {
+            (SqlErrorKind::Gone, Some(id)) => {
+                drop(session);
+                Ok(self.resolve(&id, error)?)
+            }
+            // Without a number it has changed nothing.
+            _ => Err(error.into()),
+        }
+    }
+}
+
+/// A value as PostgreSQL reads it from a text.
+fn text(datum: &Datum) -> Option<String> {
+    match datum {
+        Datum::Null => None,
+        Datum::Integer(number) => Some(number.to_string()),
+        Datum::Real(number) => Some(datum::real_text(*number)),
+        Datum::Text(text) => Some(text.clone()),
+        Datum::Bytes(bytes) => {
+            let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
+            Some(["\\x".to_owned()].into_iter().chain(hex).collect())
+        }
+    }
+}
+
+fn placeholder(number: usize, column: &Column) -> String {
+    format!("${number}::text::{}", column.cast)
+}
+
+/// A row of the columns from `first` on.
+fn read(row: &tokio_postgres::Row, table: &Table, first: usize) -> Result<Row, SqlError> {
+    let columns = table.columns.iter().enumerate();
+    let datum = |(at, column): (usize, &Column)| schema::read(row, first + at, column.kind);
+    Ok(Row(columns.map(datum).collect::<Result<_, _>>()?))
+}
+
+/// The names of rows, by table.
+type Known = HashMap<(*const Table, String), Option<Row>>;
+
+/// A transaction that is under way.
+struct Writing<'a> {
+    session: &'a Session,
+    /// The rows it holds, as they are by now.
+    rows: RefCell<Known>,
+    /// Its number, once it has changed something.
+    id: RefCell<Option<String>>,
+    /// What has one bad value among several.
+    suspect: Cell<Option<change::Suspect>>,
+}
+
+fn name(table: &Table, key: &Key) -> String {
+    let parts = table.key_columns().zip(key);
+    polydav_store::key::write(parts.map(|(column, datum)| datum::to_text(column, datum)))
+}
+
+impl Writing<'_> {
+    fn know(&self, table: &Arc<Table>, name: String, row: Option<Row>) {
+        self.rows.borrow_mut().insert((Arc::as_ptr(table), name), row);
+    }
+}
+
+impl Transaction for Writing<'_> {
+    fn knows_rows(&self) -> bool {
+        true
+    }
+
+    fn prefetch(&self, wanted: &[Wanted]) -> Result<(), SqlError> {
+        let mut by_table: Vec<(&Arc<Table>, Vec<&Wanted>)> = Vec::new();
+        for row in wanted {
+            match by_table.iter_mut().find(|(table, _)| Arc::ptr_eq(table, &row.table)) {
+                Some((_, rows)) => rows.push(row),
+                None => by_table.push((&row.table, vec![row])),
+            }
+        }
+        // In one order everywhere: who takes hold of rows in different orders waits in a circle.
+        by_table.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        for (table, wanted) in by_table {
+            let keys = change::Arrays::of_keys(table, wanted.iter().map(|wanted| &wanted.key));
+            let goes = wanted.iter().any(|wanted| wanted.goes);
+            let rows = self.session.query(&change::hold(table, goes), &keys.0)?;
+            for wanted in wanted {
+                self.know(table, name(table, &wanted.key), None);
+            }
+            for row in &rows {
+                let row = read(row, table, 0)?;
+                self.know(table, row.name(table), Some(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
+        let name = name(table, key);
+        if let Some(known) = self.rows.borrow().get(&(Arc::as_ptr(table), name.clone())) {
+            return Ok(known.clone());
+        }
+        let mut parameters = Parameters::new(placeholder);
+        let is = statement::key_is(table, key, &mut parameters);
+        let text = format!(
+            "SELECT {} FROM {} WHERE {is} FOR NO KEY UPDATE",
+            table.outputs(),
+            table.quoted
+        );
+        let statement = parameters.finish(text);
+        let parameters: Vec<_> = statement.parameters.iter().map(self::text).collect();
+        let found = self.session.query(&statement.text, &parameters)?;
+        let row = found.first().map(|row| read(row, table, 0)).transpose()?;
+        self.know(table, name, row.clone());
+        Ok(row)
+    }
+
+    fn change(&self, change: &Change, _: bool) -> Result<Vec<Changed>, SqlError> {
+        let changed = change::make(self.session, change);
+        let changed = changed.map_err(|error| {
+            if let ([(_, values)], SqlErrorKind::Value, None) =
+                (&*change.rows, error.kind, &error.column)
+            {
+                self.suspect.set(change::Suspect::of(change, values));
+            }
+            error.with_constrained_column(&change.table)
+        })?;
+        if self.id.borrow().is_none() {
+            *self.id.borrow_mut() = self.session.transaction()?;
+        }
+        if change.table.has_far_effects {
+            // Rows may have changed that nobody named.
+            self.rows.borrow_mut().clear();
+            return Ok(changed.into_iter().map(Ok).collect());
+        }
+        for ((key, _), row) in change.rows.iter().zip(&changed) {
+            match (&change.shape, row) {
+                (crate::database::Shape::Delete, _) => {
+                    self.know(&change.table, name(&change.table, key), None);
+                }
+                (_, Some(row)) => {
+                    self.know(&change.table, row.name(&change.table), Some(row.clone()));
+                }
+                (_, None) => {}
+            }
+        }
+        Ok(changed.into_iter().map(Ok).collect())
+    }
+}

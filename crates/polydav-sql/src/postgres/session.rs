@@ -1,0 +1,187 @@
+//! `Session`: one connection, driven by the thread that uses it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use polydav_store::Durability;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+
+use crate::error::{SqlError, SqlErrorKind};
+use crate::options::OpenError;
+
+/// How texts of times, intervals, bytes and numbers look, and how long we wait for others. A lock
+/// is waited for as long as our own requests wait for each other.
+const SETTINGS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'; \
+    SET IntervalStyle TO 'iso_8601'; SET bytea_output TO 'hex'; SET extra_float_digits TO 1; \
+    SET lock_timeout TO '5s'; SET statement_timeout TO '60s'; \
+    SET idle_in_transaction_session_timeout TO '60s'";
+
+/// So many statements each session keeps prepared.
+const PREPARED_MAX: usize = 256;
+
+/// One that wasn't used for this long is asked whether it is still there.
+const IDLE_MAX: Duration = Duration::from_millis(500);
+
+/// Makes sessions.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    config: Config,
+}
+
+impl Sessions {
+    pub(super) fn new(url: &str) -> Result<Self, OpenError> {
+        let mut config: Config = url
+            .parse()
+            .map_err(|error: tokio_postgres::Error| OpenError::Database(error.into()))?;
+        if config.get_ssl_mode() == SslMode::Require {
+            let said = "sslmode=require: this server speaks no TLS to databases";
+            return Err(OpenError::Unsupported(said.to_owned()));
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("polydav");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(5));
+        }
+        Ok(Self { config })
+    }
+}
+
+/// A session. The runtime is its own: whoever waits for an answer also does the work of the
+/// connection, so that no other thread has to be woken.
+pub(super) struct Session {
+    /// `None` when it is dropped: that may happen where waiting for its end isn't allowed.
+    runtime: Option<Runtime>,
+    client: Client,
+    prepared: RefCell<HashMap<String, Statement>>,
+    /// Whether commits aren't waited for unless that is asked for.
+    is_lax: bool,
+    used: Cell<Instant>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl r2d2::ManageConnection for Sessions {
+    type Connection = Session;
+    type Error = SqlError;
+
+    fn connect(&self) -> Result<Session, SqlError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| SqlError::new(SqlErrorKind::Away, error))?;
+        let (client, lax) = runtime.block_on(async {
+            let (client, connection) = self.config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            client.batch_execute(SETTINGS).await?;
+            let lax = client.query_one("SELECT current_setting('synchronous_commit')", &[]).await?;
+            Ok::<_, tokio_postgres::Error>((client, lax))
+        })?;
+        Ok(Session {
+            runtime: Some(runtime),
+            client,
+            prepared: RefCell::default(),
+            is_lax: lax.get::<_, &str>(0) == "off",
+            used: Cell::new(Instant::now()),
+        })
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), SqlError> {
+        if session.used.get().elapsed() < IDLE_MAX { Ok(()) } else { session.execute("") }
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.client.is_closed()
+    }
+}
+
+impl Session {
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, SqlError> {
+        let runtime = self.runtime.as_ref().expect("it is there until the session is dropped");
+        let answered = runtime.block_on(answer).map_err(SqlError::from);
+        self.used.set(Instant::now());
+        if let Err(error) = &answered
+            && error.kind == SqlErrorKind::Changed
+        {
+            self.prepared.borrow_mut().clear();
+        }
+        answered
+    }
+
+    /// Asks, and waits for all rows.
+    pub(super) fn query<P: ToSql + Sync>(
+        &self,
+        text: &str,
+        parameters: &[P],
+    ) -> Result<Vec<Row>, SqlError> {
+        let statement = self.prepare(text)?;
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|parameter| parameter as _).collect();
+        self.wait(self.client.query(&statement, &parameters))
+    }
+
+    fn prepare(&self, text: &str) -> Result<Statement, SqlError> {
+        if let Some(statement) = self.prepared.borrow().get(text) {
+            return Ok(statement.clone());
+        }
+        let statement = self.wait(self.client.prepare(text))?;
+        let mut prepared = self.prepared.borrow_mut();
+        if prepared.len() >= PREPARED_MAX {
+            prepared.clear();
+        }
+        prepared.insert(text.to_owned(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Does statements that have no parameters, and give nothing back.
+    pub(super) fn execute(&self, text: &str) -> Result<(), SqlError> {
+        self.wait(self.client.batch_execute(text))
+    }
+
+    /// Begins a transaction. Constraints that could wait for its end don't: they are charged to the
+    /// step that breaks them.
+    pub(super) fn begin(&self, durability: Durability) -> Result<(), SqlError> {
+        self.execute(match (durability, self.is_lax) {
+            (Durability::Full, true) => {
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE; \
+                 SET LOCAL synchronous_commit TO on"
+            }
+            _ => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE",
+        })
+    }
+
+    pub(super) fn commit(&self) -> Result<(), SqlError> {
+        self.execute("COMMIT")
+    }
+
+    /// Gives up what was begun. If that fails the session is lost, and the transaction with it.
+    pub(super) fn roll_back(&self) {
+        if let Err(error) = self.execute("ROLLBACK") {
+            tracing::debug!(%error, "a transaction ended with its session");
+        }
+    }
+
+    /// The number of the transaction under way, if it has changed something.
+    pub(super) fn transaction(&self) -> Result<Option<String>, SqlError> {
+        let rows = self.query::<&str>("SELECT pg_current_xact_id_if_assigned()::text", &[])?;
+        Ok(rows.first().and_then(|row| row.get(0)))
+    }
+
+    /// What became of a transaction: `committed`, `aborted`, `in progress`, or nothing if the
+    /// server has forgotten.
+    pub(super) fn status(&self, transaction: &str) -> Result<Option<String>, SqlError> {
+        let rows = self.query("SELECT pg_xact_status($1::text::xid8)", &[&transaction])?;
+        Ok(rows.first().and_then(|row| row.get(0)))
+    }
+}

@@ -1,0 +1,189 @@
+//! Performing the steps of a run: many of them in one transaction, each as if it had one of its
+//! own.
+//!
+//! A transaction takes as many steps as it can. If the database refuses one of them in a way that
+//! loses the transaction, nothing was done, and nothing was told: the steps are done again, in
+//! parts, until the ones at fault are alone. What is told of a step is told after the commit.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use polydav_store::{
+    Course, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report, Run, Step,
+};
+
+use crate::attempt::Attempt;
+use crate::database::{Database, Trouble};
+use crate::error::{SqlError, SqlErrorKind};
+use crate::place::Place;
+use crate::schema::Schema;
+
+/// How often the same steps are tried where others are in the way.
+const TRIES_MAX: u32 = 8;
+
+/// A run on its way.
+pub(crate) struct Running<'a> {
+    database: &'a dyn Database,
+    locks: &'a dyn LockView,
+    report: &'a mut dyn Report,
+    steps: Vec<Step>,
+    course: Course,
+    durability: Durability,
+}
+
+/// Steps that are still to be done, in one transaction.
+struct Part {
+    steps: Range<usize>,
+    tries: u32,
+}
+
+impl<'a> Running<'a> {
+    pub(crate) fn new(
+        database: &'a dyn Database,
+        run: Run,
+        locks: &'a dyn LockView,
+        report: &'a mut dyn Report,
+    ) -> Self {
+        let course = Course::of(&run);
+        let Run { steps, durability, .. } = run;
+        Self { database, locks, report, steps, course, durability }
+    }
+
+    /// Performs and reports every step, in order.
+    pub(crate) fn run(mut self) {
+        let schema = self.database.schema();
+        let parts = cut(&schema, &self.steps).into_iter().rev();
+        let mut todo: Vec<_> = parts.map(|steps| Part { steps, tries: 0 }).collect();
+        while let Some(part) = todo.pop() {
+            if let Some(kind) = self.course.over() {
+                self.give_up(part.steps, kind);
+                continue;
+            }
+            if let Err((part, trouble)) = self.attempt(part) {
+                self.divide(part, trouble, &mut todo);
+            }
+        }
+    }
+
+    /// Does a part in one transaction; reports it once that is committed.
+    fn attempt(&mut self, part: Part) -> Result<(), (Part, Trouble)> {
+        let mut course = self.course.clone();
+        let mut outcomes = Vec::new();
+        let schema = self.database.schema();
+        let steps = &self.steps[part.steps.clone()];
+        let done = self.database.transact(self.durability, &mut |transaction| {
+            course = self.course.clone();
+            outcomes.clear();
+            let attempt = Attempt::new(&schema, transaction, self.locks, steps, &mut course);
+            outcomes = attempt.perform()?;
+            Ok(())
+        });
+        match done {
+            Ok(()) => {}
+            Err(Trouble { error, .. }) if error.kind == SqlErrorKind::InDoubt => {
+                tracing::error!(%error, "a transaction is in doubt");
+                outcomes = outcomes.into_iter().map(in_doubt).collect();
+            }
+            Err(trouble) => return Err((part, trouble)),
+        }
+        self.course = course;
+        for (at, outcome) in part.steps.zip(outcomes) {
+            self.report.outcome(self.steps[at].index(), outcome);
+        }
+        Ok(())
+    }
+
+    /// Nothing of the part was done. It is tried again, or divided, or given up.
+    fn divide(&mut self, part: Part, trouble: Trouble, todo: &mut Vec<Part>) {
+        let Part { steps, tries } = part;
+        let Trouble { at, error } = trouble;
+        let again = |steps: Range<usize>, tries| Part { steps, tries };
+        match error.kind {
+            SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
+                if tries + 1 < TRIES_MAX =>
+            {
+                tracing::debug!(%error, tries, "a transaction is done again");
+                pause(error.kind, tries);
+                if error.kind == SqlErrorKind::Changed
+                    && let Err(error) = self.database.look_again()
+                {
+                    tracing::warn!(%error, "the tables can't be looked at again");
+                }
+                todo.push(again(steps, tries + 1));
+            }
+            // It is no step's fault: to divide would have each of them wait.
+            SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Changed => {
+                self.fail(steps, &error);
+            }
+            _ if steps.len() == 1 => self.fail(steps, &error),
+            _ => {
+                let at =
+                    at.map_or(steps.clone(), |at| steps.start + at.start..steps.start + at.end);
+                let middle = at.start + at.len() / 2;
+                let parts =
+                    [at.end..steps.end, middle..at.end, at.start..middle, steps.start..at.start];
+                todo.extend(
+                    parts.into_iter().filter(|part| !part.is_empty()).map(|part| again(part, 0)),
+                );
+            }
+        }
+    }
+
+    /// Reports that none of these steps was done.
+    fn fail(&mut self, steps: Range<usize>, error: &SqlError) {
+        for at in steps {
+            let outcome = match self.course.ask() {
+                Some(kind) => Err(Failure::new(kind, self.steps[at].subject().clone())),
+                None => Err(error.to_failure(self.steps[at].subject().clone())),
+            };
+            self.course.note(&outcome);
+            self.report.outcome(self.steps[at].index(), outcome);
+        }
+    }
+
+    fn give_up(&mut self, steps: Range<usize>, kind: FailureKind) {
+        for at in steps {
+            let step = &self.steps[at];
+            self.report.outcome(step.index(), Err(Failure::new(kind, step.subject().clone())));
+        }
+    }
+}
+
+/// Whoever stood in the way gets a little time; a database that is being started again, more.
+fn pause(kind: SqlErrorKind, tries: u32) {
+    let unit = if kind == SqlErrorKind::Gone { 50 } else { 5 };
+    std::thread::sleep(Duration::from_millis(unit << tries));
+}
+
+/// What was done may be done, or not.
+fn in_doubt(outcome: Outcome) -> Outcome {
+    outcome.and_then(|_| {
+        let root = polydav_store::ResourcePath::root();
+        Err(Failure::new(FailureKind::Internal, root)
+            .with_detail("the database could not tell whether it was done")
+            .with_effect(Effect::Unknown))
+    })
+}
+
+/// Steps that may share a transaction stand together. One whose constraints are looked at by the
+/// commit alone has one of its own.
+fn cut(schema: &Schema, steps: &[Step]) -> Vec<Range<usize>> {
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut joins = false;
+    for (at, step) in steps.iter().enumerate() {
+        let alone = step.claims().any(|path| is_deferred(schema, path));
+        match parts.last_mut() {
+            Some(part) if joins && !alone => part.end = at + 1,
+            _ => parts.push(at..at + 1),
+        }
+        joins = !alone;
+    }
+    parts
+}
+
+fn is_deferred(schema: &Schema, path: &polydav_store::ResourcePath) -> bool {
+    match Place::of(schema, path) {
+        Place::Row(table, _) | Place::NoRow(table) | Place::Table(table) => table.is_deferred,
+        Place::Root | Place::NoTable | Place::Beyond => false,
+    }
+}

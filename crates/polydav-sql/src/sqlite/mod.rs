@@ -1,0 +1,364 @@
+//! SQLite: a file, whose one writer waits its turn here, and readers beside it.
+
+mod error;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use polydav_store::Durability;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior};
+
+use crate::database::{Change, Changed, Database, Shape, Transaction, Trouble, Wanted};
+use crate::datum::Datum;
+use crate::error::{SqlError, SqlErrorKind};
+use crate::options::{OpenError, Options};
+use crate::row::Row;
+use crate::schema::{Column, Schema, Table, list};
+use crate::statement::{self, Key, Parameters, Rows, Statement};
+use crate::store::SqlStore;
+
+/// How long we wait for whoever else has the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many connections read at a time.
+const READERS_MAX: u32 = 8;
+
+/// So many statements each connection keeps prepared.
+const PREPARED_MAX: usize = 64;
+
+/// Rows read at once have about so many bytes at most.
+const BYTES_MAX: u64 = 1 << 20;
+
+impl SqlStore {
+    /// A store over a file of SQLite, which must be there.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_sqlite(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        Ok(Self::new(Arc::new(Sqlite::open(path, options)?)))
+    }
+}
+
+/// A file of SQLite.
+struct Sqlite {
+    writer: Mutex<Connection>,
+    readers: r2d2::Pool<Readers>,
+    seen: RwLock<Seen>,
+    options: Options,
+    is_writable: bool,
+    /// Whether commits are appended to a log instead of written in place.
+    has_wal: bool,
+}
+
+/// The tables as they were found, and the number that changes with them.
+struct Seen {
+    version: i64,
+    schema: Arc<Schema>,
+}
+
+impl Sqlite {
+    fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let fail = |error: rusqlite::Error| OpenError::Database(error.into());
+        let writer = connect(path).map_err(fail)?;
+        let is_writable = !options.read_only && !writer.is_readonly("main").map_err(fail)?;
+        let mode: String =
+            writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fail)?;
+        let version = version(&writer).map_err(fail)?;
+        let schema = Arc::new(schema::find(&writer, options)?);
+        let readers = r2d2::Pool::builder()
+            .max_size(READERS_MAX)
+            .min_idle(Some(0))
+            .test_on_check_out(false)
+            .connection_timeout(PATIENCE)
+            .build_unchecked(Readers { path: path.to_owned() });
+        Ok(Self {
+            writer: Mutex::new(writer),
+            readers,
+            seen: RwLock::new(Seen { version, schema }),
+            options: options.clone(),
+            is_writable,
+            has_wal: mode.eq_ignore_ascii_case("wal"),
+        })
+    }
+
+    fn reader(&self) -> Result<r2d2::PooledConnection<Readers>, SqlError> {
+        self.readers.get().map_err(|error| SqlError::new(SqlErrorKind::Busy, error))
+    }
+
+    fn seen(&self) -> RwLockReadGuard<'_, Seen> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses to go on with tables that are others by now.
+    fn check_unchanged(&self, connection: &Connection) -> Result<(), SqlError> {
+        if version(connection)? == self.seen().version {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlErrorKind::Changed, "the schema of the database changed"))
+    }
+
+    /// What a commit does about the disk. In the modes that write in place, only `EXTRA` also syncs
+    /// the folder of the journal, and less than `FULL` could ruin the file.
+    fn synchronous(&self, durability: Durability) -> &'static str {
+        match (durability, self.has_wal) {
+            (Durability::Full, true) | (Durability::Relaxed, false) => "FULL",
+            (Durability::Full, false) => "EXTRA",
+            (Durability::Relaxed, true) => "NORMAL",
+        }
+    }
+}
+
+/// Opens a connection, which never makes a file.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))
+}
+
+/// Makes the connections that read.
+#[derive(Debug)]
+struct Readers {
+    path: PathBuf,
+}
+
+impl r2d2::ManageConnection for Readers {
+    type Connection = Connection;
+    type Error = rusqlite::Error;
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let connection = connect(&self.path)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+
+    fn is_valid(&self, _: &mut Connection) -> rusqlite::Result<()> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut Connection) -> bool {
+        false
+    }
+}
+
+impl Database for Sqlite {
+    fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.seen().schema)
+    }
+
+    fn look_again(&self) -> Result<Arc<Schema>, SqlError> {
+        let reader = self.reader()?;
+        let version = version(&reader)?;
+        if self.seen().version == version {
+            return Ok(self.schema());
+        }
+        let found = schema::find(&reader, &self.options)
+            .map_err(|error| SqlError::new(SqlErrorKind::Changed, error))?;
+        let schema = Arc::new(found);
+        let seen = Seen { version, schema: Arc::clone(&schema) };
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = seen;
+        Ok(schema)
+    }
+
+    fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    fn rows(&self, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError> {
+        select(&*self.reader()?, table, &statement::select(table, rows, placeholder))
+    }
+
+    fn transact(
+        &self,
+        durability: Durability,
+        work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let synchronous = self.synchronous(durability);
+        writer.pragma_update(None, "synchronous", synchronous).map_err(SqlError::from)?;
+        let transaction = writer
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(SqlError::from)?;
+        self.check_unchanged(&transaction)?;
+        // Whatever fails, the transaction is rolled back when it is dropped.
+        work(&Writing { connection: &transaction })?;
+        transaction.commit().map_err(|error| SqlError::from(error).into())
+    }
+}
+
+/// Rows, as many as there are up to [`BYTES_MAX`].
+fn select(
+    connection: &Connection,
+    table: &Table,
+    statement: &Statement,
+) -> Result<Vec<Row>, SqlError> {
+    let mut prepared = connection.prepare_cached(&statement.text)?;
+    bind(&mut prepared, &statement.parameters)?;
+    let mut rows = prepared.raw_query();
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    while bytes < BYTES_MAX
+        && let Some(row) = rows.next()?
+    {
+        let row = read(row, table)?;
+        bytes += row.bytes();
+        found.push(row);
+    }
+    Ok(found)
+}
+
+fn read(row: &rusqlite::Row<'_>, table: &Table) -> rusqlite::Result<Row> {
+    let datum = |at| row.get_ref(at).map(datum);
+    Ok(Row((0..table.columns.len()).map(datum).collect::<Result<_, _>>()?))
+}
+
+/// A text that isn't UTF-8 is told with replacement characters.
+fn datum(value: ValueRef<'_>) -> Datum {
+    match value {
+        ValueRef::Null => Datum::Null,
+        ValueRef::Integer(number) => Datum::Integer(number),
+        ValueRef::Real(number) => Datum::Real(number),
+        ValueRef::Text(text) => Datum::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Datum::Bytes(bytes.to_vec()),
+    }
+}
+
+impl ToSql for Datum {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn bind<'a>(
+    prepared: &mut Prepared<'_>,
+    values: impl IntoIterator<Item = &'a Datum>,
+) -> rusqlite::Result<()> {
+    let mut places = 1..;
+    values
+        .into_iter()
+        .zip(&mut places)
+        .try_for_each(|(value, at)| prepared.raw_bind_parameter(at, value))
+}
+
+fn placeholder(number: usize, _: &Column) -> String {
+    format!("?{number}")
+}
+
+/// The writer's transaction.
+struct Writing<'a> {
+    connection: &'a Connection,
+}
+
+impl Transaction for Writing<'_> {
+    fn knows_rows(&self) -> bool {
+        false
+    }
+
+    fn prefetch(&self, _: &[Wanted]) -> Result<(), SqlError> {
+        Ok(())
+    }
+
+    fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
+        let mut parameters = Parameters::new(placeholder);
+        let is = statement::key_is(table, key, &mut parameters);
+        let text = format!("SELECT {} FROM {} WHERE {is}", table.outputs(), table.quoted);
+        Ok(select(self.connection, table, &parameters.finish(text))?.pop())
+    }
+
+    fn change(&self, change: &Change, stops: bool) -> Result<Vec<Changed>, SqlError> {
+        let mut prepared = self.connection.prepare_cached(&text(change))?;
+        let mut all = Vec::with_capacity(change.rows.len());
+        for (key, values) in &change.rows {
+            let changed = match one(&mut prepared, change, key, values) {
+                // What keeps the row from being changed undid its statement, and nothing else.
+                Err(error) if error.is_about_row() => Err(error.with_columns_of(&change.table)),
+                Err(error) => return Err(error),
+                changed => changed,
+            };
+            let stop = stops && !matches!(changed, Ok(Some(_)));
+            all.push(changed);
+            if stop {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn one(
+    prepared: &mut Prepared<'_>,
+    change: &Change,
+    key: &Key,
+    values: &[Datum],
+) -> Result<Option<Row>, SqlError> {
+    let key = match change.shape {
+        Shape::Insert { .. } => &[][..],
+        Shape::Update { .. } | Shape::Delete => key,
+    };
+    bind(prepared, values.iter().chain(key))?;
+    let mut rows = prepared.raw_query();
+    let row = rows.next()?.map(|row| read(row, &change.table)).transpose()?;
+    while rows.next()?.is_some() {}
+    Ok(row)
+}
+
+/// The statement that makes a change of one row: its values are bound first, its key then.
+fn text(change: &Change) -> String {
+    let Change { table, shape, .. } = change;
+    let (quoted, outputs) = (&table.quoted, table.outputs());
+    match shape {
+        Shape::Insert { given } if given.is_empty() => {
+            format!("INSERT INTO {quoted} DEFAULT VALUES RETURNING {outputs}")
+        }
+        Shape::Insert { given } => {
+            let names = list(given.iter().map(|&at| table.columns[at].quoted.as_str()));
+            let places: Vec<_> = (1..=given.len()).map(|at| format!("?{at}")).collect();
+            let places = places.join(", ");
+            format!("INSERT INTO {quoted} ({names}) VALUES ({places}) RETURNING {outputs}")
+        }
+        Shape::Update { given, reset } => {
+            let sets = sets(table, given, reset);
+            let key = key(table, given.len());
+            format!("UPDATE {quoted} SET {sets} WHERE {key} RETURNING {outputs}")
+        }
+        Shape::Delete => {
+            format!("DELETE FROM {quoted} WHERE {} RETURNING {outputs}", key(table, 0))
+        }
+    }
+}
+
+/// SQLite has no word for a column's default in an update: the expression itself is written, as
+/// the schema has it.
+fn sets(table: &Table, given: &[usize], reset: &[usize]) -> String {
+    let given = given.iter().enumerate();
+    let given =
+        given.map(|(at, &column)| format!("{} = ?{}", table.columns[column].quoted, at + 1));
+    let reset = reset.iter().map(|&column| {
+        let column = &table.columns[column];
+        format!("{} = {}", column.quoted, column.default.as_deref().unwrap_or("NULL"))
+    });
+    given.chain(reset).collect::<Vec<_>>().join(", ")
+}
+
+/// What makes a row the one of a key that is bound behind so many values.
+fn key(table: &Table, behind: usize) -> String {
+    let parts = table.key_columns().enumerate();
+    let parts = parts.map(|(at, column)| format!("{} = ?{}", column.quoted, behind + at + 1));
+    parts.collect::<Vec<_>>().join(" AND ")
+}

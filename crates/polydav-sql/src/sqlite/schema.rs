@@ -1,0 +1,283 @@
+//! Which tables a file of SQLite has.
+
+use std::collections::HashSet;
+
+use polydav_store::ResourcePath;
+use rusqlite::{Connection, params};
+
+use crate::options::{OpenError, Options};
+use crate::schema::{Column, ColumnKind, Schema, Table, TableKind, quote};
+
+/// SQLite keeps no more digits of a number with a fraction.
+const DIGITS_MAX: usize = 15;
+
+/// Finds the tables that are served.
+pub(super) fn find(connection: &Connection, options: &Options) -> Result<Schema, OpenError> {
+    let found = Finder::new(connection)
+        .and_then(|finder| finder.find(options))
+        .map_err(|error| OpenError::Database(error.into()))?;
+    let (names, tables) = found;
+    options.check(names.iter().map(String::as_str), &tables)?;
+    Ok(Schema::new(tables))
+}
+
+/// A table as the list of tables has it.
+struct Listed {
+    name: String,
+    is_view: bool,
+    has_rowid: bool,
+    is_strict: bool,
+    /// The statement that made it.
+    sql: String,
+}
+
+/// A reference from one table to another.
+struct Reference {
+    from: String,
+    column: String,
+    to: String,
+    cascades: bool,
+}
+
+struct Finder<'a> {
+    connection: &'a Connection,
+    listed: Vec<Listed>,
+    references: Vec<Reference>,
+    triggered: HashSet<String>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let listed = listed(connection)?;
+        let mut references = Vec::new();
+        for table in &listed {
+            references.extend(self::references(connection, &table.name)?);
+        }
+        let mut triggers = connection
+            .prepare("SELECT lower(tbl_name) FROM sqlite_schema WHERE type = 'trigger'")?;
+        let triggered = triggers.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        drop(triggers);
+        Ok(Self { connection, listed, references, triggered })
+    }
+
+    /// The names of all, and the tables that are served.
+    fn find(&self, options: &Options) -> rusqlite::Result<(Vec<String>, Vec<Table>)> {
+        let names = self.listed.iter().map(|listed| listed.name.clone()).collect();
+        let mut tables = Vec::new();
+        for listed in self.listed.iter().filter(|listed| options.serves(&listed.name)) {
+            let mut table = self.table(listed)?;
+            options.restrict(&mut table);
+            let is_segment = ResourcePath::root().join(listed.name.as_bytes()).is_ok();
+            if is_segment && (listed.is_view || !table.key.is_empty()) {
+                tables.push(table);
+            } else {
+                tracing::info!(table = listed.name, "it has no primary key, and isn't served");
+            }
+        }
+        Ok((names, tables))
+    }
+
+    fn table(&self, listed: &Listed) -> rusqlite::Result<Table> {
+        let compared = self.compared(&listed.name)?;
+        let (columns, key) = self.columns(listed, &compared)?;
+        let rowid = is_rowid(listed, &columns, &key);
+        let touches = |reference: &Reference| {
+            same(&reference.from, &listed.name) || same(&reference.to, &listed.name)
+        };
+        let mut touching = self.references.iter().filter(|reference| touches(reference));
+        let is_deferred = touching.clone().any(|reference| self.is_deferred(&reference.from));
+        let has_far_effects = self.triggered.contains(&listed.name.to_lowercase())
+            || touching.clone().any(|reference| reference.cascades);
+        let is_single =
+            has_far_effects || touching.any(|reference| same(&reference.from, &reference.to));
+        Ok(Table {
+            name: listed.name.as_str().into(),
+            quoted: format!("\"main\".{}", quote(&listed.name)),
+            kind: if listed.is_view { TableKind::View } else { TableKind::Table },
+            has_exact_key: rowid || self.compares_bytes(listed, &columns, &key)?,
+            read_only: why_read_only(listed, &columns, &key, rowid),
+            has_far_effects,
+            is_single,
+            is_deferred,
+            // SQLite names columns instead.
+            constraints: Vec::new(),
+            columns,
+            key,
+        })
+    }
+
+    /// The columns, and which are the key.
+    fn columns(
+        &self,
+        listed: &Listed,
+        compared: &HashSet<String>,
+    ) -> rusqlite::Result<(Vec<Column>, Vec<usize>)> {
+        let sql =
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?)";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([&listed.name])?;
+        let (mut columns, mut key) = (Vec::new(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let (name, declared): (String, String) = (row.get(0)?, row.get(1)?);
+            let (place, hidden): (i64, i64) = (row.get(4)?, row.get(5)?);
+            // A column of a virtual table that no star tells of.
+            if hidden == 1 {
+                continue;
+            }
+            if place > 0 {
+                key.push((place, columns.len()));
+            }
+            let default: Option<String> = row.get(3)?;
+            columns.push(Column {
+                quoted: quote(&name),
+                output: quote(&name),
+                kind: kind(&declared),
+                cast: String::new(),
+                is_nullable: !row.get::<_, bool>(2)?,
+                default: default.map(|default| format!("({default})")),
+                is_read_only: hidden != 0,
+                is_compared: compared.contains(&name),
+                declared: declared.into(),
+                name: name.into(),
+            });
+        }
+        key.sort_unstable();
+        Ok((columns, key.into_iter().map(|(_, at)| at).collect()))
+    }
+
+    /// The columns whose values are compared with those of other rows.
+    fn compared(&self, table: &str) -> rusqlite::Result<HashSet<String>> {
+        let sql = "SELECT c.name FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c \
+                   WHERE i.\"unique\" AND c.name IS NOT NULL";
+        let mut statement = self.connection.prepare(sql)?;
+        let unique = statement.query_map([table], |row| row.get(0))?;
+        let mut compared: HashSet<String> = unique.collect::<Result<_, _>>()?;
+        let own = self
+            .references
+            .iter()
+            .filter(|reference| same(&reference.from, table) && same(&reference.to, table));
+        compared.extend(own.map(|reference| reference.column.clone()));
+        Ok(compared)
+    }
+
+    /// Whether a constraint of the table may be looked at no sooner than at the commit. SQLite
+    /// doesn't tell, but keeps the statement that made the table.
+    fn is_deferred(&self, table: &str) -> bool {
+        let listed = self.listed.iter().find(|listed| same(&listed.name, table));
+        let words = |sql: &str| sql.to_uppercase().split_whitespace().collect::<Vec<_>>().join(" ");
+        listed.is_some_and(|listed| words(&listed.sql).contains("INITIALLY DEFERRED"))
+    }
+
+    /// Whether the key compares as its texts do: texts byte by byte, and nothing else beside them.
+    fn compares_bytes(
+        &self,
+        listed: &Listed,
+        columns: &[Column],
+        key: &[usize],
+    ) -> rusqlite::Result<bool> {
+        let is_exact = |&at: &usize| match columns[at].kind {
+            ColumnKind::Text => true,
+            ColumnKind::Integer { .. } => listed.is_strict,
+            _ => false,
+        };
+        if !key.iter().all(is_exact) {
+            return Ok(false);
+        }
+        let sql = "SELECT count(*) FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS c \
+                   WHERE i.origin = 'pk' AND c.key AND c.coll <> 'BINARY'";
+        let others: i64 = self.connection.query_row(sql, params![listed.name], |row| row.get(0))?;
+        Ok(others == 0)
+    }
+}
+
+fn listed(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
+    let sql = "SELECT l.name, l.type, l.wr, l.strict, coalesce(s.sql, '') \
+               FROM pragma_table_list AS l JOIN sqlite_schema AS s ON s.name = l.name \
+               WHERE l.schema = 'main' AND l.type IN ('table', 'view') \
+               AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let mut statement = connection.prepare(sql)?;
+    let listed = statement.query_map([], |row| {
+        Ok(Listed {
+            name: row.get(0)?,
+            is_view: row.get::<_, String>(1)? == "view",
+            has_rowid: !row.get::<_, bool>(2)?,
+            is_strict: row.get(3)?,
+            sql: row.get(4)?,
+        })
+    })?;
+    listed.collect()
+}
+
+fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Reference>> {
+    let sql = "SELECT \"from\", \"table\", on_update, on_delete FROM pragma_foreign_key_list(?)";
+    let mut statement = connection.prepare(sql)?;
+    let references = statement.query_map([table], |row| {
+        let acts = |action: String| !matches!(&*action, "NO ACTION" | "RESTRICT");
+        Ok(Reference {
+            from: table.to_owned(),
+            column: row.get(0)?,
+            to: row.get(1)?,
+            cascades: acts(row.get(2)?) || acts(row.get(3)?),
+        })
+    })?;
+    references.collect()
+}
+
+/// Names of SQLite are the same in upper and lower case.
+fn same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+/// Whether the key is the row's own number, which is never null and never anything else.
+fn is_rowid(listed: &Listed, columns: &[Column], key: &[usize]) -> bool {
+    match key {
+        [at] => listed.has_rowid && columns[*at].declared.eq_ignore_ascii_case("INTEGER"),
+        _ => false,
+    }
+}
+
+fn why_read_only(
+    listed: &Listed,
+    columns: &[Column],
+    key: &[usize],
+    rowid: bool,
+) -> Option<&'static str> {
+    if listed.is_view {
+        return Some("it is a view");
+    }
+    let mut parts = key.iter().map(|&at| &columns[at]);
+    if parts.clone().any(|column| matches!(column.kind, ColumnKind::Bytes | ColumnKind::Any)) {
+        return Some("bytes are part of its key, and can't be written in a URL");
+    }
+    // Only where there is no number of the row, the key is never null by itself.
+    if !rowid && listed.has_rowid && parts.any(|column| column.is_nullable) {
+        return Some("its key may be null");
+    }
+    None
+}
+
+/// How a column's values are written, by its declared type: the affinity of SQLite (its §3.1), and
+/// the names that people use beyond it.
+fn kind(declared: &str) -> ColumnKind {
+    let declared = declared.to_uppercase();
+    let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+    if has(&["BOOL"]) {
+        ColumnKind::Boolean
+    } else if has(&["JSON"]) {
+        ColumnKind::Json
+    } else if has(&["INT"]) {
+        ColumnKind::INTEGER
+    } else if has(&["CHAR", "CLOB", "TEXT"]) {
+        ColumnKind::Text
+    } else if has(&["BLOB", "BYTEA", "BINARY"]) {
+        ColumnKind::Bytes
+    } else if declared.is_empty() || declared == "ANY" {
+        ColumnKind::Any
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        ColumnKind::Real
+    } else if has(&["NUM", "DEC"]) {
+        ColumnKind::Decimal { digits_max: Some(DIGITS_MAX) }
+    } else {
+        ColumnKind::Other
+    }
+}

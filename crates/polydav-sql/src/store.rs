@@ -1,0 +1,429 @@
+//! `SqlStore`: the tables of a database behind the contract of stores.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use polydav_store::{
+    Broken, Capabilities, Entry, Failure, FailureKind, Fields, Kind, Listed, LockView, Page,
+    ReadAt, Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+    WalkDepth, key,
+};
+
+use crate::database::Database;
+use crate::datum::{self, Datum};
+use crate::error::SqlError;
+use crate::place::{Place, read_key};
+use crate::row::{Row, bare};
+use crate::run::Running;
+use crate::schema::{Schema, Table, TableKind};
+use crate::statement::{Key, Rows};
+
+/// So many rows are read at once, if they are small.
+const CHUNK_MAX: u64 = 1_000;
+
+/// So many at first, since nobody knows yet how large they are.
+const CHUNK_FIRST: u64 = 32;
+
+/// Rows read at once have about so many bytes.
+const CHUNK_BYTES: u64 = 256 * 1024;
+
+/// The most rows of a view in one page: a view has no key to go on from, so each page is read at
+/// once.
+const VIEW_PAGE_MAX: u64 = 1_000;
+
+/// A store over the tables of a database.
+pub struct SqlStore {
+    database: Arc<dyn Database>,
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").finish_non_exhaustive()
+    }
+}
+
+impl SqlStore {
+    pub(crate) fn new(database: Arc<dyn Database>) -> Self {
+        Self { database }
+    }
+
+    /// What lies at `path`, or may. A table nobody knows may have been made since.
+    fn place(&self, path: &ResourcePath) -> Result<Place, Failure> {
+        match Place::of(&self.database.schema(), path) {
+            Place::NoTable => {
+                let schema =
+                    self.database.look_again().map_err(|error| error.to_failure(path.clone()))?;
+                Ok(Place::of(&schema, path))
+            }
+            place => Ok(place),
+        }
+    }
+
+    fn row(&self, table: &Table, key: &Key, path: &ResourcePath) -> Result<Row, Failure> {
+        let filter = table.key.iter().copied().zip(key.iter().cloned()).collect();
+        let rows = Rows { filter, limit: 1, ..Rows::default() };
+        let found =
+            self.database.rows(table, &rows).map_err(|error| error.to_failure(path.clone()))?;
+        match found.into_iter().find(|row| row.is_at(table, path)) {
+            Some(row) => Ok(row),
+            None => fail(FailureKind::NotFound, path),
+        }
+    }
+
+    /// Tells of the rows of a table, in the order of their keys. Between the chunks nothing of the
+    /// database is held.
+    fn rows(
+        &self,
+        table: &Table,
+        mut rows: Rows,
+        visit: &mut dyn FnMut(Row) -> ControlFlow<()>,
+    ) -> Result<(), SqlError> {
+        let mut left = rows.limit;
+        let mut chunk = CHUNK_FIRST;
+        while left > 0 {
+            rows.limit = chunk.min(left);
+            let found = self.database.rows(table, &rows)?;
+            let Some(last) = found.last() else { return Ok(()) };
+            left -= found.len() as u64;
+            let is_last = (found.len() as u64) < rows.limit;
+            rows.after = Some(table.key.iter().map(|&at| last.0[at].clone()).collect());
+            let bytes: u64 = found.iter().map(Row::bytes).sum();
+            chunk = (CHUNK_BYTES * found.len() as u64 / bytes.max(1)).clamp(1, CHUNK_MAX);
+            for row in found {
+                if visit(row).is_break() {
+                    return Ok(());
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fail<T>(kind: FailureKind, path: &ResourcePath) -> Result<T, Failure> {
+    Err(Failure::new(kind, path.clone()))
+}
+
+impl Store for SqlStore {
+    fn capabilities(&self, _: &ResourcePath) -> Capabilities {
+        let mut capabilities = Capabilities::RECORDS;
+        capabilities.writable = self.database.is_writable();
+        capabilities
+    }
+
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        match self.place(path)? {
+            Place::Root | Place::Table(_) => Ok(bare(path.clone(), Kind::Collection)),
+            Place::Row(table, key) => {
+                Ok(self.row(&table, &key, path)?.entry(&table, path.clone(), select))
+            }
+            Place::NoRow(_) | Place::NoTable | Place::Beyond => fail(FailureKind::NotFound, path),
+        }
+    }
+
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        match self.place(root)? {
+            Place::Root => self.walk_tables(walk, visit),
+            Place::Table(table) => self
+                .walk_rows(&table, root, walk, &mut 0, visit)
+                .map(drop)
+                .map_err(|error| error.to_failure(root.clone())),
+            Place::Row(table, key) => self.row(&table, &key, root).map(drop),
+            Place::NoRow(_) | Place::NoTable | Place::Beyond => fail(FailureKind::NotFound, root),
+        }
+    }
+
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        match self.place(path)? {
+            Place::Root | Place::Table(_) => fail(FailureKind::IsCollection, path),
+            Place::Row(table, key) => {
+                let row = self.row(&table, &key, path)?;
+                let entry = row.entry(&table, path.clone(), &Select::None);
+                Ok(Reading { entry, content: Arc::new(Content(row.content(&table))) })
+            }
+            Place::NoRow(_) | Place::NoTable | Place::Beyond => fail(FailureKind::NotFound, path),
+        }
+    }
+
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        match self.place(collection)? {
+            Place::Root => {
+                describe(&self.database.schema(), visit);
+                Ok(())
+            }
+            Place::Table(table) if table.kind == TableKind::View => {
+                self.list_view(&table, collection, page, visit)
+            }
+            Place::Table(table) => self.list_table(&table, collection, page, visit),
+            Place::Row(table, key) => {
+                self.row(&table, &key, collection)?;
+                fail(FailureKind::Unsuited, collection)
+            }
+            Place::NoRow(_) | Place::NoTable | Place::Beyond => {
+                fail(FailureKind::NotFound, collection)
+            }
+        }
+    }
+
+    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
+        let table = match self.place(collection)? {
+            Place::Table(table) => table,
+            Place::Root | Place::Row(..) => return fail(FailureKind::Unsuited, collection),
+            Place::NoRow(_) | Place::NoTable | Place::Beyond => {
+                return fail(FailureKind::NotFound, collection);
+            }
+        };
+        if table.key.is_empty() {
+            return fail(FailureKind::ReadOnly, collection);
+        }
+        let parts = table.key_columns().map(|column| {
+            let wrong = |said: &str| {
+                Failure::new(FailureKind::Invalid, collection.clone())
+                    .with_column(&*column.name)
+                    .with_detail(format!("column {}: {said}", column.name))
+            };
+            let field = record.iter().find(|field| field.name == column.name);
+            let field = field.ok_or_else(|| wrong("it is part of the key, and missing"))?;
+            match datum::read(column, &field.value) {
+                Ok(Datum::Null) => Err(wrong("it is part of the key, and null")),
+                Ok(datum) => Ok(datum::to_text(column, &datum)),
+                Err(expected) => Err(wrong(&format!("expected {}", expected.0))),
+            }
+        });
+        let parts: Vec<_> = parts.collect::<Result<_, _>>()?;
+        Ok(collection.join(key::write(parts).as_bytes()).expect("the name of a row is a segment"))
+    }
+
+    fn stage(&self, target: &ResourcePath, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        fail(FailureKind::Unsuited, target)
+    }
+
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        Running::new(&*self.database, run, locks, report).run();
+        Ok(())
+    }
+
+    fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
+        Ok(None)
+    }
+}
+
+/// Walking.
+impl SqlStore {
+    fn walk_tables(
+        &self,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let schema = self.database.schema();
+        let mut met = 0;
+        for table in schema.tables() {
+            let path = table.path();
+            let entry = bare(path.clone(), Kind::Collection);
+            let told = match walk.depth {
+                WalkDepth::One => visit(Visit::Entry(entry)),
+                WalkDepth::Infinity { budget } if met >= budget => visit(Visit::Cut(entry)),
+                WalkDepth::Infinity { .. } => {
+                    met += 1;
+                    if visit(Visit::Entry(entry)).is_break() {
+                        return Ok(());
+                    }
+                    match self.walk_rows(table, &path, walk, &mut met, visit) {
+                        Ok(told) => told,
+                        Err(error) => {
+                            let failure = error.to_failure(path.clone());
+                            visit(Visit::Failure(path, failure.kind))
+                        }
+                    }
+                }
+            };
+            if told.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_rows(
+        &self,
+        table: &Table,
+        path: &ResourcePath,
+        walk: &Walk,
+        met: &mut u64,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, SqlError> {
+        if table.key.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let mut told = ControlFlow::Continue(());
+        let all = Rows { limit: u64::MAX, ..Rows::default() };
+        self.rows(table, all, &mut |row| {
+            *met += 1;
+            let entry = row.entry(table, row.path(table, path), &walk.select);
+            told = visit(Visit::Entry(entry));
+            told
+        })?;
+        Ok(told)
+    }
+}
+
+/// Listing.
+impl SqlStore {
+    fn list_table(
+        &self,
+        table: &Table,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let fail = |error: SqlError| error.to_failure(collection.clone());
+        let after = match &page.after {
+            None => None,
+            Some(name) => {
+                Some(read_key(table, name.as_bytes()).ok_or_else(|| bad_cursor(collection))?)
+            }
+        };
+        let filter = filter(table, &page.filter, collection)?;
+        let rows = Rows { filter, after, limit: page.limit.unwrap_or(u64::MAX), offset: 0 };
+        let next = match page.limit {
+            None => None,
+            Some(limit) => self.last_of(table, &rows, limit).map_err(fail)?,
+        };
+        if visit(Listed::Head { columns: names(table), next }).is_break() {
+            return Ok(());
+        }
+        self.rows(table, rows, &mut |row| visit(Listed::Record(row.content(table)))).map_err(fail)
+    }
+
+    /// The name of the last row of a page, if there are rows behind it.
+    fn last_of(&self, table: &Table, rows: &Rows, limit: u64) -> Result<Option<String>, SqlError> {
+        let Some(offset) = limit.checked_sub(1) else { return Ok(None) };
+        let around = Rows { limit: 2, offset, ..rows.clone() };
+        let mut around = self.database.rows(table, &around)?.into_iter();
+        Ok(match (around.next(), around.next()) {
+            (Some(last), Some(_)) => Some(last.name(table)),
+            _ => None,
+        })
+    }
+
+    /// A view: its rows have no names, and no order but its own.
+    fn list_view(
+        &self,
+        table: &Table,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let offset = match page.after.as_deref().map(str::parse::<u32>) {
+            None => 0,
+            Some(Ok(offset)) => u64::from(offset),
+            Some(Err(_)) => return Err(bad_cursor(collection)),
+        };
+        let limit = page.limit.unwrap_or(u64::MAX).min(VIEW_PAGE_MAX);
+        let filter = filter(table, &page.filter, collection)?;
+        let rows = Rows { filter, after: None, limit: limit + 1, offset };
+        let found = self
+            .database
+            .rows(table, &rows)
+            .map_err(|error| error.to_failure(collection.clone()))?;
+        let more = found.len() as u64 > limit;
+        let next = more.then(|| (offset + limit).to_string());
+        if visit(Listed::Head { columns: names(table), next }).is_break() {
+            return Ok(());
+        }
+        for row in found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            if visit(Listed::Record(row.content(table))).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bad_cursor(collection: &ResourcePath) -> Failure {
+    Failure::new(FailureKind::Invalid, collection.clone()).with_detail("cursor: it leads nowhere")
+}
+
+fn names(table: &Table) -> Vec<Arc<str>> {
+    table.columns.iter().map(|column| column.name.clone()).collect()
+}
+
+fn filter(
+    table: &Table,
+    fields: &Fields,
+    collection: &ResourcePath,
+) -> Result<Vec<(usize, Datum)>, Failure> {
+    let wrong = |column: &str, said: &str| {
+        Failure::new(FailureKind::Invalid, collection.clone())
+            .with_column(column)
+            .with_detail(format!("column {column}: {said}"))
+    };
+    let one = |field: &polydav_store::Field| {
+        let at = table
+            .column(&field.name)
+            .ok_or_else(|| wrong(&field.name, "there is no such column"))?;
+        let value = datum::read(&table.columns[at], &field.value)
+            .map_err(|expected| wrong(&field.name, &format!("expected {}", expected.0)))?;
+        Ok((at, value))
+    };
+    fields.iter().map(one).collect()
+}
+
+/// Tells of each table what it is.
+fn describe(schema: &Schema, visit: &mut dyn FnMut(Listed) -> ControlFlow<()>) {
+    let columns = ["table", "kind", "key", "columns"].map(Arc::from).to_vec();
+    if visit(Listed::Head { columns, next: None }).is_break() {
+        return;
+    }
+    for table in schema.tables() {
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| {
+                serde_json::json!({
+                    "name": &*column.name,
+                    "type": &*column.declared,
+                    "nullable": column.is_nullable,
+                    "readOnly": column.is_read_only || table.read_only.is_some(),
+                })
+            })
+            .collect();
+        let key: Vec<_> = table.key_columns().map(|column| &*column.name).collect();
+        let kind = match table.kind {
+            TableKind::Table => "table",
+            TableKind::View => "view",
+        };
+        let record = serde_json::json!({
+            "table": &*table.name, "kind": kind, "key": key, "columns": columns,
+        });
+        if visit(Listed::Record(record.to_string().into())).is_break() {
+            return;
+        }
+    }
+}
+
+/// The content of a row.
+struct Content(Bytes);
+
+impl ReadAt for Content {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Failure> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
+        let length = buffer.len().min(self.0.len() - start);
+        buffer[..length].copy_from_slice(&self.0[start..start + length]);
+        Ok(length)
+    }
+}
