@@ -524,42 +524,71 @@ impl Tables {
         row: &Row,
         own: Option<&Key>,
     ) -> Result<(), Failure> {
-        let columns = || rows.table.columns.iter().zip(row).enumerate();
-        let key = rows.key_of(row);
-        for (at, (column, datum)) in columns() {
-            let is_key = rows.table.key.contains(&column.name);
-            if *datum == Datum::Null && (is_key || !column.nullable) {
-                return Err(rows.lacks_value(path, at));
-            }
-        }
-        for (at, (column, datum)) in columns() {
-            if let (Some(minimum), Datum::Integer(number)) = (&column.minimum, datum)
-                && *number < minimum.least
-            {
-                let detail = format!("it is less than {} ({})", minimum.least, minimum.constraint);
-                return Err(rows.at_fault(FailureKind::Invalid, path, at, &detail));
-            }
-        }
-        if own.is_none() && rows.rows.contains_key(&key) {
-            return Err(rows.key_is_taken(path));
-        }
-        for (at, (column, datum)) in columns() {
-            let others = rows.rows.iter().filter(|(key, _)| own != Some(key));
-            let is_taken = || others.map(|(_, row)| &row[at]).any(|other| other == datum);
-            if column.unique && *datum != Datum::Null && is_taken() {
-                let detail =
-                    format!("another row has it ({}_{}_key)", rows.table.name, column.name);
-                return Err(rows.at_fault(FailureKind::Conflict, path, at, &detail));
-            }
-        }
-        for (at, (column, datum)) in columns() {
+        rows.check_values(path, row)?;
+        rows.check_taken(path, row, own)?;
+        self.check_references(path, rows, row)
+    }
+
+    fn check_references(&self, path: &ResourcePath, rows: &Rows, row: &Row) -> Result<(), Failure> {
+        for (at, column, datum) in rows.columns(row) {
             let Some(table) = column.references else { continue };
-            let is_itself = table == rows.table.name && key[..] == row[at..=at];
+            let is_itself = table == rows.table.name && rows.key_of(row)[..] == row[at..=at];
             let is_there = || self.0[table.as_bytes()].rows.contains_key(&row[at..=at]);
             if *datum != Datum::Null && !is_itself && !is_there() {
                 let constraint = format!("{}_{}_fkey", rows.table.name, column.name);
                 let detail = format!("no row of {table:?} has this key ({constraint})");
                 return Err(rows.at_fault(FailureKind::Conflict, path, at, &detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn columns<'a>(
+        &self,
+        row: &'a Row,
+    ) -> impl Iterator<Item = (usize, &'static Column, &'a Datum)> {
+        let columns = self.table.columns.iter().zip(row).enumerate();
+        columns.map(|(at, (column, datum))| (at, column, datum))
+    }
+
+    /// Whether each column has a value that it may have.
+    fn check_values(&self, path: &ResourcePath, row: &Row) -> Result<(), Failure> {
+        for (at, column, datum) in self.columns(row) {
+            let is_key = self.table.key.contains(&column.name);
+            if *datum == Datum::Null && (is_key || !column.nullable) {
+                return Err(self.lacks_value(path, at));
+            }
+        }
+        for (at, column, datum) in self.columns(row) {
+            if let (Some(minimum), Datum::Integer(number)) = (&column.minimum, datum)
+                && *number < minimum.least
+            {
+                let detail = format!("it is less than {} ({})", minimum.least, minimum.constraint);
+                return Err(self.at_fault(FailureKind::Invalid, path, at, &detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no other row has its key or one of its unique values.
+    fn check_taken(
+        &self,
+        path: &ResourcePath,
+        row: &Row,
+        own: Option<&Key>,
+    ) -> Result<(), Failure> {
+        if own.is_none() && self.rows.contains_key(&self.key_of(row)) {
+            return Err(self.key_is_taken(path));
+        }
+        for (at, column, datum) in self.columns(row) {
+            let mut others = self.rows.iter().filter(|(key, _)| own != Some(key));
+            let is_unique = column.unique && *datum != Datum::Null;
+            if is_unique && others.any(|(_, other)| other[at] == *datum) {
+                let constraint = format!("{}_{}_key", self.table.name, column.name);
+                let detail = format!("another row has it ({constraint})");
+                return Err(self.at_fault(FailureKind::Conflict, path, at, &detail));
             }
         }
         Ok(())
