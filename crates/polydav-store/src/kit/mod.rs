@@ -14,6 +14,7 @@
 //! done. The other functions write steps, locks and expectations tersely; the tests of other
 //! crates use them too.
 
+mod condition;
 mod draft;
 mod model;
 mod scene;

@@ -1,22 +1,18 @@
 //! The model test: random runs come out on a store as they do in memory.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
+use super::condition::{Conditions, conditions, locks};
 use super::draft::{
-    Draft, Held, copy, copy_alone, held, lock, mkcol, patch, put, put_content, remove, rename, set,
-    unset,
+    Draft, Held, copy, copy_alone, held, mkcol, patch, put, put_content, remove, rename, set, unset,
 };
 use super::scene::{Snapshot, apply, given, run, snapshot, stage, verdict};
-use crate::{
-    Capabilities, Condition, Lock, LockDepth, LockScope, LockToken, MemoryStore, OnFailure,
-    Outcome, Principal, ResourcePath, Run, Store,
-};
+use crate::{Capabilities, Lock, MemoryStore, OnFailure, Outcome, ResourcePath, Run, Store};
 
 /// Runs `cases` random scenarios on a fresh store each and on a [`MemoryStore`]; after every run
 /// the [verdicts](super::verdict) and all there is must be the same.
@@ -63,33 +59,6 @@ enum Act {
     Copy { source: String, target: String, alone: bool, refuse: bool },
     Rename { source: String, target: String, refuse: bool },
     Patch { target: String, changes: Vec<(&'static str, Option<String>)> },
-}
-
-/// A guard whose entity tags aren't known yet.
-#[derive(Debug)]
-struct Conditions {
-    ann: bool,
-    tokens: Vec<&'static str>,
-    if_lists: Vec<(Option<String>, Vec<Wish>)>,
-    if_match: Option<Tag>,
-    if_none_match: Option<Tag>,
-    unmodified_since_ever: Option<bool>,
-}
-
-/// `*`, or the entity tag a resource has before the run, if it has one.
-#[derive(Debug, Clone)]
-enum Tag {
-    Any,
-    Of(String),
-}
-
-/// A condition of an `If` list.
-#[derive(Debug, Clone)]
-enum Wish {
-    Token(&'static str),
-    Tag(String),
-    Never,
-    Not(Box<Wish>),
 }
 
 impl Scene {
@@ -171,66 +140,16 @@ impl Act {
     }
 }
 
-impl Conditions {
-    fn on(&self, mut draft: Draft, tags: &BTreeMap<String, String>) -> Draft {
-        let known = |of: &String| tags.get(of).cloned().unwrap_or_else(|| "none".to_owned());
-        let tag = |tag: &Tag| match tag {
-            Tag::Any => "*".to_owned(),
-            Tag::Of(path) => known(path),
-        };
-        if self.ann {
-            draft = draft.by("ann");
-        }
-        for token in &self.tokens {
-            draft = draft.token(token);
-        }
-        for (resource, wishes) in &self.if_lists {
-            let conditions = wishes.iter().map(|wish| wish.condition(&known));
-            draft = match resource {
-                Some(resource) => draft.when_at(resource, conditions),
-                None => draft.when(conditions),
-            };
-        }
-        if let Some(wanted) = &self.if_match {
-            draft = draft.if_match(&tag(wanted));
-        }
-        if let Some(unwanted) = &self.if_none_match {
-            draft = draft.if_none_match(&tag(unwanted));
-        }
-        match self.unmodified_since_ever {
-            Some(true) => draft.if_unmodified_since(SystemTime::UNIX_EPOCH),
-            Some(false) => draft.if_unmodified_since(SystemTime::now() + Duration::from_secs(60)),
-            None => draft,
-        }
-    }
-}
-
-impl Wish {
-    fn condition(&self, known: &impl Fn(&String) -> String) -> Condition {
-        match self {
-            Self::Token(token) => Condition::Token(LockToken::new(*token)),
-            Self::Tag(of) => Condition::ETag(known(of)),
-            Self::Never => Condition::Never,
-            Self::Not(wish) => Condition::Not(Box::new(wish.condition(known))),
-        }
-    }
-}
-
 /// Few names, so that steps meet; mostly near the root, so that parents exist.
-fn joined() -> impl Strategy<Value = String> {
+fn joined() -> BoxedStrategy<String> {
     let name = || prop::sample::select(vec!["a", "b"]);
     let at = move |depth| vec(name(), depth).prop_map(|names| names.join("/"));
-    prop_oneof![8 => at(1), 8 => at(2), 4 => at(3), 1 => at(0)]
-}
-
-fn token() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["urn:1", "urn:2", "urn:3"])
+    prop_oneof![8 => at(1), 8 => at(2), 4 => at(3), 1 => at(0)].boxed()
 }
 
 fn scene(can: Capabilities) -> impl Strategy<Value = Scene> {
-    let acts = vec((act(can), conditions()), 1..20);
-    let locks = prop_oneof![2 => vec(locked(), 0..1), 1 => vec(locked(), 1..4)];
-    let parts = (acts, locks, prop::bool::weighted(0.1));
+    let acts = vec((act(can), conditions(joined)), 1..20);
+    let parts = (acts, locks(joined), prop::bool::weighted(0.1));
     parts.prop_map(|(acts, locks, stop)| Scene { acts, locks, stop })
 }
 
@@ -251,43 +170,6 @@ fn act(can: Capabilities) -> impl Strategy<Value = Act> {
         if can.properties { 4 } else { 0 } => (joined(), vec(change, 0..4))
             .prop_map(|(target, changes)| Act::Patch { target, changes }),
     ]
-}
-
-fn conditions() -> impl Strategy<Value = Conditions> {
-    let list = || (weighted(0.5, joined()), vec(wish(), 1..3));
-    let tag = || prop_oneof![Just(Tag::Any), joined().prop_map(Tag::Of)];
-    let parts = (
-        prop::bool::weighted(0.2),
-        vec(token(), 0..3),
-        prop_oneof![4 => vec(list(), 0..1), 1 => vec(list(), 1..3)],
-        weighted(0.1, tag()),
-        weighted(0.1, tag()),
-        weighted(0.1, any::<bool>()),
-    );
-    parts.prop_map(|(ann, tokens, if_lists, if_match, if_none_match, unmodified_since_ever)| {
-        Conditions { ann, tokens, if_lists, if_match, if_none_match, unmodified_since_ever }
-    })
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    let wish = prop_oneof![
-        2 => token().prop_map(Wish::Token),
-        4 => joined().prop_map(Wish::Tag),
-        1 => Just(Wish::Never),
-    ];
-    (wish, prop::bool::weighted(0.4))
-        .prop_map(|(wish, not)| if not { Wish::Not(Box::new(wish)) } else { wish })
-}
-
-fn locked() -> impl Strategy<Value = Lock> {
-    (token(), joined(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
-        |(token, root, deep, shared, ann)| Lock {
-            depth: if deep { LockDepth::Infinity } else { LockDepth::Zero },
-            scope: if shared { LockScope::Shared } else { LockScope::Exclusive },
-            principal: if ann { Principal::Named("ann".into()) } else { Principal::Anonymous },
-            ..lock(token, root)
-        },
-    )
 }
 
 /// The model itself is held against functions over a map of strings.
