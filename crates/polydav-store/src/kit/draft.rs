@@ -84,6 +84,11 @@ pub fn text(value: &str) -> Value {
     Value::Text(value.into())
 }
 
+/// A value as JSON.
+pub fn json(value: &str) -> Value {
+    Value::Json(value.into())
+}
+
 /// Makes a collection.
 pub fn mkcol(target: impl AsRef<[u8]>) -> Draft {
     Action::MakeCollection { target: path(target) }.into()

@@ -11,19 +11,32 @@
 //!
 //! [`conform`] runs named [`Trial`]s, chosen by what the store can do; [`model`] runs random steps
 //! on the store and on a [`MemoryStore`](crate::MemoryStore), and wants the same told and the same
-//! done. The other functions write steps, locks and expectations tersely; the tests of other
+//! done. A store of records has tables instead, and [`record`] is the kit for those. The other
+//! functions write steps, locks and expectations tersely; the tests of other
 //! crates use them too.
+
+/// A constant `TRIALS` of the functions named, for stores that can do what is asked.
+macro_rules! trials {
+    ($applies:ident: $($name:ident),+ $(,)?) => {
+        pub(super) const TRIALS: &[$crate::kit::Trial] = &[$($crate::kit::Trial {
+            name: stringify!($name),
+            applies: super::$applies,
+            run: $name,
+        }),+];
+    };
+}
 
 mod condition;
 mod draft;
 mod model;
+pub mod record;
 mod scene;
 mod trial;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use draft::{
-    Draft, Held, add, copy, copy_alone, fields, held, lock, mkcol, name, patch, path, put,
+    Draft, Held, add, copy, copy_alone, fields, held, json, lock, mkcol, name, patch, path, put,
     put_content, put_record, remove, rename, set, text, unset, update,
 };
 pub use model::model;
@@ -55,8 +68,12 @@ pub fn trials() -> Vec<Trial> {
 /// # Panics
 /// If one fails, after all have run, with their names.
 pub fn conform<S: Store>(make: impl Fn() -> S) {
+    pass(&trials(), make);
+}
+
+fn pass<S: Store>(trials: &[Trial], make: impl Fn() -> S) {
     let mut failed = Vec::new();
-    for trial in trials() {
+    for trial in trials {
         let store = make();
         if !(trial.applies)(store.capabilities(&path(""))) {
             continue;

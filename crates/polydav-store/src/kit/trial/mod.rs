@@ -3,17 +3,6 @@
 use super::Trial;
 use crate::Capabilities;
 
-/// A constant `TRIALS` of the functions named, for stores that can do what is asked.
-macro_rules! trials {
-    ($applies:ident: $($name:ident),+ $(,)?) => {
-        pub(super) const TRIALS: &[$crate::kit::Trial] = &[$($crate::kit::Trial {
-            name: stringify!($name),
-            applies: super::$applies,
-            run: $name,
-        }),+];
-    };
-}
-
 mod content;
 mod guard;
 mod lock;
