@@ -39,6 +39,8 @@ struct Pending {
     steps: Vec<(usize, Option<ResourcePath>)>,
     /// The paths of the rows.
     touched: HashSet<ResourcePath>,
+    /// The table, if the database names the rows: each of its rows may be one of them.
+    unnamed: Option<ResourcePath>,
 }
 
 /// A change of one row.
@@ -134,20 +136,31 @@ impl<'a> Attempt<'a> {
         match self.decide(step) {
             Ok(Decision::Done(done)) => self.outcomes[at] = Some(Ok(done)),
             Ok(Decision::Change(planned)) => self.push(at, planned)?,
-            Err(Refusal::Failure(failure)) => {
-                let outcome = Err(failure);
-                self.course.note(&outcome);
-                self.outcomes[at] = Some(outcome);
-            }
+            Err(Refusal::Failure(failure)) => self.refuse(at, failure)?,
             Err(Refusal::Sql(error)) => return Err(Trouble { at: Some(at..at + 1), error }),
         }
+        Ok(())
+    }
+
+    /// Notes why a step isn't done. What stands before it may fail yet, and be the reason.
+    fn refuse(&mut self, at: usize, failure: Failure) -> Result<(), Trouble> {
+        if self.course.stops() {
+            self.flush()?;
+        }
+        let failure = match self.course.over() {
+            Some(kind) => Failure::new(kind, self.steps[at].subject().clone()),
+            None => failure,
+        };
+        let outcome = Err(failure);
+        self.course.note(&outcome);
+        self.outcomes[at] = Some(outcome);
         Ok(())
     }
 
     /// Whether a step looks at, or changes, what a pending change is about.
     fn meets_pending(&self, step: &Step) -> bool {
         self.pending.as_ref().is_some_and(|pending| {
-            step.claims().chain(step.watches()).any(|path| pending.touched.contains(path))
+            std::iter::once(step.subject()).chain(step.watches()).any(|path| pending.touches(path))
         })
     }
 
@@ -218,14 +231,14 @@ impl<'a> Attempt<'a> {
                 !table.key.contains(at) && !given.contains(at) && !table.columns[*at].is_read_only
             });
             let reset: Vec<_> = reset.collect();
-            check_defaults(&table, reset.iter().copied(), target)?;
+            check_values(&table, (&given, &values), &reset, target)?;
             let shape = Shape::Update { given, reset };
             return self.changed(Planned { table, shape, key, values, path });
         }
         let given: Vec<_> = table.key.iter().copied().chain(given).collect();
-        let values = key.iter().cloned().chain(values).collect();
+        let values: Vec<_> = key.iter().cloned().chain(values).collect();
         check_key_is_free_to_choose(&table, target)?;
-        check_complete(&table, &given, target)?;
+        check_complete(&table, &given, &values, target)?;
         Ok(Decision::Change(Planned { table, shape: Shape::Insert { given }, key, values, path }))
     }
 
@@ -242,9 +255,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// A row is made of columns, not of bytes.
     fn refuse_content(&self, target: &ResourcePath) -> Result<Decision, Refusal> {
-        self.place_to_put(target)?;
-        fail(FailureKind::Unsuited, target)
+        match self.place_to_put(target) {
+            Err(Refusal::Failure(failure)) if failure.kind != FailureKind::NotFound => {
+                Err(failure.into())
+            }
+            _ => fail(FailureKind::Unsuited, target),
+        }
     }
 
     fn add(&self, collection: &ResourcePath, fields: &Fields) -> Result<Decision, Refusal> {
@@ -262,7 +280,7 @@ impl<'a> Attempt<'a> {
         };
         check_writable(&table, collection)?;
         let (given, values) = columns(&table, fields, None, collection)?;
-        check_complete(&table, &given, collection)?;
+        check_complete(&table, &given, &values, collection)?;
         let shape = Shape::Insert { given };
         Ok(Decision::Change(Planned { table, shape, key: Vec::new(), values, path: None }))
     }
@@ -279,7 +297,11 @@ impl<'a> Attempt<'a> {
             return fail(FailureKind::NotFound, target);
         }
         let decided = check_writable(&table, target)
-            .and_then(|()| Ok(columns(&table, fields, Some(&key), target)?));
+            .and_then(|()| Ok(columns(&table, fields, Some(&key), target)?))
+            .and_then(|(given, values)| {
+                check_values(&table, (&given, &values), &[], target)?;
+                Ok((given, values))
+            });
         let (given, values) = match decided {
             Ok(decided) => decided,
             // That it isn't there is the better reason.
@@ -351,11 +373,14 @@ impl<'a> Attempt<'a> {
             }
         }
         let Planned { table, shape, key, values, path } = planned;
+        let unnamed = path.is_none().then(|| table.path());
         let pending = self.pending.get_or_insert_with(|| Pending {
             change: Change { table, shape, rows: Vec::new() },
             steps: Vec::new(),
             touched: HashSet::new(),
+            unnamed: None,
         });
+        pending.unnamed = pending.unnamed.take().or(unnamed);
         pending.touched.extend(path.clone());
         pending.change.rows.push((key, values));
         pending.steps.push((at, path));
@@ -366,19 +391,16 @@ impl<'a> Attempt<'a> {
     fn flush(&mut self) -> Result<(), Trouble> {
         let Some(Pending { change, steps, .. }) = self.pending.take() else { return Ok(()) };
         let at = || Some(steps[0].0..steps[steps.len() - 1].0 + 1);
-        let stops = self.course.stops();
-        let changed = self.transaction.change(&change, stops);
+        let changed = self.transaction.change(&change, self.course.stops());
         let changed = changed.map_err(|error| Trouble { at: at(), error })?;
         let mut changed = changed.into_iter();
         for (at, path) in steps {
             let subject = self.steps[at].subject();
-            let outcome = match (self.course.over(), changed.next()) {
-                (None, Some(changed)) => outcome(&change, path, subject, changed)
+            // One that isn't told of wasn't tried, because of one before it.
+            let outcome = match changed.next() {
+                Some(changed) => outcome(&change, path, subject, changed)
                     .map_err(|error| Trouble { at: Some(at..at + 1), error })?,
-                (kind, _) => {
-                    let kind = kind.unwrap_or(FailureKind::Dependency);
-                    Err(Failure::new(kind, subject.clone()))
-                }
+                None => Err(Failure::new(FailureKind::Dependency, subject.clone())),
             };
             self.course.note(&outcome);
             self.outcomes[at] = Some(outcome);
@@ -388,18 +410,23 @@ impl<'a> Attempt<'a> {
 }
 
 impl Pending {
+    fn touches(&self, path: &ResourcePath) -> bool {
+        self.touched.contains(path)
+            || self.unnamed.as_ref().is_some_and(|table| table.is_above(path))
+    }
+
     /// Whether a change can be made together with those pending, with the same outcome as after
     /// them.
     fn takes(&self, planned: &Planned) -> bool {
-        let table = &self.change.table;
-        let compares = match &planned.shape {
+        let Planned { table, shape, .. } = planned;
+        let compares = match shape {
             Shape::Update { given, reset } => {
                 given.iter().chain(reset).any(|&at| table.columns[at].is_compared)
             }
             Shape::Insert { .. } | Shape::Delete => false,
         };
-        Arc::ptr_eq(table, &planned.table)
-            && self.change.shape == planned.shape
+        Arc::ptr_eq(table, &self.change.table)
+            && self.change.shape == *shape
             && self.steps.len() < ROWS_MAX
             && !table.is_single
             && !compares
@@ -480,35 +507,44 @@ fn columns(
             }
             None => {}
         }
-        if value == Datum::Null && !column.is_nullable {
-            return Err(wrong(FailureKind::Invalid, path, name, "it must have a value"));
-        }
         given.push(at);
         values.push(value);
     }
     Ok((given, values))
 }
 
-/// Refuses a new row that lacks a value which it must have.
-fn check_complete(table: &Table, given: &[usize], path: &ResourcePath) -> Result<(), Failure> {
-    let missing = (0..table.columns.len()).filter(|at| !given.contains(at));
-    check_defaults(table, missing, path)
-}
-
-/// Refuses to leave columns to their defaults that have none, and must have a value.
-fn check_defaults(
+/// Refuses a new row of these columns that lacks a value which it must have.
+fn check_complete(
     table: &Table,
-    left: impl Iterator<Item = usize>,
+    given: &[usize],
+    values: &[Datum],
     path: &ResourcePath,
 ) -> Result<(), Failure> {
-    for at in left {
+    let missing: Vec<_> = (0..table.columns.len()).filter(|at| !given.contains(at)).collect();
+    check_values(table, (given, values), &missing, path)
+}
+
+/// Refuses to give columns no value, or to leave them to their defaults, that must have one.
+fn check_values(
+    table: &Table,
+    (given, values): (&[usize], &[Datum]),
+    left: &[usize],
+    path: &ResourcePath,
+) -> Result<(), Failure> {
+    let nulls = given.iter().zip(values).filter(|(_, value)| **value == Datum::Null);
+    let without = left.iter().filter(|&&at| {
         let column = &table.columns[at];
-        if !column.is_nullable && column.default.is_none() && !column.is_read_only {
-            let said = "it must have a value";
-            return Err(wrong(FailureKind::Invalid, path, &column.name, said));
+        column.default.is_none() && !column.is_read_only
+    });
+    let empty = nulls.map(|(at, _)| at).chain(without);
+    // Of several, the first in the order of the columns is told.
+    match empty.filter(|&&at| !table.columns[at].is_nullable).min() {
+        Some(&at) => {
+            let (column, said) = (&table.columns[at].name, "it must have a value");
+            Err(wrong(FailureKind::Invalid, path, column, said))
         }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Refuses to make a row under a key of the client's, where the database alone gives keys.

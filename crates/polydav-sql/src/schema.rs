@@ -35,8 +35,11 @@ pub(crate) struct Table {
     /// Whether a constraint is checked at the commit alone, so that only a transaction of its own
     /// tells which change broke it.
     pub(crate) is_deferred: bool,
-    /// Constraints by their names, and the first column each is about.
+    /// Constraints about a single column, by their names.
     pub(crate) constraints: Vec<(Box<str>, usize)>,
+    /// For a database that doesn't say which reference leads nowhere: the columns that refer to
+    /// rows, and what selects the row that one refers to.
+    pub(crate) references: Vec<(usize, String)>,
 }
 
 /// What a table is.

@@ -209,7 +209,7 @@ impl Store for SqlStore {
     }
 
     fn stage(&self, target: &ResourcePath, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        fail(FailureKind::Unsuited, target)
+        fail(FailureKind::Unsupported, target)
     }
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {

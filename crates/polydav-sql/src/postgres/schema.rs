@@ -55,12 +55,12 @@ WHERE n.nspname = coalesce($1::text, current_schema()::text)
   AND (i.indisunique OR i.indisexclusion) AND k.place <= i.indnkeyatts
 ORDER BY i.indrelid, k.place";
 
-/// Constraints, and the first column of each.
+/// Constraints, the first column of each, and whether it is the only one.
 const CONSTRAINTS: &str = "\
-SELECT f.conrelid::int8, f.conname::text, f.conkey[1]::int4, f.contype = 'f' AND f.conrelid = f.confrelid
+SELECT f.conrelid::int8, f.conname::text, f.conkey[1]::int4,
+       f.contype = 'f' AND f.conrelid = f.confrelid, array_length(f.conkey, 1) = 1
 FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = coalesce($1::text, current_schema()::text) AND f.conkey[1] IS NOT NULL
-  AND (f.contype <> 'c' OR array_length(f.conkey, 1) = 1)";
+WHERE n.nspname = coalesce($1::text, current_schema()::text) AND f.conkey[1] IS NOT NULL";
 
 /// Finds the tables that are served.
 pub(super) fn find(session: &Session, options: &Options) -> Result<Schema, OpenError> {
@@ -148,7 +148,9 @@ impl Details {
         if row.get(3) {
             self.compare(table, number);
         }
-        self.constraints.entry(table).or_default().push((name.into(), number));
+        if row.get(4) {
+            self.constraints.entry(table).or_default().push((name.into(), number));
+        }
     }
 
     /// An expression may be about any column.
@@ -191,6 +193,7 @@ impl Details {
             // They are set immediate.
             is_deferred: false,
             constraints,
+            references: Vec::new(),
             name: name.into(),
         }
     }

@@ -54,9 +54,8 @@ type Blamed = (Option<Box<str>>, Option<Box<str>>);
 fn blamed(failure: &ffi::Error, said: &str) -> Blamed {
     let Some((_, names)) = said.split_once("constraint failed: ") else { return (None, None) };
     match kind(failure) {
-        SqlErrorKind::Unique | SqlErrorKind::Null => {
-            let first = names.split(", ").next().unwrap_or(names);
-            let column = first.split_once('.').map_or(first, |(_, column)| column);
+        SqlErrorKind::Unique | SqlErrorKind::Null if !names.contains(", ") => {
+            let column = names.split_once('.').map_or(names, |(_, column)| column);
             (Some(column.into()), None)
         }
         SqlErrorKind::Check => (None, Some(names.into())),
@@ -78,22 +77,26 @@ impl SqlError {
         )
     }
 
-    /// A check without a name is told as its expression: that is SQL, and nobody's business. One
-    /// that names a single column is taken to be about that.
+    /// With the column that a check is about. One without a name is told as its expression: that is
+    /// SQL, and nobody's business.
     pub(super) fn with_columns_of(mut self, table: &Table) -> Self {
         let Some(constraint) = self.constraint.take() else { return self };
-        let is_name =
-            |text: &str| text.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
-        if self.column.is_none() {
-            let words =
-                constraint.split(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-            let mut columns = words.filter_map(|word| table.column(word));
-            self.column = match (columns.next(), columns.next()) {
-                (Some(at), None) => Some((&*table.columns[at].name).into()),
-                _ => None,
-            };
+        let named = table.constraints.iter().find(|(name, _)| *name == constraint);
+        if let Some(&(_, at)) = named {
+            self.column = Some((&*table.columns[at].name).into());
+        } else {
+            let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+            let words = constraint.split(|letter: char| !is_part(letter));
+            let mut columns: Vec<_> = words.filter_map(|word| table.column(word)).collect();
+            columns.dedup();
+            if let [one] = columns[..] {
+                self.column = Some((&*table.columns[one].name).into());
+            }
+            if !constraint.chars().all(is_part) {
+                return self;
+            }
         }
-        self.constraint = Some(constraint).filter(|constraint| is_name(constraint));
+        self.constraint = Some(constraint);
         self
     }
 }

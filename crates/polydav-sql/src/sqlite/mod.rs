@@ -287,7 +287,7 @@ impl Transaction for Writing<'_> {
         for (key, values) in &change.rows {
             let changed = match one(&mut prepared, change, key, values) {
                 // What keeps the row from being changed undid its statement, and nothing else.
-                Err(error) if error.is_about_row() => Err(error.with_columns_of(&change.table)),
+                Err(error) if error.is_about_row() => Err(self.blame(error, change, values)?),
                 Err(error) => return Err(error),
                 changed => changed,
             };
@@ -298,6 +298,36 @@ impl Transaction for Writing<'_> {
             }
         }
         Ok(all)
+    }
+}
+
+impl Writing<'_> {
+    /// The error, with the column at fault as far as that can be found out.
+    fn blame(
+        &self,
+        error: SqlError,
+        change: &Change,
+        values: &[Datum],
+    ) -> Result<SqlError, SqlError> {
+        let mut error = error.with_columns_of(&change.table);
+        let (Shape::Insert { given } | Shape::Update { given, .. }) = &change.shape else {
+            return Ok(error);
+        };
+        if error.kind != SqlErrorKind::Reference {
+            return Ok(error);
+        }
+        for (column, value) in given.iter().zip(values).filter(|(_, value)| **value != Datum::Null)
+        {
+            let mut own = change.table.references.iter().filter(|(from, _)| from == column);
+            let leads = own.try_fold(true, |leads, (_, select)| {
+                Ok::<_, rusqlite::Error>(leads && self.connection.prepare(select)?.exists([value])?)
+            });
+            if !leads? {
+                error.column = Some((&*change.table.columns[*column].name).into());
+                break;
+            }
+        }
+        Ok(error)
     }
 }
 

@@ -36,6 +36,10 @@ struct Reference {
     from: String,
     column: String,
     to: String,
+    /// Its column there; the key, if none is named.
+    to_column: Option<String>,
+    /// Whether it is one of several columns that refer together.
+    is_part: bool,
     cascades: bool,
 }
 
@@ -79,8 +83,13 @@ impl<'a> Finder<'a> {
 
     fn table(&self, listed: &Listed) -> rusqlite::Result<Table> {
         let compared = self.compared(&listed.name)?;
-        let (columns, key) = self.columns(listed, &compared)?;
+        let (mut columns, key) = self.columns(listed, &compared)?;
         let rowid = is_rowid(listed, &columns, &key);
+        if rowid {
+            // It is a number that SQLite gives, if nobody else does.
+            let column = &mut columns[key[0]];
+            (column.is_nullable, column.default) = (false, Some("NULL".to_owned()));
+        }
         let touches = |reference: &Reference| {
             same(&reference.from, &listed.name) || same(&reference.to, &listed.name)
         };
@@ -99,8 +108,8 @@ impl<'a> Finder<'a> {
             has_far_effects,
             is_single,
             is_deferred,
-            // SQLite names columns instead.
-            constraints: Vec::new(),
+            constraints: checks(&listed.sql, &columns),
+            references: self.leads(&listed.name, &columns),
             columns,
             key,
         })
@@ -160,6 +169,28 @@ impl<'a> Finder<'a> {
         Ok(compared)
     }
 
+    /// What selects the rows that a table's columns refer to.
+    fn leads(&self, table: &str, columns: &[Column]) -> Vec<(usize, String)> {
+        let own = self
+            .references
+            .iter()
+            .filter(|reference| same(&reference.from, table) && !reference.is_part);
+        own.filter_map(|Reference { column, to, to_column, .. }| {
+            let at = columns.iter().position(|known| same(&known.name, column))?;
+            let key = match to_column {
+                Some(column) => column.clone(),
+                None => self.key_of(to).ok()?,
+            };
+            Some((at, format!("SELECT 1 FROM \"main\".{} WHERE {} = ?1", quote(to), quote(&key))))
+        })
+        .collect()
+    }
+
+    fn key_of(&self, table: &str) -> rusqlite::Result<String> {
+        let sql = "SELECT name FROM pragma_table_info(?) WHERE pk = 1";
+        self.connection.query_row(sql, [table], |row| row.get(0))
+    }
+
     /// Whether a constraint of the table may be looked at no sooner than at the commit. SQLite
     /// doesn't tell, but keeps the statement that made the table.
     fn is_deferred(&self, table: &str) -> bool {
@@ -209,7 +240,8 @@ fn listed(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
 }
 
 fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Reference>> {
-    let sql = "SELECT \"from\", \"table\", on_update, on_delete FROM pragma_foreign_key_list(?)";
+    let sql = "SELECT \"from\", \"table\", on_update, on_delete, \"to\", \
+               count(*) OVER (PARTITION BY id) > 1 FROM pragma_foreign_key_list(?)";
     let mut statement = connection.prepare(sql)?;
     let references = statement.query_map([table], |row| {
         let acts = |action: String| !matches!(&*action, "NO ACTION" | "RESTRICT");
@@ -217,10 +249,65 @@ fn references(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Refe
             from: table.to_owned(),
             column: row.get(0)?,
             to: row.get(1)?,
+            to_column: row.get(4)?,
+            is_part: row.get(5)?,
             cascades: acts(row.get(2)?) || acts(row.get(3)?),
         })
     })?;
     references.collect()
+}
+
+/// Named checks that are about a single column. SQLite tells of a broken check by its name, and of
+/// its columns nothing; the statement that made the table does.
+fn checks(sql: &str, columns: &[Column]) -> Vec<(Box<str>, usize)> {
+    let words = words(sql);
+    let mut checks = Vec::new();
+    for (at, three) in words.windows(3).enumerate() {
+        let [constraint, name, check] = three else { continue };
+        if !same(constraint, "CONSTRAINT") || !same(check, "CHECK") {
+            continue;
+        }
+        let within = inside(&words[at + 3..]);
+        let column = |word: &&str| columns.iter().position(|column| same(&column.name, word));
+        let mut named: Vec<_> = within.iter().filter_map(column).collect();
+        named.dedup();
+        if let [one] = named[..] {
+            checks.push(((*name).into(), one));
+        }
+    }
+    checks
+}
+
+/// The words of a statement, without their quotes, and each parenthesis.
+fn words(sql: &str) -> Vec<&str> {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut words = Vec::new();
+    let mut rest = sql;
+    while let Some(start) = rest.find(|letter: char| is_part(letter) || "()".contains(letter)) {
+        rest = &rest[start..];
+        let end = match rest.find(|letter: char| !is_part(letter)) {
+            Some(0) => 1,
+            Some(end) => end,
+            None => rest.len(),
+        };
+        words.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+    words
+}
+
+/// What stands between the parenthesis at the beginning and its counterpart.
+fn inside<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
+    let mut depth = 0;
+    let end = words.iter().position(|word| {
+        match *word {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    &words[..end.unwrap_or(words.len())]
 }
 
 /// Names of SQLite are the same in upper and lower case.
