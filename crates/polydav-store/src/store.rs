@@ -177,7 +177,7 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::stat`]; [`FailureKind::IsCollection`].
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure>;
 
-    /// Tells `visit` of the records in a collection, in the order of their names, in constant
+    /// Tells `visit` of the records in a collection, in the order of their keys, in constant
     /// memory. `visit` breaks it off by [`ControlFlow::Break`].
     ///
     /// # Errors
