@@ -95,6 +95,8 @@ pub(crate) fn bare(path: ResourcePath, kind: Kind) -> Entry {
 
 /// Equal content has the same tag, and no other has it.
 fn etag(content: &[u8]) -> ETag {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = Blake2b::<U16>::digest(content);
-    ETag::new(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    ETag::new(digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect::<String>())
 }

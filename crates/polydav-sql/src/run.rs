@@ -171,7 +171,7 @@ fn cut(schema: &Schema, steps: &[Step]) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut joins = false;
     for (at, step) in steps.iter().enumerate() {
-        let alone = step.claims().any(|path| is_deferred(schema, path));
+        let alone = schema.has_deferred() && step.claims().any(|path| is_deferred(schema, path));
         match parts.last_mut() {
             Some(part) if joins && !alone => part.end = at + 1,
             _ => parts.push(at..at + 1),

@@ -11,6 +11,8 @@ use polydav_store::ResourcePath;
 pub(crate) struct Schema {
     tables: Vec<Arc<Table>>,
     by_name: HashMap<Box<str>, usize>,
+    /// Whether any table has constraints that are looked at by the commit alone.
+    has_deferred: bool,
 }
 
 /// A table or view.
@@ -102,11 +104,16 @@ impl Schema {
         let mut tables: Vec<_> = tables.into_iter().map(Arc::new).collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         let by_name = tables.iter().enumerate().map(|(at, table)| (table.name.clone(), at));
-        Self { by_name: by_name.collect(), tables }
+        let has_deferred = tables.iter().any(|table| table.is_deferred);
+        Self { by_name: by_name.collect(), tables, has_deferred }
     }
 
     pub(crate) fn tables(&self) -> &[Arc<Table>] {
         &self.tables
+    }
+
+    pub(crate) fn has_deferred(&self) -> bool {
+        self.has_deferred
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Arc<Table>> {

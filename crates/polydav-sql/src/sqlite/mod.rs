@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use polydav_store::Durability;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior};
+use rusqlite::{
+    CachedStatement, Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior,
+};
 
 use crate::database::{Change, Changed, Database, Shape, Transaction, Trouble, Wanted};
 use crate::datum::Datum;
@@ -17,7 +19,7 @@ use crate::error::{SqlError, SqlErrorKind};
 use crate::options::{OpenError, Options};
 use crate::row::Row;
 use crate::schema::{Column, Schema, Table, list};
-use crate::statement::{self, Key, Parameters, Rows, Statement};
+use crate::statement::{self, Key, Rows, Statement};
 use crate::store::SqlStore;
 
 /// How long we wait for whoever else has the file.
@@ -275,17 +277,17 @@ impl Transaction for Writing<'_> {
     }
 
     fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
-        let mut parameters = Parameters::new(placeholder);
-        let is = statement::key_is(table, key, &mut parameters);
-        let text = format!("SELECT {} FROM {} WHERE {is}", table.outputs(), table.quoted);
-        Ok(select(self.connection, table, &parameters.finish(text))?.pop())
+        let mut look = self.connection.prepare_cached(&look(table))?;
+        bind(&mut look, key)?;
+        let mut rows = look.raw_query();
+        Ok(rows.next()?.map(|row| read(row, table)).transpose()?)
     }
 
     fn change(&self, change: &Change, stops: bool) -> Result<Vec<Changed>, SqlError> {
-        let mut prepared = self.connection.prepare_cached(&text(change))?;
+        let mut changing = Changing::prepare(self.connection, change)?;
         let mut all = Vec::with_capacity(change.rows.len());
         for (key, values) in &change.rows {
-            let changed = match one(&mut prepared, change, key, values) {
+            let changed = match changing.one(key, values) {
                 // What keeps the row from being changed undid its statement, and nothing else.
                 Err(error) if error.is_about_row() => Err(self.blame(error, change, values)?),
                 Err(error) => return Err(error),
@@ -331,45 +333,73 @@ impl Writing<'_> {
     }
 }
 
-fn one(
-    prepared: &mut Prepared<'_>,
-    change: &Change,
-    key: &Key,
-    values: &[Datum],
-) -> Result<Option<Row>, SqlError> {
-    let key = match change.shape {
-        Shape::Insert { .. } => &[][..],
-        Shape::Update { .. } | Shape::Delete => key,
-    };
-    bind(prepared, values.iter().chain(key))?;
-    let mut rows = prepared.raw_query();
-    let row = rows.next()?.map(|row| read(row, &change.table)).transpose()?;
-    while rows.next()?.is_some() {}
-    Ok(row)
+/// The statements that change one row after the other.
+///
+/// An update isn't asked to tell what it made of the row: SQLite would set up a table for the
+/// answer each time, which costs more than the update and a look at the row.
+struct Changing<'a> {
+    table: &'a Table,
+    shape: &'a Shape,
+    change: CachedStatement<'a>,
+    /// Selects a row by its key, behind an update.
+    look: Option<CachedStatement<'a>>,
+}
+
+impl<'a> Changing<'a> {
+    fn prepare(connection: &'a Connection, change: &'a Change) -> rusqlite::Result<Self> {
+        let Change { table, shape, .. } = change;
+        let look = match shape {
+            Shape::Update { .. } => Some(connection.prepare_cached(&look(table))?),
+            Shape::Insert { .. } | Shape::Delete => None,
+        };
+        Ok(Self { table, shape, change: connection.prepare_cached(&text(table, shape))?, look })
+    }
+
+    fn one(&mut self, key: &Key, values: &[Datum]) -> Result<Option<Row>, SqlError> {
+        match self.shape {
+            Shape::Insert { .. } => {
+                bind(&mut self.change, values)?;
+                let mut rows = self.change.raw_query();
+                let row = rows.next()?.map(|row| read(row, self.table)).transpose()?;
+                while rows.next()?.is_some() {}
+                return Ok(row);
+            }
+            Shape::Update { .. } | Shape::Delete => {
+                bind(&mut self.change, values.iter().chain(key))?;
+            }
+        }
+        if self.change.raw_execute()? == 0 {
+            return Ok(None);
+        }
+        let Some(look) = &mut self.look else { return Ok(Some(Row(Vec::new()))) };
+        bind(look, key)?;
+        let mut rows = look.raw_query();
+        Ok(rows.next()?.map(|row| read(row, self.table)).transpose()?)
+    }
+}
+
+fn look(table: &Table) -> String {
+    format!("SELECT {} FROM {} WHERE {}", table.outputs(), table.quoted, key(table, 0))
 }
 
 /// The statement that makes a change of one row: its values are bound first, its key then.
-fn text(change: &Change) -> String {
-    let Change { table, shape, .. } = change;
-    let (quoted, outputs) = (&table.quoted, table.outputs());
+fn text(table: &Table, shape: &Shape) -> String {
+    let quoted = &table.quoted;
     match shape {
         Shape::Insert { given } if given.is_empty() => {
-            format!("INSERT INTO {quoted} DEFAULT VALUES RETURNING {outputs}")
+            format!("INSERT INTO {quoted} DEFAULT VALUES RETURNING {}", table.outputs())
         }
         Shape::Insert { given } => {
             let names = list(given.iter().map(|&at| table.columns[at].quoted.as_str()));
             let places: Vec<_> = (1..=given.len()).map(|at| format!("?{at}")).collect();
-            let places = places.join(", ");
+            let (places, outputs) = (places.join(", "), table.outputs());
             format!("INSERT INTO {quoted} ({names}) VALUES ({places}) RETURNING {outputs}")
         }
         Shape::Update { given, reset } => {
-            let sets = sets(table, given, reset);
-            let key = key(table, given.len());
-            format!("UPDATE {quoted} SET {sets} WHERE {key} RETURNING {outputs}")
+            let (sets, key) = (sets(table, given, reset), key(table, given.len()));
+            format!("UPDATE {quoted} SET {sets} WHERE {key}")
         }
-        Shape::Delete => {
-            format!("DELETE FROM {quoted} WHERE {} RETURNING {outputs}", key(table, 0))
-        }
+        Shape::Delete => format!("DELETE FROM {quoted} WHERE {}", key(table, 0)),
     }
 }
 
