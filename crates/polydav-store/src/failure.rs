@@ -168,6 +168,15 @@ impl Members {
         self.0.as_ref().map_or(0, |told| told.untold)
     }
 
+    /// Has what lay within `from` lie within `to`.
+    fn rebase(&mut self, from: &ResourcePath, to: &ResourcePath) {
+        for member in self.0.iter_mut().flat_map(|told| &mut told.list) {
+            if let Some(there) = member.path.rebase(from, to) {
+                member.path = there;
+            }
+        }
+    }
+
     /// Whether no member failed.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -237,6 +246,13 @@ impl Failure {
     /// With the cause below it.
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Some(Arc::from(source.into())), ..self }
+    }
+
+    /// The same failure, where what lay within `from` lies within `to`.
+    pub(crate) fn rebase(mut self, from: &ResourcePath, to: &ResourcePath) -> Self {
+        self.members.rebase(from, to);
+        let path = self.path.rebase(from, to).unwrap_or(self.path);
+        Self { path, ..self }
     }
 
     /// With another effect.

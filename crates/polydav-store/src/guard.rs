@@ -173,6 +173,41 @@ impl Guard {
         })
     }
 
+    /// Has the resources within `from` that conditions look at lie within `to`.
+    pub(crate) fn rebase(&mut self, from: &ResourcePath, to: &ResourcePath) {
+        let mut last: Option<(Arc<ResourcePath>, Arc<ResourcePath>)> = None;
+        for resource in self.if_lists.iter_mut().filter_map(|list| list.resource.as_mut()) {
+            let there = match &last {
+                // Lists that share a tag go on sharing it.
+                Some((was, is)) if Arc::ptr_eq(was, resource) => Arc::clone(is),
+                _ => resource.rebase(from, to).map_or_else(|| Arc::clone(resource), Arc::new),
+            };
+            let was = std::mem::replace(resource, Arc::clone(&there));
+            last = Some((was, there));
+        }
+    }
+
+    /// Replaces each list about a resource that lies `elsewhere` by one that holds or doesn't, as
+    /// it does in `view`. A list that can't be judged doesn't hold: whoever settles a guard has
+    /// judged it before, and knows that it wasn't for that one.
+    pub(crate) fn settle(&mut self, view: &dyn View, elsewhere: impl Fn(&ResourcePath) -> bool) {
+        let mut look = Look { view, last: None };
+        let mut verdicts = Vec::with_capacity(self.if_lists.len());
+        for IfList { resource, conditions } in &self.if_lists {
+            let resource = resource.as_deref().filter(|resource| elsewhere(resource));
+            let holds = |resource| look.all_hold(resource, conditions).unwrap_or(false);
+            verdicts.push(resource.map(holds));
+        }
+        for (list, holds) in self.if_lists.iter_mut().zip(verdicts) {
+            let condition = match holds {
+                None => continue,
+                Some(true) => Condition::Not(Box::new(Condition::Never)),
+                Some(false) => Condition::Never,
+            };
+            *list = IfList { resource: None, conditions: vec![condition] };
+        }
+    }
+
     /// Whether this guard's principal submitted the token of `lock`.
     pub fn holds(&self, lock: &Lock) -> bool {
         lock.principal == self.principal && self.tokens.contains(&lock.token)
@@ -474,6 +509,36 @@ pub(crate) mod tests {
         assert!(ask(mkcol("a").if_match("*")));
         assert!(ask(mkcol("a").if_none_match("*")));
         assert!(ask(mkcol("a").if_unmodified_since(at(1))));
+    }
+
+    #[test]
+    fn lists_that_share_a_tag_share_it_elsewhere_too() {
+        let shared = Arc::new(path("m/c"));
+        let list = |resource: Option<&Arc<ResourcePath>>| IfList {
+            resource: resource.cloned(),
+            conditions: Vec::new(),
+        };
+        let if_lists = vec![list(None), list(Some(&shared)), list(Some(&shared))];
+        let mut guard = Guard { if_lists, ..Guard::default() };
+        guard.rebase(&path("m"), &path("n/o"));
+        assert_eq!(guard.watches().collect::<Vec<_>>(), [&path("n/o/c")]);
+        assert_eq!(*shared, path("m/c"));
+    }
+
+    #[test]
+    fn lists_about_what_lies_elsewhere_are_settled() {
+        let seen = Seen::new(&[("m/c", "t")], Vec::new());
+        let lists = put("a", "")
+            .when([tag("u")])
+            .when_at("m/c", [tag("t")])
+            .when_at("m/c", [tag("u")])
+            .when_at("m/forbidden", []);
+        let mut guard = lists.when_at("m/forbidden", [tag("t")]).guard;
+        guard.settle(&seen, |resource| path("m").contains(resource));
+        let about = |conditions| IfList { resource: None, conditions };
+        let (holds, never) = (vec![not(Condition::Never)], vec![Condition::Never]);
+        let settled = [vec![tag("u")], holds.clone(), never.clone(), holds, never].map(about);
+        assert_eq!(guard.if_lists, settled);
     }
 
     /// RFC 4918 §6.2, §6.4, §7.5: who submitted what, and what it opens.

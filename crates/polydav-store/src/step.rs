@@ -162,6 +162,22 @@ impl Action {
         first.into_iter().chain(second)
     }
 
+    /// All its paths.
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut ResourcePath> {
+        let (first, second) = match self {
+            Self::Put { target, .. }
+            | Self::MakeCollection { target }
+            | Self::Remove { target }
+            | Self::Patch { target, .. }
+            | Self::Update { target, .. } => (target, None),
+            Self::Add { collection, place, .. } => (collection, Some(place)),
+            Self::Copy { source, target, .. } | Self::Rename { source, target, .. } => {
+                (source, Some(target))
+            }
+        };
+        std::iter::once(first).chain(second)
+    }
+
     /// Whether it works only on a resource that is there.
     fn needs_subject(&self) -> bool {
         !matches!(self, Self::Put { .. } | Self::MakeCollection { .. })
@@ -277,6 +293,35 @@ impl Step {
 
     /// Gives up the step, and with it its staged content.
     pub fn discard(self) {}
+
+    /// The tree that a copy duplicates with all its members.
+    pub(crate) fn duplicates(&self) -> Option<&ResourcePath> {
+        match &self.action {
+            Action::Copy { source, depth: Depth::Infinity, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    /// Has its outcome reported under another index.
+    pub(crate) fn set_index(&mut self, index: usize) {
+        self.index = index;
+    }
+
+    /// Has what lies within `from` lie within `to`: its paths, and those its conditions look at.
+    pub(crate) fn rebase(&mut self, from: &ResourcePath, to: &ResourcePath) {
+        for path in self.action.paths_mut() {
+            if let Some(there) = path.rebase(from, to) {
+                *path = there;
+            }
+        }
+        self.guard.rebase(from, to);
+    }
+
+    /// Replaces the conditions on resources that lie `elsewhere` by what they come to: see
+    /// [`Guard::settle`].
+    pub(crate) fn settle(&mut self, view: &dyn View, elsewhere: impl Fn(&ResourcePath) -> bool) {
+        self.guard.settle(view, elsewhere);
+    }
 }
 
 /// The rules that need no look at the store.

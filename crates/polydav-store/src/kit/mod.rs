@@ -40,6 +40,8 @@ pub use draft::{
     put_content, put_record, remove, rename, set, text, unset, update,
 };
 pub use model::model;
+#[cfg(test)]
+pub(crate) use model::scene;
 pub use scene::{
     Resource, Snapshot, apply, content, found, given, lines, run, snapshot, stage, tag, tell,
     tell_locked, verdict,

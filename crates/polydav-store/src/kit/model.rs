@@ -11,7 +11,7 @@ use super::condition::{Conditions, conditions, locks};
 use super::draft::{
     Draft, Held, copy, copy_alone, held, mkcol, patch, put, put_content, remove, rename, set, unset,
 };
-use super::scene::{Snapshot, apply, given, run, snapshot, stage, verdict};
+use super::scene::{Snapshot, apply, given, run, snapshot, stage_for, verdict};
 use crate::{Capabilities, Lock, MemoryStore, OnFailure, Outcome, ResourcePath, Run, Store};
 
 /// Runs `cases` random scenarios on a fresh store each and on a [`MemoryStore`]; after every run
@@ -44,9 +44,9 @@ fn furnish(store: &dyn Store) {
 
 /// One run, and the locks that are held meanwhile.
 #[derive(Debug)]
-struct Scene {
+pub(crate) struct Scene {
     acts: Vec<(Act, Conditions)>,
-    locks: Vec<Lock>,
+    pub(crate) locks: Vec<Lock>,
     stop: bool,
 }
 
@@ -74,13 +74,18 @@ impl Scene {
     }
 
     fn run(&self, store: &dyn Store) -> Vec<String> {
+        let locks: Held = held(self.locks.iter().cloned());
+        let outcomes: Vec<Outcome> = apply(store, &locks, self.steps(store));
+        outcomes.iter().map(verdict).collect()
+    }
+
+    /// The run, with the entity tags that files have in `store` now.
+    pub(crate) fn steps(&self, store: &dyn Store) -> Run {
         let tags = self.tags(store);
         let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(store), &tags));
         let steps = drafts.enumerate().map(|(index, draft)| draft.step(index)).collect();
         let on_failure = if self.stop { OnFailure::Stop } else { OnFailure::Continue };
-        let locks: Held = held(self.locks.iter().cloned());
-        let outcomes: Vec<Outcome> = apply(store, &locks, Run { on_failure, ..run(steps) });
-        outcomes.iter().map(verdict).collect()
+        Run { on_failure, ..run(steps) }
     }
 
     /// The tags files have now. Whether a file keeps its tag when it is moved is up to its store,
@@ -110,7 +115,7 @@ impl Act {
         let may = |draft: Draft, refuse: &bool| if *refuse { draft.refuse() } else { draft };
         match self {
             Self::Put { target, content, staged: true } => {
-                put_content(target, stage(store, [content.as_bytes()]))
+                put_content(target, stage_for(store, target, [content.as_bytes()]))
             }
             Self::Put { target, content, staged: false } => put(target, content.clone()),
             Self::MakeCollection(target) => mkcol(target),
@@ -147,7 +152,8 @@ fn joined() -> BoxedStrategy<String> {
     prop_oneof![8 => at(1), 8 => at(2), 4 => at(3), 1 => at(0)].boxed()
 }
 
-fn scene(can: Capabilities) -> impl Strategy<Value = Scene> {
+/// Runs of steps that meet each other and the locks.
+pub(crate) fn scene(can: Capabilities) -> impl Strategy<Value = Scene> {
     let acts = vec((act(can), conditions(joined)), 1..20);
     let parts = (acts, locks(joined), prop::bool::weighted(0.1));
     parts.prop_map(|(acts, locks, stop)| Scene { acts, locks, stop })

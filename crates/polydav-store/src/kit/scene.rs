@@ -208,12 +208,21 @@ pub fn tag(store: &dyn Store, joined: impl AsRef<[u8]>) -> String {
     entry.etag.expect("a file has an entity tag").as_str().to_owned()
 }
 
-/// Stages these pieces.
+/// Stages these pieces, for a file anywhere.
 ///
 /// # Panics
 /// If it fails, or the store counts wrong.
 pub fn stage<'a>(store: &dyn Store, pieces: impl IntoIterator<Item = &'a [u8]>) -> Content {
-    let mut stage = store.stage(&path(""), None).expect("a stage is opened");
+    stage_for(store, "", pieces)
+}
+
+/// Stages these pieces, for this file.
+pub(super) fn stage_for<'a>(
+    store: &dyn Store,
+    target: &str,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Content {
+    let mut stage = store.stage(&path(target), None).expect("a stage is opened");
     let mut length = 0;
     for piece in pieces {
         stage.write(piece).expect("a piece is staged");

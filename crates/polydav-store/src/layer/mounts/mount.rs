@@ -1,0 +1,187 @@
+//! `Mount`: a store whose paths are others outside than in it.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::run::{Done, Outcome, Report, Run};
+use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
+use crate::{Entry, Failure, Fields, Listed, Lock, LockView, Page, ResourcePath, Select};
+
+/// A store at a path. Questions and answers are in paths of the outside.
+pub(super) struct Mount {
+    /// Where it lies, outside.
+    pub(super) path: ResourcePath,
+    /// What lies there, in the store.
+    root: ResourcePath,
+    store: Arc<dyn Store>,
+}
+
+impl Mount {
+    /// The root of `store` at `path`.
+    pub(super) fn new(path: ResourcePath, store: Arc<dyn Store>) -> Self {
+        Self { path, root: ResourcePath::root(), store }
+    }
+
+    /// The collection `root` of `store` as if it were a store of its own.
+    #[cfg(test)]
+    pub(super) fn of_collection(root: ResourcePath, store: Arc<dyn Store>) -> Self {
+        Self { path: ResourcePath::root(), root, store }
+    }
+
+    /// Whether paths are the same outside and inside.
+    fn is_plain(&self) -> bool {
+        self.path == self.root
+    }
+
+    fn inside<'p>(&self, path: &'p ResourcePath) -> Cow<'p, ResourcePath> {
+        match path.rebase(&self.path, &self.root).filter(|_| !self.is_plain()) {
+            Some(inside) => Cow::Owned(inside),
+            None => Cow::Borrowed(path),
+        }
+    }
+
+    fn outside(&self, path: ResourcePath) -> ResourcePath {
+        if self.is_plain() {
+            return path;
+        }
+        path.rebase(&self.root, &self.path).unwrap_or(path)
+    }
+
+    fn entry(&self, mut entry: Entry) -> Entry {
+        entry.path = self.outside(entry.path);
+        entry
+    }
+
+    fn visit(&self, met: Visit) -> Visit {
+        match met {
+            Visit::Entry(entry) => Visit::Entry(self.entry(entry)),
+            Visit::Cut(entry) => Visit::Cut(self.entry(entry)),
+            Visit::Failure(path, kind) => Visit::Failure(self.outside(path), kind),
+        }
+    }
+
+    fn failure(&self, failure: Failure) -> Failure {
+        failure.rebase(&self.root, &self.path)
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Ok(done) => Ok(Done { added: done.added.map(|path| self.outside(path)), ..done }),
+            Err(failure) => Err(self.failure(failure)),
+        }
+    }
+}
+
+impl Store for Mount {
+    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
+        self.store.capabilities(&self.inside(path))
+    }
+
+    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        let found = self.store.stat(&self.inside(path), select);
+        found.map(|entry| self.entry(entry)).map_err(|failure| self.failure(failure))
+    }
+
+    fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        if self.is_plain() {
+            return self.store.walk(root, walk, visit);
+        }
+        self.store
+            .walk(&self.inside(root), walk, &mut |met| visit(self.visit(met)))
+            .map_err(|failure| self.failure(failure))
+    }
+
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        match self.store.read(&self.inside(path)) {
+            Ok(Reading { entry, content }) => Ok(Reading { entry: self.entry(entry), content }),
+            Err(failure) => Err(self.failure(failure)),
+        }
+    }
+
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        page: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.store
+            .list(&self.inside(collection), page, visit)
+            .map_err(|failure| self.failure(failure))
+    }
+
+    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
+        let located = self.store.locate(&self.inside(collection), record);
+        located.map(|path| self.outside(path)).map_err(|failure| self.failure(failure))
+    }
+
+    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        self.store.stage(&self.inside(target), length).map_err(|failure| self.failure(failure))
+    }
+
+    /// All paths of the steps, those that their conditions look at included, lie in the mount.
+    fn apply(
+        &self,
+        mut run: Run,
+        locks: &dyn LockView,
+        report: &mut dyn Report,
+    ) -> Result<(), Broken> {
+        if self.is_plain() {
+            return self.store.apply(run, locks, report);
+        }
+        run.steps.iter_mut().for_each(|step| step.rebase(&self.path, &self.root));
+        let locks = LocksInside { mount: self, locks };
+        self.store.apply(run, &locks, &mut |index, outcome| {
+            report.outcome(index, self.outcome(outcome));
+        })
+    }
+
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        self.store.space(&self.inside(path)).map_err(|failure| self.failure(failure))
+    }
+}
+
+/// The locks as the store of a mount sees them.
+struct LocksInside<'a> {
+    mount: &'a Mount,
+    locks: &'a dyn LockView,
+}
+
+impl LocksInside<'_> {
+    /// A lock from above covers the mount as a whole: here it is one on the root.
+    fn told(&self, lock: &Lock) -> Arc<Lock> {
+        let Mount { path, root, .. } = self.mount;
+        let root = lock.root.rebase(path, root).unwrap_or_else(|| root.clone());
+        Arc::new(Lock { root, ..lock.clone() })
+    }
+
+    fn ask(
+        &self,
+        path: &ResourcePath,
+        question: impl FnOnce(&ResourcePath) -> Vec<Arc<Lock>>,
+    ) -> Vec<Arc<Lock>> {
+        let Some(path) = path.rebase(&self.mount.root, &self.mount.path) else {
+            return Vec::new();
+        };
+        question(&path).iter().map(|lock| self.told(lock)).collect()
+    }
+}
+
+impl LockView for LocksInside<'_> {
+    fn is_empty(&self) -> bool {
+        self.locks.is_empty()
+    }
+
+    fn covering(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
+        self.ask(path, |path| self.locks.covering(path))
+    }
+
+    fn rooted_under(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
+        self.ask(path, |path| self.locks.rooted_under(path))
+    }
+}
