@@ -20,26 +20,26 @@ pub(crate) enum Keeper<'a> {
     Memory(&'a MemoryLedger),
 }
 
+impl Keeper<'_> {
+    fn ledger(&self) -> &dyn Ledger {
+        match *self {
+            Keeper::Database(state) => state,
+            Keeper::Memory(ledger) => ledger,
+        }
+    }
+}
+
 impl Ledger for FolderStore {
     fn locks(&self) -> Result<Vec<Lock>, Failure> {
-        match self.keeper() {
-            Keeper::Database(state) => state.locks().map_err(failure),
-            Keeper::Memory(ledger) => ledger.locks(),
-        }
+        self.keeper().ledger().locks()
     }
 
     fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        match self.keeper() {
-            Keeper::Database(state) => state.keep_lock(lock, durability).map_err(failure),
-            Keeper::Memory(ledger) => ledger.keep_lock(lock, durability),
-        }
+        self.keeper().ledger().keep_lock(lock, durability)
     }
 
     fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        match self.keeper() {
-            Keeper::Database(state) => state.forget_locks(tokens, durability).map_err(failure),
-            Keeper::Memory(ledger) => ledger.forget_locks(tokens, durability),
-        }
+        self.keeper().ledger().forget_locks(tokens, durability)
     }
 }
 
@@ -47,21 +47,22 @@ fn failure(error: rusqlite::Error) -> Failure {
     Failure::new(FailureKind::Internal, ResourcePath::root()).with_source(error)
 }
 
-impl State {
-    fn locks(&self) -> rusqlite::Result<Vec<Lock>> {
-        self.read(|rows| {
+impl Ledger for State {
+    fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        let locks = self.read(|rows| {
             let mut statement = rows.connection().prepare_cached("SELECT * FROM lock")?;
             statement.query_map([], lock)?.collect()
-        })
+        });
+        locks.map_err(failure)
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> rusqlite::Result<()> {
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
         let principal = match &lock.principal {
             Principal::Anonymous => None,
             Principal::Named(name) => Some(&**name),
         };
         let expires = lock.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.change(durability, |changes| {
+        let kept = self.change(durability, |changes| {
             changes
                 .transaction()
                 .prepare_cached(
@@ -78,18 +79,20 @@ impl State {
                     expires.subsec_nanos(),
                 ])?;
             Ok(())
-        })
+        });
+        kept.map_err(failure)
     }
 
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> rusqlite::Result<()> {
-        self.change(durability, |changes| {
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        let forgotten = self.change(durability, |changes| {
             let mut statement =
                 changes.transaction().prepare_cached("DELETE FROM lock WHERE token = ?1")?;
             for token in tokens {
                 statement.execute([token.as_str()])?;
             }
             Ok(())
-        })
+        });
+        forgotten.map_err(failure)
     }
 }
 

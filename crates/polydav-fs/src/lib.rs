@@ -28,6 +28,7 @@ mod replica;
 mod reserve;
 mod resolve;
 mod rights;
+mod server_state;
 mod stage;
 mod state;
 mod stretch;
@@ -58,6 +59,7 @@ use crate::held::Held;
 use crate::ledger::Keeper;
 use crate::recovery::RecoveryError;
 use crate::resolve::{Root, has_hidden};
+pub use crate::server_state::ServerState;
 use crate::state::State;
 pub use crate::state::StateError;
 use crate::walk::Walker;
@@ -242,11 +244,20 @@ fn check_apart(dir: &Path, root: &Path, own: &Path) -> Result<(), OpenError> {
 
 /// Opens the state in `dir`, unless another store has it: its rows would be taken for ours.
 fn open_state(dir: &Path, options: &Options) -> Result<State, OpenError> {
+    make_state_dir(dir)?;
     let prepare = |source| OpenError::Prepare { path: dir.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(prepare)?;
     let held = options.hold(File::open(dir).map_err(prepare)?, dir, prepare)?;
     let path = dir.join("state.db");
     State::open(&path, held).map_err(|source| OpenError::State { path, source })
+}
+
+/// Makes a folder for state, unless it is there.
+fn make_state_dir(dir: &Path) -> Result<(), OpenError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| OpenError::Prepare { path: dir.to_owned(), source })
 }
 
 impl Store for FolderStore {

@@ -1,0 +1,51 @@
+//! `ServerState`: `server.db`, what a server keeps for stores that keep nothing beside resources.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use polydav_store::{Durability, Failure, Ledger, Lock, LockToken};
+
+use crate::state::State;
+use crate::{OpenError, Options, make_state_dir};
+
+/// The state of a server: the locks of stores that aren't folders.
+///
+/// It may lie in the folder with the state of a store; that one is held apart from it.
+#[derive(Debug)]
+pub struct ServerState(State);
+
+impl ServerState {
+    /// Opens or makes `server.db` in `dir`, which is made if it isn't there.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] if another server has it; [`OpenError::Prepare`] and
+    /// [`OpenError::State`] if the folder or the database can't be used.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        make_state_dir(dir)?;
+        let prepare = |source| OpenError::Prepare { path: dir.to_owned(), source };
+        // A file of its own is held: the store whose state lies here holds the folder, and SQLite
+        // has locks of its own on the database.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(dir.join("server.lock")).map_err(prepare)?;
+        let held = Options::default().hold(lock, dir, prepare)?;
+        let path = dir.join("server.db");
+        let state = State::open(&path, held);
+        state.map(Self).map_err(|source| OpenError::State { path, source })
+    }
+}
+
+impl Ledger for ServerState {
+    fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        self.0.locks()
+    }
+
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+        self.0.keep_lock(lock, durability)
+    }
+
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        self.0.forget_locks(tokens, durability)
+    }
+}
