@@ -1,5 +1,6 @@
 //! The command line, as it was typed.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,6 +25,8 @@ Examples:
   polydav serve ~/shared              a folder, for programs on this machine
   polydav serve /srv/dav --listen 0.0.0.0:8207 --htpasswd users
                                       for everybody with a password
+  polydav serve /srv/dav --mount /music=/srv/music
+                                      two folders side by side
   polydav serve /srv/dav --public-url https://dav.example.org/
                                       behind a proxy that ends TLS
 
@@ -42,7 +45,11 @@ pub(crate) enum Command {
 pub(crate) struct ServeArgs {
     /// The folder
     #[arg(value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
+    pub(crate) dir: Option<OsString>,
+
+    /// Serve another folder at a path below; may be given several times, also without DIR
+    #[arg(long, value_name = "/PATH=SOURCE")]
+    pub(crate) mount: Vec<OsString>,
 
     /// Where to listen; port 0 picks a free one [default: 127.0.0.1:8207]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -52,7 +59,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Vec<PublicUrl>,
 
-    /// Refuse every change; nothing is written below DIR
+    /// Refuse every change; nothing is written below what is served
     #[arg(long)]
     pub(crate) read_only: bool,
 

@@ -24,6 +24,27 @@ pub(crate) struct Config {
     /// Other origins whose pages may change things here, as `https://app.example`.
     pub(crate) allow_origin: Vec<String>,
     pub(crate) limits: Limits,
+    pub(crate) mount: Vec<MountConfig>,
+}
+
+/// What is served at a path.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct MountConfig {
+    pub(crate) path: String,
+    pub(crate) source: String,
+    #[serde(default)]
+    pub(crate) read_only: bool,
+    /// The schema of a database whose tables are served.
+    pub(crate) schema: Option<String>,
+    /// The tables that are served; by default all.
+    pub(crate) tables: Option<Vec<String>>,
+    /// Tables that aren't.
+    #[serde(default)]
+    pub(crate) deny_tables: Vec<String>,
+    /// Columns that nobody changes, as `table.column`.
+    #[serde(default)]
+    pub(crate) read_only_columns: Vec<String>,
 }
 
 /// The bounds of requests.
@@ -70,6 +91,25 @@ mod tests {
         .unwrap();
         assert_eq!(config.durability, Some(DurabilityArg::Relaxed));
         assert!(config.read_only && config.limits.batch_items == Some(5));
+    }
+
+    #[test]
+    fn a_file_tells_of_several_mounts() {
+        let config: Config = toml::from_str(
+            "[[mount]]\npath = '/files'\nsource = '/srv/files'\nread-only = true\n\
+             [[mount]]\npath = '/db'\nsource = 'sqlite:app.db'\nschema = 'main'\n\
+             tables = ['a', 'b']\ndeny-tables = ['c']\nread-only-columns = ['a.id']\n",
+        )
+        .unwrap();
+        let [files, db] = &config.mount[..] else { panic!("{config:?}") };
+        assert!(files.read_only && !db.read_only);
+        assert_eq!(db.tables.as_deref(), Some(&["a".to_owned(), "b".to_owned()][..]));
+        assert_eq!(
+            (&db.deny_tables[..], &db.read_only_columns[..]),
+            (&["c".to_owned()][..], &["a.id".to_owned()][..])
+        );
+        let error = toml::from_str::<Config>("[[mount]]\npath = '/files'").unwrap_err();
+        assert!(error.to_string().contains("source"), "{error}");
     }
 
     #[test]

@@ -10,12 +10,13 @@ use hyper::body::Bytes;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use multistatus::MultiStatus;
-use polydav_store::Durability;
+use polydav_store::{Durability, ResourcePath};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::args::DemoArgs;
 use crate::error::Error;
+use crate::mount::{Mount, Source};
 use crate::setup::Setup;
 use crate::{serve, table};
 
@@ -38,10 +39,9 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Error> {
     fill(folder.path()).map_err(failed)?;
     let asked_to_end = serve::asked_to_end()?;
     let setup = Setup {
-        dir: folder.path().to_owned(),
+        mounts: vec![Mount::new(ResourcePath::root(), Source::Folder(folder.path().to_owned()))],
         listen: vec![args.listen],
         publics: Vec::new(),
-        read_only: false,
         durability: Durability::Full,
         state: None,
         htpasswd: None,

@@ -6,6 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use polydav_store::Failure;
+
+use crate::mount::Source;
+
 /// Why the program ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -19,6 +23,12 @@ pub(crate) enum Error {
     Htpasswd { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
     #[error("the folder {} can't be served", path.display())]
     Folder { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
+    #[error("{0} can't be served: {1}")]
+    Mount(Source, String),
+    #[error("the state of the server, {}, can't be used", path.display())]
+    ServerState { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
+    #[error("the locks can't be read")]
+    Locks(#[source] Failure),
     #[error("can't listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("something still ran when the time to end was over, and was cut off")]
@@ -49,6 +59,9 @@ impl Error {
             }
             Self::Htpasswd { .. }
             | Self::Folder { .. }
+            | Self::Mount(..)
+            | Self::ServerState { .. }
+            | Self::Locks(_)
             | Self::Listen { .. }
             | Self::CutOff
             | Self::Runtime(_)

@@ -1,15 +1,18 @@
 //! The polydav binary: `serve` and `demo`.
 //!
 //! This crate alone names a concrete store, reads the environment, prints and exits. `args` is what
-//! the command line and the configuration file say; `setup` is what that comes to; `serve` and
-//! `demo` do it.
+//! the command line and the configuration file say; `setup` is what that comes to; `stores` opens
+//! what is served; `serve` and `demo` do it.
 
 mod args;
 mod config;
 mod demo;
 mod error;
+mod mount;
+mod place;
 mod serve;
 mod setup;
+mod stores;
 mod table;
 
 use std::num::NonZero;

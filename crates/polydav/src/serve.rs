@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use polydav_dav::{Dav, Site};
 use polydav_engine::{Engine, Environment};
-use polydav_fs::FolderStore;
 use polydav_server::{Options, Server, Stopped, Users};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
 use crate::setup::Setup;
+use crate::stores::{self, Served};
 
 /// Serves until it is told to end.
 pub(crate) async fn serve(setup: Setup) -> Result<(), Error> {
@@ -25,7 +24,7 @@ pub(crate) async fn serve(setup: Setup) -> Result<(), Error> {
     }
 }
 
-/// Opens the folder and the listeners.
+/// Opens what is served, and the listeners.
 pub(crate) async fn prepare(setup: Setup) -> Result<(Server, Dav, Options), Error> {
     let users = setup.htpasswd.as_deref().map(read_users).transpose()?;
     let engine = open(&setup)?;
@@ -45,12 +44,9 @@ fn read_users(path: &Path) -> Result<Users, Error> {
 }
 
 fn open(setup: &Setup) -> Result<Engine, Error> {
-    let fail = |source| Error::Folder { path: setup.dir.clone(), source };
-    let options = polydav_fs::Options { read_only: setup.read_only, state: setup.state.clone() };
-    let store = FolderStore::open(&setup.dir, &options).map_err(|error| fail(error.into()))?;
-    let store = Arc::new(store);
+    let Served { store, ledger } = stores::open(setup)?;
     let options = polydav_engine::Options { durability: setup.durability, ..Default::default() };
-    Engine::open(store.clone(), store, environment(), options).map_err(|error| fail(error.into()))
+    Engine::open(store, ledger, environment(), options).map_err(Error::Locks)
 }
 
 fn environment() -> Environment {

@@ -1,16 +1,18 @@
 //! `Setup`: what the command line and the configuration file come to.
 
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use polydav_dav::PublicUrl;
 use polydav_proto::header::Origin;
-use polydav_store::Durability;
+use polydav_store::{Durability, ResourcePath};
 
 use crate::args::{DurabilityArg, ServeArgs};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Limits, MountConfig};
 use crate::error::Error;
+use crate::mount::{self, Mount, Source};
 
 /// The port that was free when we looked for one.
 const PORT: u16 = 8207;
@@ -18,10 +20,10 @@ const PORT: u16 = 8207;
 /// All that `serve` needs to know.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    pub(crate) dir: PathBuf,
+    /// What is served, in the order in which it was said, DIR first.
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) publics: Vec<PublicUrl>,
-    pub(crate) read_only: bool,
     pub(crate) durability: Durability,
     pub(crate) state: Option<PathBuf>,
     pub(crate) htpasswd: Option<PathBuf>,
@@ -34,10 +36,10 @@ impl Setup {
     pub(crate) fn resolve(args: ServeArgs) -> Result<Self, Error> {
         let config = args.config.as_deref().map_or(Ok(Config::default()), Config::read)?;
         let usage = |text: &str| Error::Usage(text.to_owned());
-        let dir = args
-            .dir
-            .or(config.dir)
-            .ok_or_else(|| usage("say which folder to serve: polydav serve DIR"))?;
+        let dir = args.dir.or(config.dir.map(PathBuf::into_os_string));
+        let mut mounts = mounts(dir.as_deref(), &args.mount, config.mount)?;
+        let read_only = args.read_only || config.read_only;
+        mounts.iter_mut().for_each(|mount| mount.read_only |= read_only);
         let mut publics = args.public_url;
         if publics.is_empty() {
             let parsed = config.public_url.iter().map(|url| url.parse::<PublicUrl>());
@@ -45,10 +47,9 @@ impl Setup {
                 parsed.collect::<Result<_, _>>().map_err(|error| usage(&error.to_string()))?;
         }
         let setup = Self {
-            dir,
+            mounts,
             listen: first_filled(args.listen, config.listen),
             publics,
-            read_only: args.read_only || config.read_only,
             durability: match args.durability.or(config.durability) {
                 None | Some(DurabilityArg::Full) => Durability::Full,
                 Some(DurabilityArg::Relaxed) => Durability::Relaxed,
@@ -78,6 +79,30 @@ impl Setup {
             _ => Ok(()),
         }
     }
+}
+
+/// DIR is the mount at the root; the mounts of the command line go before those of the file.
+fn mounts(
+    dir: Option<&OsStr>,
+    args: &[OsString],
+    config: Vec<MountConfig>,
+) -> Result<Vec<Mount>, Error> {
+    let root = dir.map(|dir| Mount::new(ResourcePath::root(), Source::parse(dir)));
+    let mut mounts: Vec<_> = root.into_iter().collect();
+    if args.is_empty() {
+        for mount in config {
+            mounts.push(Mount::of_config(mount)?);
+        }
+    }
+    for mount in args {
+        mounts.push(Mount::parse(mount)?);
+    }
+    if mounts.is_empty() {
+        let text = "say what to serve: polydav serve DIR, or --mount /PATH=SOURCE";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    mount::check(&mounts)?;
+    Ok(mounts)
 }
 
 fn first_filled(args: Vec<SocketAddr>, config: Vec<SocketAddr>) -> Vec<SocketAddr> {
@@ -114,6 +139,7 @@ fn dav_options(limits: &Limits) -> polydav_dav::Options {
 mod tests {
     use super::*;
     use crate::args::{Args, Command};
+    use crate::mount::Tables;
     use clap::Parser as _;
 
     fn resolve(line: &str) -> Result<Setup, Error> {
@@ -122,12 +148,17 @@ mod tests {
         Setup::resolve(*args)
     }
 
+    /// What is served, as the command line has it.
+    fn served(setup: &Setup) -> Vec<String> {
+        setup.mounts.iter().map(|mount| format!("{}={}", mount.path, mount.source)).collect()
+    }
+
     #[test]
     fn defaults_are_careful() {
         let setup = resolve("polydav serve /srv").unwrap();
         assert_eq!(setup.listen, [SocketAddr::from(([127, 0, 0, 1], 8207))]);
         assert_eq!(setup.durability, Durability::Full);
-        assert!(!setup.read_only && setup.htpasswd.is_none());
+        assert!(!setup.mounts[0].read_only && setup.htpasswd.is_none());
     }
 
     #[test]
@@ -165,15 +196,78 @@ mod tests {
     }
 
     #[test]
+    fn several_sources_are_served_side_by_side() {
+        for (line, expected) in [
+            ("/srv", &["/=/srv"][..]),
+            ("--mount /=/srv", &["/=/srv"]),
+            ("--mount /a=/srv --mount /b/=sqlite:app.db", &["/a=/srv", "/b=sqlite:app.db"]),
+            ("/srv --mount /a=/other", &["/=/srv", "/a=/other"]),
+        ] {
+            assert_eq!(served(&resolve(&format!("polydav serve {line}")).unwrap()), expected);
+        }
+        for (line, words) in [
+            ("--listen [::1]:1", "say what to serve: polydav serve DIR, or --mount"),
+            ("/srv --mount /=/other", "both /srv and /other are mounted at /"),
+            ("--mount /a=/srv --mount /a/=/other", "both /srv and /other are mounted at /a"),
+            ("--mount /batch-operation=/srv", "batches are sent there"),
+            ("--mount /srv", "expected /PATH=SOURCE"),
+        ] {
+            let error = resolve(&format!("polydav serve {line}")).unwrap_err();
+            assert!(matches!(&error, Error::Usage(text) if text.contains(words)), "{error}");
+        }
+    }
+
+    /// A configuration file of these words.
+    fn resolve_with(line: &str, file: &str) -> Result<Setup, Error> {
+        let config = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(config.path(), file).unwrap();
+        resolve(&format!("polydav serve{line} --config {}", config.path().display()))
+    }
+
+    #[test]
+    fn mounts_of_the_command_line_go_before_those_of_the_file() {
+        let file = "[[mount]]\npath = '/a'\nsource = '/x'\nread-only = true\n\
+                    [[mount]]\npath = '/db'\nsource = 'sqlite:app.db'\nschema = 'main'\n\
+                    tables = ['t']\ndeny-tables = ['u']\nread-only-columns = ['t.id']\n";
+        let setup = resolve_with("", file).unwrap();
+        assert_eq!(served(&setup), ["/a=/x", "/db=sqlite:app.db"]);
+        let [folder, database] = &setup.mounts[..] else { panic!("{setup:?}") };
+        assert!(folder.read_only && !database.read_only);
+        let tables = Tables {
+            schema: Some("main".to_owned()),
+            only: Some(vec!["t".to_owned()]),
+            denied: vec!["u".to_owned()],
+            read_only_columns: vec![("t".to_owned(), "id".to_owned())],
+        };
+        assert_eq!(database.tables, tables);
+        let setup = resolve_with(" /srv --read-only", file).unwrap();
+        assert_eq!(served(&setup), ["/=/srv", "/a=/x", "/db=sqlite:app.db"]);
+        assert!(setup.mounts.iter().all(|mount| mount.read_only));
+        let setup = resolve_with(" --mount /b=/y", file).unwrap();
+        assert_eq!(served(&setup), ["/b=/y"]);
+        for (key, words) in [
+            ("tables = ['t']", "only databases"),
+            ("read-only-columns = ['id']", "expected TABLE.COLUMN"),
+        ] {
+            let file = format!("[[mount]]\npath = '/a'\nsource = '/x'\n{key}\n");
+            let error = resolve_with("", &file).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
     fn the_command_line_goes_before_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "dir = '/a'\ndurability = 'relaxed'\nlisten = ['[::1]:9']\n")
             .unwrap();
         let config = format!("--config {}", file.path().display());
         let setup = resolve(&format!("polydav serve {config}")).unwrap();
-        assert_eq!((setup.dir, setup.durability), ("/a".into(), Durability::Relaxed));
+        assert_eq!(
+            (served(&setup), setup.durability),
+            (vec!["/=/a".to_owned()], Durability::Relaxed)
+        );
         let setup = resolve(&format!("polydav serve /b --durability full {config}")).unwrap();
-        assert_eq!((setup.dir, setup.durability), ("/b".into(), Durability::Full));
+        assert_eq!((served(&setup), setup.durability), (vec!["/=/b".to_owned()], Durability::Full));
         assert_eq!(setup.listen, ["[::1]:9".parse().unwrap()]);
     }
 }
