@@ -95,7 +95,7 @@ impl Drop for Server {
 /// How a server is to be started.
 #[derive(Debug, Default)]
 pub struct Builder {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     nobody: bool,
@@ -104,8 +104,15 @@ pub struct Builder {
 impl Builder {
     /// The folder to serve.
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
-        self.folder = folder.as_ref().to_owned();
+        self.folder = Some(folder.as_ref().to_owned());
         self
+    }
+
+    /// A folder to serve at a path.
+    pub fn mount(self, path: &str, folder: impl AsRef<Path>) -> Self {
+        let mut mount = OsString::from(format!("{path}="));
+        mount.push(folder.as_ref());
+        self.args([OsStr::new("--mount"), &mount])
     }
 
     /// More arguments for `polydav serve`.
@@ -133,7 +140,7 @@ impl Builder {
         let copy = (self.nobody && !is_for_all(&binary)).then(|| copy_for_nobody(&binary));
         let program = copy.as_ref().map_or(binary, |folder| folder.path().join("polydav"));
         let mut command = Command::new(program);
-        command.arg("serve").arg(&self.folder).args(["--listen", "127.0.0.1:0"]);
+        command.arg("serve").args(&self.folder).args(["--listen", "127.0.0.1:0"]);
         command.args(&self.arguments).envs(self.environment).current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if self.nobody {

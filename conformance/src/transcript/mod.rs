@@ -6,6 +6,8 @@
 //!
 //! ```text
 //! === server --public-url https://h/dav/      more arguments for the server (may be missing)
+//! === mounts /=a /b=c                         folders in it that are served in its place, and where
+//!                                             (may be missing)
 //! === disk 4 MiB                              the folder is a disk of this size (may be missing)
 //! === tree                                    what is in the folder before the server starts
 //! a/                                          a folder
@@ -97,8 +99,15 @@ struct Run {
 impl Run {
     fn begin(script: &Script) -> Self {
         let scene = Scene::build(script.disk, &script.tree);
-        let server =
-            Server::builder().folder(scene.path()).args(&script.arguments).as_nobody().start();
+        let mut builder = Server::builder().args(&script.arguments).as_nobody();
+        if script.mounts.is_empty() {
+            builder = builder.folder(scene.path());
+        }
+        for mount in &script.mounts {
+            let (path, name) = mount.split_once('=').expect("a mount is /PATH=NAME");
+            builder = builder.mount(path, scene.path().join(name));
+        }
+        let server = builder.start();
         let before = scene.snapshot();
         let variables = Variables::new(server.host());
         Self { server, scene, before, variables, last: None }

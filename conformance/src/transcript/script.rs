@@ -8,6 +8,8 @@ pub(super) struct Script {
     pub(super) opening: String,
     /// More arguments for the server.
     pub(super) arguments: Vec<String>,
+    /// Folders that are served instead of the whole: `/PATH=NAME`.
+    pub(super) mounts: Vec<String>,
     /// The size of the disk in bytes, where it matters.
     pub(super) disk: Option<u64>,
     /// What is in the folder at first.
@@ -58,6 +60,7 @@ impl Script {
         let mut script = Self {
             opening: String::new(),
             arguments: Vec::new(),
+            mounts: Vec::new(),
             disk: None,
             tree: Vec::new(),
             sections: Vec::new(),
@@ -82,6 +85,10 @@ impl Script {
         match words.as_slice() {
             ["server", arguments @ ..] => {
                 self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+                Ok(Part::Opening)
+            }
+            ["mounts", mounts @ ..] => {
+                self.mounts = mounts.iter().map(|&mount| mount.to_owned()).collect();
                 Ok(Part::Opening)
             }
             ["disk", size, "MiB"] => {
@@ -141,12 +148,13 @@ mod tests {
 
     #[test]
     fn reads_a_transcript() {
-        let text = "About.\n\n=== server --a b\n=== tree\na/\n\n=== request\nPUT /a/b\nDepth: 0\n\n\
+        let text = "About.\n\n=== server --a b\n=== mounts /=a\n=== tree\na/\n\n=== request\nPUT /a/b\nDepth: 0\n\n\
                     x\ny\n\n=== reply\n201 Created\n\n=== tree unchanged\n";
         let script = Script::parse(text).expect("it is one");
         assert_eq!((&*script.opening, script.arguments.len()), ("About.\n\n", 2));
-        assert_eq!((script.tree.len(), script.sections.len()), (1, 5));
-        let Part::Request(request) = &script.sections[2].part else { panic!("no request") };
+        assert_eq!((script.tree.len(), script.sections.len()), (1, 6));
+        assert_eq!(script.mounts, ["/=a"]);
+        let Part::Request(request) = &script.sections[3].part else { panic!("no request") };
         assert_eq!((&*request.line, request.headers.len()), ("PUT /a/b", 1));
         assert!(matches!(&request.body, Body::Text(text) if text == "x\ny"));
         let again: String =
