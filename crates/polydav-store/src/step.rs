@@ -331,13 +331,13 @@ fn check_shape(action: &Action) -> Result<(), Failure> {
     };
     match action {
         Action::Put { target, .. } if target.is_root() => {
-            fail(FailureKind::IsCollection, target, "the root is a collection")
+            fail(FailureKind::IsCollection, target, "the root of a store is a collection")
         }
         Action::MakeCollection { target } if target.is_root() => {
-            fail(FailureKind::Exists, target, "the root is a collection already")
+            fail(FailureKind::Exists, target, "the root of a store is a collection already")
         }
         Action::Remove { target } if target.is_root() => {
-            fail(FailureKind::Forbidden, target, "the root can't be removed")
+            fail(FailureKind::Forbidden, target, "the root of a store can't be removed")
         }
         Action::Copy { source, target, .. } | Action::Rename { source, target, .. }
             if source == target =>

@@ -164,7 +164,7 @@ mod tests {
     use std::fs::{create_dir, create_dir_all, write};
     use std::os::unix::fs::symlink;
 
-    use polydav_store::{Durability, Select};
+    use polydav_store::{Durability, LockToken, Select};
     use tempfile::TempDir;
 
     use super::*;
@@ -221,6 +221,20 @@ mod tests {
         drop(open(&setup(&folder, &mounts, Some("@/state"))).unwrap());
         assert!(folder.path().join("state/state.db").exists());
         assert!(folder.path().join("other/.polydav/state.db").exists());
+    }
+
+    #[test]
+    fn locks_in_a_mount_are_there_at_the_next_start() {
+        let folder = folder();
+        for mounts in [&["/=@/main", "/a=@/other"][..], &["/a=@/other"]] {
+            let lock = polydav_store::kit::lock("urn:f", "a/f");
+            let served = open(&setup(&folder, mounts, None)).unwrap();
+            served.ledger.keep_lock(&lock, Durability::Full).unwrap();
+            drop(served);
+            let served = open(&setup(&folder, mounts, None)).unwrap();
+            assert_eq!(served.ledger.locks().unwrap(), [lock]);
+            served.ledger.forget_locks(&[LockToken::new("urn:f")], Durability::Full).unwrap();
+        }
     }
 
     #[test]

@@ -120,11 +120,34 @@ fn what_is_wrong_is_said_before_anything_is_served() {
     fails(polydav(&port, dir.path()).args(["--htpasswd", name]), 1, "line 1: this is neither");
     fails(&mut polydav(&port, &file), 1, "can't be served");
     fails(&mut polydav(&port, &dir.path().join("none")), 1, "can't be served");
+    fails(&mut polydav(&["--mount", "/a"], dir.path()), 2, "expected /PATH=SOURCE");
+    fails(&mut polydav(&["--mount", "/=elsewhere"], dir.path()), 2, "are mounted at /");
+    fails(&mut polydav(&["--mount", &format!("/a={name}")], dir.path()), 2, "lies in the folder");
+    fails(&mut polydav(&["--mount", "/a=sqlite:app.db"], dir.path()), 1, "serves no databases");
     fails(
         &mut polydav(&["--listen", "192.0.2.1:1", "--allow-anonymous"], dir.path()),
         1,
         "192.0.2.1:1",
     );
+}
+
+#[test]
+fn a_mount_is_served_beside_the_folder() {
+    let [dir, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    std::fs::write(other.path().join("f"), "hello").unwrap();
+    let mount = format!("/a={}", other.path().display());
+    let serving = Serving::start(&["--mount", &mount], dir.path());
+    let mut stream = serving.send("GET /a/f HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
+    assert!(head(&mut stream).starts_with("HTTP/1.1 200 OK\r\n"));
+    let mut content = String::new();
+    stream.read_to_string(&mut content).unwrap();
+    assert_eq!(content, "hello");
+    let nowhere = format!("/none/a={}", dir.path().display());
+    let third = tempfile::tempdir().unwrap();
+    let port = ["--listen", "127.0.0.1:0"];
+    fails(polydav(&port, third.path()).args(["--mount", &mount]), 1, "in use by another process");
+    drop(serving);
+    fails(polydav(&port, third.path()).args(["--mount", &nowhere]), 1, "there is no folder /none");
 }
 
 #[test]
