@@ -66,5 +66,8 @@ mod tests {
                 [inner, outer].map(|path| Place::of(&at(path)).unwrap());
             assert_eq!(inner_place.is_within(&outer_place), expected, "{inner} in {outer}");
         }
+        let bound = Place { whole: "/elsewhere/b".into(), ..Place::of(&at("a/b")).unwrap() };
+        assert!(bound.is_within(&Place::of(&at("a")).unwrap()), "a folder mounted elsewhere");
+        assert!(!bound.is_within(&Place::of(&at("ab")).unwrap()));
     }
 }

@@ -10,12 +10,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kit::{
-    Draft, apply, conform, copy, copy_alone, found, given, held, lines, lock, mkcol, model, patch,
-    path, put, remove, rename, run, scene, set, snapshot, tag, tell, tell_locked, verdict,
+    Draft, add, apply, conform, copy, copy_alone, found, given, held, lines, lock, mkcol, model,
+    patch, path, put, remove, rename, run, scene, set, snapshot, tag, tell, tell_locked, verdict,
 };
 use crate::layer::{Fault, Faulty};
 use crate::{
-    Condition, Kind, Ledger, Lock, LockDepth, LockToken, MemoryLedger, Principal, WalkDepth,
+    Condition, Done, Kind, Ledger, Lock, LockDepth, LockToken, MemoryLedger, Principal, WalkDepth,
 };
 
 type Shared = Arc<MemoryStore>;
@@ -199,6 +199,79 @@ fn a_condition_that_cannot_be_judged_fails_the_step_that_needs_it() {
         assert_eq!(tell(&store, [draft]), [expected], "{shown}");
         assert!(a.struck(), "{shown}");
     }
+}
+
+/// A collection of records, of which there is always a next one, called 7.
+struct Table;
+
+impl Store for Table {
+    fn capabilities(&self, _: &ResourcePath) -> Capabilities {
+        Capabilities::RECORDS
+    }
+    fn stat(&self, path: &ResourcePath, _: &Select) -> Result<Entry, Failure> {
+        Err(Failure::new(FailureKind::NotFound, path.clone()))
+    }
+    fn walk(
+        &self,
+        _: &ResourcePath,
+        _: &Walk,
+        _: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        Err(Failure::new(FailureKind::IsCollection, path.clone()))
+    }
+    fn list(
+        &self,
+        collection: &ResourcePath,
+        _: &Page,
+        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let _ = visit(Listed::Record(collection.to_string().into()));
+        Ok(())
+    }
+    fn locate(&self, collection: &ResourcePath, _: &Fields) -> Result<ResourcePath, Failure> {
+        Ok(collection.join(b"7").unwrap())
+    }
+    fn stage(&self, target: &ResourcePath, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
+        Err(Failure::new(FailureKind::Unsuited, target.clone()))
+    }
+    fn apply(&self, run: Run, _: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        for step in run.steps {
+            let added = Some(step.subject().join(b"7").unwrap());
+            report.outcome(step.index(), Ok(Done { created: true, added, ..Done::default() }));
+        }
+        Ok(())
+    }
+    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        Err(Failure::new(FailureKind::Internal, path.clone()))
+    }
+}
+
+#[test]
+fn what_is_said_of_records_is_said_in_paths_of_the_outside() {
+    let store = Mounts::new([(path("db"), Arc::new(Table) as Arc<dyn Store>)]);
+    assert!(store.capabilities(&path("db/t")).records && !store.capabilities(&path("")).records);
+    assert_eq!(store.locate(&path("db/t"), &Fields::new()).unwrap(), path("db/t/7"));
+    let mut listed = Vec::new();
+    let all = store.list(&path("db/t"), &Page::default(), &mut |record| {
+        listed.push(record);
+        ControlFlow::Continue(())
+    });
+    assert!(all.is_ok() && listed == [Listed::Record("/t".into())]);
+    let added = apply(&store, &NoLocks, steps([add("db/t", []), add("db/u", [])]));
+    let added = added.into_iter().map(|outcome| outcome.unwrap().added.unwrap());
+    assert_eq!(added.collect::<Vec<_>>(), ["db/t/7", "db/u/7"].map(path));
+    let failures = [
+        store.stat(&path("db/t"), &Select::None).unwrap_err(),
+        store.read(&path("db/t")).unwrap_err(),
+        store.stage(&path("db/t"), None).err().unwrap(),
+        store.space(&path("db/t")).unwrap_err(),
+    ];
+    assert!(failures.iter().all(|failure| failure.path == path("db/t")));
+    let unsuited = store.list(&path("t"), &Page::default(), &mut |_| ControlFlow::Continue(()));
+    assert_eq!(unsuited.unwrap_err().kind, FailureKind::Unsuited);
 }
 
 /// A store that counts its runs.
