@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polydav_store::kit::{
-    self, Draft, copy, given, mkcol, patch, put, remove, rename, set, snapshot,
+    self, Draft, copy, given, mkcol, patch, path, put, remove, rename, set, snapshot,
 };
 use polydav_store::{
     Cancel, Durability, Effect, Failure, FailureKind, Ledger as _, MemoryStore, NoLocks, OnFailure,
