@@ -5,41 +5,25 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_store::{
-    Durability, Failure, FailureKind, Ledger, Lock, LockDepth, LockScope, LockToken, MemoryLedger,
-    Principal, ResourcePath,
+    Durability, Failure, FailureKind, Ledger, Lock, LockDepth, LockScope, LockToken, Principal,
+    ResourcePath,
 };
 use rusqlite::{Row, params};
 
 use crate::FolderStore;
 use crate::state::State;
 
-/// Where locks are kept.
-#[derive(Debug)]
-pub(crate) enum Keeper<'a> {
-    Database(&'a State),
-    Memory(&'a MemoryLedger),
-}
-
-impl Keeper<'_> {
-    fn ledger(&self) -> &dyn Ledger {
-        match *self {
-            Keeper::Database(state) => state,
-            Keeper::Memory(ledger) => ledger,
-        }
-    }
-}
-
 impl Ledger for FolderStore {
     fn locks(&self) -> Result<Vec<Lock>, Failure> {
-        self.keeper().ledger().locks()
+        self.ledger().locks()
     }
 
     fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        self.keeper().ledger().keep_lock(lock, durability)
+        self.ledger().keep_lock(lock, durability)
     }
 
     fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        self.keeper().ledger().forget_locks(tokens, durability)
+        self.ledger().forget_locks(tokens, durability)
     }
 }
 

@@ -47,8 +47,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polydav_store::{
-    Broken, Capabilities, Course, Entry, Failure, FailureKind, LockView, MemoryLedger, Reading,
-    Report, ResourcePath, Run, Select, Space, Stage, Step, Store, Visit, Walk,
+    Broken, Capabilities, Course, Entry, Failure, FailureKind, Ledger, LockView, MemoryLedger,
+    Reading, Report, ResourcePath, Run, Select, Space, Stage, Step, Store, Visit, Walk,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -56,7 +56,6 @@ use rustix::io::Errno;
 use crate::apply::Execution;
 use crate::entry::entry;
 use crate::held::Held;
-use crate::ledger::Keeper;
 use crate::recovery::RecoveryError;
 use crate::resolve::{Root, has_hidden};
 pub use crate::server_state::ServerState;
@@ -204,10 +203,11 @@ impl FolderStore {
         Ok(Self { root: opened, writer, state, memory: MemoryLedger::default(), _held: held })
     }
 
-    fn keeper(&self) -> Keeper<'_> {
+    /// Where locks are kept.
+    fn ledger(&self) -> &dyn Ledger {
         match &self.state {
-            Some(state) => Keeper::Database(state),
-            None => Keeper::Memory(&self.memory),
+            Some(state) => state,
+            None => &self.memory,
         }
     }
 
