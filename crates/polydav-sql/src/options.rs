@@ -12,12 +12,12 @@ pub struct Options {
     /// Where the tables are looked for: a schema of PostgreSQL; if none is named, the one in which
     /// the user's own tables are made.
     pub schema: Option<String>,
-    /// The tables that are served; all, if none is named.
-    pub tables: Vec<String>,
+    /// The tables that are served; `None` for all.
+    pub tables: Option<Vec<String>>,
     /// Tables that aren't served.
     pub deny_tables: Vec<String>,
-    /// Columns that clients can't set, each as `table.column`.
-    pub read_only_columns: Vec<String>,
+    /// Columns that clients can't set: the table, and the column.
+    pub read_only_columns: Vec<(String, String)>,
 }
 
 /// Why a database can't be served.
@@ -44,14 +44,16 @@ impl Options {
     /// Whether a table of this name is served.
     pub(crate) fn serves(&self, table: &str) -> bool {
         let names = |list: &[String]| list.iter().any(|name| name == table);
-        (self.tables.is_empty() || names(&self.tables)) && !names(&self.deny_tables)
+        self.tables.as_deref().is_none_or(names) && !names(&self.deny_tables)
     }
 
     /// Notes which columns clients can't set.
     pub(crate) fn restrict(&self, table: &mut Table) {
         for column in &mut table.columns {
-            let whole = format!("{}.{}", table.name, column.name);
-            column.is_read_only |= self.read_only_columns.contains(&whole);
+            column.is_read_only |= self
+                .read_only_columns
+                .iter()
+                .any(|(of, name)| **of == *table.name && **name == *column.name);
         }
     }
 
@@ -62,7 +64,7 @@ impl Options {
         served: &[Table],
     ) -> Result<(), OpenError> {
         let unknown = |what, name: &String| Err(OpenError::Unknown { what, name: name.clone() });
-        for name in &self.tables {
+        for name in self.tables.iter().flatten() {
             if !served.iter().any(|table| *table.name == **name) {
                 return unknown("table", name);
             }
@@ -72,15 +74,10 @@ impl Options {
                 return unknown("table", name);
             }
         }
-        for name in &self.read_only_columns {
-            let is_column = |table: &Table| {
-                table
-                    .columns
-                    .iter()
-                    .any(|column| format!("{}.{}", table.name, column.name) == **name)
-            };
-            if !served.iter().any(is_column) {
-                return unknown("column", name);
+        for (of, name) in &self.read_only_columns {
+            let mut tables = served.iter().filter(|table| *table.name == **of);
+            if !tables.any(|table| table.column(name).is_some()) {
+                return unknown("column", &format!("{of}.{name}"));
             }
         }
         Ok(())

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polydav_store::{
-    Broken, Capabilities, Entry, Failure, FailureKind, Fields, Kind, Listed, LockView, Page,
-    ReadAt, Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
-    WalkDepth, key,
+    Broken, Capabilities, Course, Entry, Failure, FailureKind, Fields, Kind, Listed, LockView,
+    Page, ReadAt, Reading, Report, ResourcePath, Run, Select, Space, Stage, Step, Store, Visit,
+    Walk, WalkDepth, key,
 };
 
 use crate::database::Database;
@@ -106,6 +106,16 @@ impl SqlStore {
 
 fn fail<T>(kind: FailureKind, path: &ResourcePath) -> Result<T, Failure> {
     Err(Failure::new(kind, path.clone()))
+}
+
+/// Refuses all steps of a database that is only read.
+fn refuse(run: Run, report: &mut dyn Report) {
+    let mut course = Course::of(&run);
+    for step in run.steps {
+        let index = step.index();
+        let refused = |step: Step| fail(FailureKind::ReadOnly, step.subject());
+        report.outcome(index, course.attempt(step, refused));
+    }
 }
 
 impl Store for SqlStore {
@@ -213,6 +223,10 @@ impl Store for SqlStore {
     }
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        if !self.database.is_writable() {
+            refuse(run, report);
+            return Ok(());
+        }
         Running::new(&*self.database, run, locks, report).run();
         Ok(())
     }

@@ -23,8 +23,8 @@ pub(crate) enum Error {
     Htpasswd { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
     #[error("the folder {} can't be served", path.display())]
     Folder { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
-    #[error("{0} can't be served: {1}")]
-    Mount(Source, String),
+    #[error("{mount} can't be served")]
+    Mount { mount: Source, source: Box<dyn StdError + Send + Sync> },
     #[error("the state of the server, {}, can't be used", path.display())]
     ServerState { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
     #[error("the locks can't be read")]
@@ -59,7 +59,7 @@ impl Error {
             }
             Self::Htpasswd { .. }
             | Self::Folder { .. }
-            | Self::Mount(..)
+            | Self::Mount { .. }
             | Self::ServerState { .. }
             | Self::Locks(_)
             | Self::Listen { .. }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polydav_fs::{FolderStore, ServerState};
+use polydav_sql::{OpenError, SqlStore};
 use polydav_store::layer::{MountLedger, Mounts};
 use polydav_store::{Ledger, MemoryLedger, ResourcePath, Store};
 
 use crate::error::Error;
-use crate::mount::{Mount, Source};
+use crate::mount::{Mount, Source, Tables};
 use crate::place::Place;
 use crate::setup::Setup;
 
@@ -69,10 +70,36 @@ fn open_mount(mount: &Mount, state: Option<&Path>) -> Result<Opened, Error> {
             let store = Arc::new(store);
             Ok(Opened { path: mount.path.clone(), store: store.clone(), ledger: Some(store) })
         }
-        source @ (Source::Sqlite(_) | Source::Postgres(_)) => {
-            Err(Error::Mount(source.clone(), "this polydav serves no databases".to_owned()))
+        Source::Sqlite(file) => {
+            open_database(mount, |options| SqlStore::open_sqlite(file, options))
+        }
+        Source::Postgres(url) => {
+            open_database(mount, |options| SqlStore::open_postgres(url, options))
         }
     }
+}
+
+/// Opens the tables of a database. Locks on its rows are kept by the server; what can't be changed
+/// can't be locked either.
+fn open_database(
+    mount: &Mount,
+    open: impl FnOnce(&polydav_sql::Options) -> Result<SqlStore, OpenError>,
+) -> Result<Opened, Error> {
+    let Tables { schema, only, denied, read_only_columns } = mount.tables.clone();
+    let options = polydav_sql::Options {
+        read_only: mount.read_only,
+        schema,
+        tables: only,
+        deny_tables: denied,
+        read_only_columns,
+    };
+    let store = open(&options)
+        .map_err(|error| Error::Mount { mount: mount.source.clone(), source: error.into() })?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let is_writable = store.capabilities(&ResourcePath::root()).writable;
+    let ledger: Option<Arc<dyn Ledger>> =
+        if is_writable { None } else { Some(Arc::new(MemoryLedger::default())) };
+    Ok(Opened { path: mount.path.clone(), store, ledger })
 }
 
 fn open_server_state(dir: &Path) -> Result<ServerState, Error> {
@@ -150,7 +177,7 @@ fn lies_within(inner: &Path, outer: &Path) -> Error {
 /// A mount is a member of a collection: the one around it has to be there.
 fn check_parent(store: &dyn Store, mount: &Mount) -> Result<(), Error> {
     let Some(parent) = mount.path.parent() else { return Ok(()) };
-    let fail = |why: String| Err(Error::Mount(mount.source.clone(), why));
+    let fail = |why: String| Err(Error::Mount { mount: mount.source.clone(), source: why.into() });
     match store.find(&parent) {
         Ok(Some(entry)) if entry.is_collection() => Ok(()),
         Ok(_) => fail(format!("it would be at {}, and there is no folder {parent}", mount.path)),
