@@ -134,24 +134,24 @@ impl<'a> Attempt<'a> {
             return Ok(());
         }
         match self.decide(step) {
-            Ok(Decision::Done(done)) => self.outcomes[at] = Some(Ok(done)),
+            Ok(Decision::Done(done)) => self.settle(at, Ok(done))?,
             Ok(Decision::Change(planned)) => self.push(at, planned)?,
-            Err(Refusal::Failure(failure)) => self.refuse(at, failure)?,
+            Err(Refusal::Failure(failure)) => self.settle(at, Err(failure))?,
             Err(Refusal::Sql(error)) => return Err(Trouble { at: Some(at..at + 1), error }),
         }
         Ok(())
     }
 
-    /// Notes why a step isn't done. What stands before it may fail yet, and be the reason.
-    fn refuse(&mut self, at: usize, failure: Failure) -> Result<(), Trouble> {
+    /// Notes the outcome of a step that changes nothing. What stands before it may fail yet, and be
+    /// the reason not to try it.
+    fn settle(&mut self, at: usize, outcome: Outcome) -> Result<(), Trouble> {
         if self.course.stops() {
             self.flush()?;
         }
-        let failure = match self.course.over() {
-            Some(kind) => Failure::new(kind, self.steps[at].subject().clone()),
-            None => failure,
+        let outcome = match self.course.over() {
+            Some(kind) => Err(Failure::new(kind, self.steps[at].subject().clone())),
+            None => outcome,
         };
-        let outcome = Err(failure);
         self.course.note(&outcome);
         self.outcomes[at] = Some(outcome);
         Ok(())
