@@ -33,7 +33,7 @@ fn once_prints_the_request_the_207_and_a_table() {
     }
 }
 
-const ITEMS: [(&str, &str, &str); 8] = [
+const ITEMS: [(&str, &str, &str); 11] = [
     ("mkcol", "201", "/2026/"),
     ("put", "201", "/2026/hello.txt"),
     ("copy", "201", "/templates/letter.txt"),
@@ -42,6 +42,9 @@ const ITEMS: [(&str, &str, &str); 8] = [
     ("put", "412", "/inbox/notes.txt"),
     ("proppatch", "200", "/2026/report.txt"),
     ("delete", "204", "/old/"),
+    ("update", "204", "/records/orders/1001"),
+    ("update", "422", "/records/orders/1002"),
+    ("create", "201", "/records/orders/"),
 ];
 
 /// A demo that goes on serving; it ends with the value.

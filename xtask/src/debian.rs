@@ -13,7 +13,7 @@ use crate::Result;
 use crate::report::Ending;
 use crate::workspace::{on_path, output, succeed};
 
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 20] = [
     "apache2",
     "cadaver",
     "curl",
@@ -32,6 +32,7 @@ const PACKAGES: [&str; 19] = [
     "python3",
     "python3-requests",
     "rclone",
+    "sqlite3",
     "util-linux",
 ];
 

@@ -1,4 +1,5 @@
-//! `polydav demo`: a sample folder, served, and the sample batch sent to it over real HTTP.
+//! `polydav demo`: a sample folder and a small database, served, and the sample batch sent to them
+//! over real HTTP.
 
 use std::fs;
 use std::io;
@@ -11,6 +12,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use multistatus::MultiStatus;
 use polydav_store::{Durability, ResourcePath};
+use rusqlite::Connection;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -22,6 +24,9 @@ use crate::{serve, table};
 
 /// What is sent: the file that the README sends by curl.
 const BATCH: &str = include_str!("../../../examples/batch-data.xml");
+
+/// What makes the sample database.
+const SHOP: &str = include_str!("../../../examples/shop.sql");
 
 /// The sample folder.
 const FILES: &[(&str, &str)] = &[
@@ -35,11 +40,19 @@ const FILES: &[(&str, &str)] = &[
 /// Runs the demo.
 pub(crate) async fn demo(args: DemoArgs) -> Result<(), Error> {
     let failed = |error: io::Error| Error::Demo(error.to_string());
-    let folder = tempfile::tempdir().map_err(failed)?;
-    fill(folder.path()).map_err(failed)?;
+    let place = tempfile::tempdir().map_err(failed)?;
+    let (folder, shop) = (place.path().join("files"), place.path().join("shop.db"));
+    fill(&folder).map_err(failed)?;
+    Connection::open(&shop)
+        .and_then(|shop| shop.execute_batch(SHOP))
+        .map_err(|error| Error::Demo(error.to_string()))?;
+    let records = ResourcePath::parse("records").expect("it is a segment");
     let asked_to_end = serve::asked_to_end()?;
     let setup = Setup {
-        mounts: vec![Mount::new(ResourcePath::root(), Source::Folder(folder.path().to_owned()))],
+        mounts: vec![
+            Mount::new(ResourcePath::root(), Source::Folder(folder.clone())),
+            Mount::new(records, Source::Sqlite(shop.clone())),
+        ],
         listen: vec![args.listen],
         publics: Vec::new(),
         durability: Durability::Full,
@@ -59,7 +72,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Error> {
         }
     };
     let serving = tokio::spawn(server.serve(dav, options, ended));
-    let shown = show(address, folder.path()).await;
+    let shown = show(address, &folder, &shop).await;
     if shown.is_ok() && !args.once {
         // If nobody waits for it, the server has ended already.
         let _ = go_on.send(());
@@ -81,9 +94,11 @@ fn fill(folder: &Path) -> io::Result<()> {
 
 /// Sends the batch, and prints what went there and what came back.
 #[allow(clippy::print_stdout, reason = "this is what the demo is for")]
-async fn show(address: SocketAddr, folder: &Path) -> Result<(), Error> {
+async fn show(address: SocketAddr, folder: &Path, shop: &Path) -> Result<(), Error> {
     println!("\nA sample folder, {}:\n", folder.display());
     FILES.iter().for_each(|(name, _)| println!("    /{name}"));
+    println!("\nA small database, {}:\n", shop.display());
+    println!("    /records/customers/\n    /records/orders/");
     println!("\nPOST /batch-operation HTTP/1.1\nHost: {address}\n\n{BATCH}");
     let answer = send(address).await.map_err(|error| Error::Demo(error.to_string()))?;
     let status = answer.status();
