@@ -10,6 +10,7 @@
 //! | [`reference`](mod@reference) | what names a resource: Request-URI, `Destination`, hrefs |
 //! | [`body`] | `propfind`, `propertyupdate`, `lockinfo` |
 //! | [`batch`] | the batch document, in XML, JSON and NDJSON |
+//! | [`record`] | rows of tables, in JSON |
 //! | [`condition`] | the codes that stand in `DAV:error` |
 //!
 //! Three rules hold everywhere:
@@ -23,6 +24,7 @@ pub mod batch;
 pub mod body;
 pub mod condition;
 pub mod header;
+pub mod record;
 pub mod reference;
 
 mod scan;

@@ -1,6 +1,7 @@
 //! From what a document spells to what it means: all rules that both spellings share.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -44,11 +45,12 @@ pub(super) struct Draft {
     /// The body of a proppatch.
     pub(super) patch: Option<PropertyUpdate>,
     /// The body of a create or update.
-    pub(super) values: Vec<(String, DraftValue)>,
+    pub(super) values: Vec<(Arc<str>, DraftValue)>,
 }
 
 pub(super) enum DraftValue {
     Ready(Value),
+    Base64(String),
     Ref(String),
 }
 
@@ -265,8 +267,8 @@ impl Reader<'_> {
                 Some(update) => Body::PropPatch(update),
                 None => return draft.place.refuse("proppatch lacks properties to set or remove"),
             },
-            Verb::Create => Body::Create(self.fields(draft)?),
-            Verb::Update => Body::Update(self.fields(draft)?),
+            Verb::Create => return Ok(self.fields(draft)?.map(Body::Create)),
+            Verb::Update => return Ok(self.fields(draft)?.map(Body::Update)),
         }))
     }
 
@@ -295,25 +297,31 @@ impl Reader<'_> {
         BASE64.decode(text).map_err(|error| InvalidValue { name, message: message(error) })
     }
 
-    fn fields(&self, draft: &mut Draft) -> Result<Vec<Field>, InvalidBatch> {
+    fn fields(&self, draft: &mut Draft) -> Result<Result<Vec<Field>, InvalidValue>, InvalidBatch> {
         let values = std::mem::take(&mut draft.values);
         let mut names = HashSet::new();
-        for (name, _) in &values {
-            if !names.insert(name.as_str()) {
-                return draft.place.refuse(format!("there are two fields {}", quote(name)));
-            }
+        if let Some((name, _)) = values.iter().find(|(name, _)| !names.insert(&**name)) {
+            return draft.place.refuse(format!("there are two fields {}", quote(name)));
         }
-        let field = |(name, value)| {
+        let (mut fields, mut wrong) = (Vec::with_capacity(values.len()), None);
+        for (name, value) in values {
             let value = match value {
                 DraftValue::Ready(value) => value,
+                DraftValue::Base64(text) => match self.decode(text.into_bytes()) {
+                    Ok(bytes) => Value::Bytes(bytes),
+                    Err(invalid) => {
+                        wrong = wrong.or(Some(invalid));
+                        continue;
+                    }
+                },
                 DraftValue::Ref(id) => match self.earlier(draft, "ref", &id)? {
                     (index, Verb::Create) => Value::Ref(index),
                     _ => return draft.place.refuse(format!("ref: {} creates no row", quote(&id))),
                 },
             };
-            Ok(Field { name, value })
-        };
-        values.into_iter().map(field).collect()
+            fields.push(Field { name, value });
+        }
+        Ok(wrong.map_or(Ok(fields), Err))
     }
 }
 

@@ -4,6 +4,7 @@
 //! memory as a tree.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Deserializer, Number};
@@ -12,12 +13,14 @@ use super::draft::{Draft, DraftValue, Drafts};
 use super::name::{Attribute, Setting, quote, unknown};
 use super::{Fault, Format, InvalidBatch, Limits, Place, Value, Verb};
 use crate::body::PropertyUpdate;
+use crate::record::{Member, RecordSeed, Room, explain as explain_record};
 
 /// Reads `{"operations": […]}` with settings beside, or the array alone.
 pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
     let mut json = Deserializer::from_slice(without_mark(body));
     let drafts = Drafts::new(Format::Json, Place::Document);
-    let mut reader = Reader { drafts, limits, seen: false, room: 0, fault: None };
+    let records = Room::new(limits);
+    let mut reader = Reader { drafts, limits, seen: false, room: 0, records, fault: None };
     let read = json.deserialize_any(&mut reader).and_then(|()| json.end());
     read.map_err(|error| explain(&error, reader.fault))?;
     if !reader.seen {
@@ -31,11 +34,17 @@ pub(super) fn read_lines(body: &[u8], limits: &Limits) -> Result<Drafts, Invalid
     let mut json = Deserializer::from_slice(without_mark(body));
     let mut drafts = Drafts::new(Format::NdJson, Place::Path("batch".to_owned()));
     let mut first = true;
+    let mut records = Room::new(limits);
     // There is more as long as this isn't the end.
     while json.end().is_err() {
         let mut fault = None;
         let mut room = NODES_MAX;
-        let node = NodeSeed { depth: limits.depth_max, room: &mut room, fault: &mut fault };
+        let node = NodeSeed {
+            depth: limits.depth_max,
+            room: &mut room,
+            fault: &mut fault,
+            records: Some(&mut records),
+        };
         let node = node.deserialize(&mut json).map_err(|error| explain(&error, fault))?;
         match settings_line(node) {
             Ok(Node::Object(settings)) if first => {
@@ -89,13 +98,8 @@ fn explain(error: &serde_json::Error, fault: Option<InvalidBatch>) -> InvalidBat
         Some(invalid) => return invalid,
         None => {}
     }
-    let message = error.to_string();
-    let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
-    let fault = match error.classify() {
-        serde_json::error::Category::Data => Fault::Unprocessable,
-        _ => Fault::Malformed,
-    };
-    InvalidBatch { fault, place, message: message.to_owned() }
+    let (fault, message) = explain_record(error);
+    InvalidBatch { fault, place, message }
 }
 
 /// A JSON value: keys in their order, no key twice.
@@ -107,6 +111,8 @@ enum Node {
     Text(String),
     List(Vec<Self>),
     Object(Vec<(String, Self)>),
+    /// The values of a row.
+    Record(Vec<Member>),
 }
 
 /// The most values in one operation: a tree of them takes far more memory than its text.
@@ -118,6 +124,8 @@ struct NodeSeed<'a> {
     depth: usize,
     room: &'a mut usize,
     fault: &'a mut Option<InvalidBatch>,
+    /// Where this is an operation, of which `values` is a record.
+    records: Option<&'a mut Room>,
 }
 
 /// Leaves a fault for [`explain`], and stops the reading.
@@ -132,7 +140,7 @@ impl NodeSeed<'_> {
         let message = match (self.depth.checked_sub(1), self.room.checked_sub(1)) {
             (Some(depth), Some(room)) => {
                 *self.room = room;
-                return Ok(NodeSeed { depth, room: self.room, fault: self.fault });
+                return Ok(NodeSeed { depth, room: self.room, fault: self.fault, records: None });
             }
             (None, _) => "arrays and objects are nested too deeply".to_owned(),
             (_, None) => format!("an operation has at most {NODES_MAX} values"),
@@ -195,8 +203,20 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Node, A::Error> {
         let mut entries: Vec<(String, Node)> = Vec::new();
-        while let Some(key) = map.next_key()? {
-            entries.push((key, map.next_value_seed(self.deeper()?)?));
+        while let Some(key) = map.next_key::<String>()? {
+            let node = match &mut self.records {
+                Some(room) if key == "values" => {
+                    let depth = self.depth.saturating_sub(1);
+                    let record = map.next_value_seed(RecordSeed { room, depth });
+                    if let Some((fault, message)) = room.fault.take() {
+                        let place = Place::Document;
+                        *self.fault = Some(InvalidBatch { fault, place, message });
+                    }
+                    Node::Record(record?)
+                }
+                _ => map.next_value_seed(self.deeper()?)?,
+            };
+            entries.push((key, node));
         }
         let mut keys: Vec<_> = entries.iter().map(|(key, _)| key.as_str()).collect();
         keys.sort_unstable();
@@ -217,6 +237,7 @@ struct Reader<'a> {
     /// Whether there were operations.
     seen: bool,
     room: usize,
+    records: Room,
     fault: Option<InvalidBatch>,
 }
 
@@ -225,7 +246,14 @@ impl Reader<'_> {
     fn node(&mut self) -> NodeSeed<'_> {
         self.room = NODES_MAX;
         let depth = self.limits.depth_max.saturating_sub(2);
-        NodeSeed { depth, room: &mut self.room, fault: &mut self.fault }
+        NodeSeed { depth, room: &mut self.room, fault: &mut self.fault, records: None }
+    }
+
+    fn operation(&mut self) -> NodeSeed<'_> {
+        let depth = self.limits.depth_max.saturating_sub(2);
+        self.room = NODES_MAX;
+        let records = Some(&mut self.records);
+        NodeSeed { depth, room: &mut self.room, fault: &mut self.fault, records }
     }
 }
 
@@ -282,7 +310,7 @@ impl<'de> Visitor<'de> for Operations<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let Self(reader) = self;
         reader.seen = true;
-        while let Some(node) = list.next_element_seed(reader.node())? {
+        while let Some(node) = list.next_element_seed(reader.operation())? {
             push(&mut reader.drafts, node, reader.limits)
                 .map_err(|invalid| stop(&mut reader.fault, invalid))?;
         }
@@ -367,7 +395,10 @@ fn member(draft: &mut Draft, key: &str, value: Node, limits: &Limits) -> Result<
         return match (key, value) {
             ("content" | "contentBase64", Node::Text(text)) => content(draft, key, text),
             ("patch", Node::Text(text)) => patch(draft, &text, limits),
-            ("values", Node::Object(entries)) => values(draft, entries),
+            ("values", Node::Record(members)) => {
+                draft.values = members.into_iter().map(field).collect();
+                Ok(())
+            }
             _ => draft.place.refuse(format!("{key}: expected {expected}")),
         };
     }
@@ -427,27 +458,28 @@ fn words(draft: &Draft, key: &str, list: Vec<Node>) -> Result<String, InvalidBat
     Ok(words)
 }
 
-fn values(draft: &mut Draft, entries: Vec<(String, Node)>) -> Result<(), InvalidBatch> {
-    for (name, node) in entries {
-        let value = match node {
-            Node::Null => DraftValue::Ready(Value::Null),
-            Node::Bool(flag) => DraftValue::Ready(Value::Bool(flag)),
-            Node::Number(number) => DraftValue::Ready(Value::Number(number)),
-            Node::Text(text) => DraftValue::Ready(Value::Text(text)),
-            Node::Object(reference) => match <[_; 1]>::try_from(reference) {
-                Ok([(key, Node::Text(id))]) if key == "$ref" => DraftValue::Ref(id),
-                _ => return not_a_column(draft, &name),
-            },
-            Node::List(_) => return not_a_column(draft, &name),
-        };
-        draft.values.push((name, value));
-    }
-    Ok(())
+/// A member of `values`: `{"$ref": "…"}` names the operation that makes it.
+fn field(member: Member) -> (Arc<str>, DraftValue) {
+    let reference = |json: &str| {
+        let object = json.starts_with('{').then_some(json)?;
+        serde_json::from_str::<Reference>(object).ok()
+    };
+    let value = match member.value {
+        None => DraftValue::Ready(Value::Null),
+        Some(json) => match reference(&json) {
+            Some(Reference { id }) => DraftValue::Ref(id),
+            None => DraftValue::Ready(Value::Json(json)),
+        },
+    };
+    (member.name, value)
 }
 
-fn not_a_column(draft: &Draft, name: &str) -> Result<(), InvalidBatch> {
-    let name = quote(name);
-    draft.place.refuse(format!("values: {name} is no text, number, boolean, null or {{\"$ref\"}}"))
+/// What stands for the row that another operation makes.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    #[serde(rename = "$ref")]
+    id: String,
 }
 
 #[cfg(test)]
@@ -586,10 +618,6 @@ mod tests {
                 "patch: expected a property to set or remove",
             ),
             (
-                r#""op": "create", "href": "a", "values": {"a": []}"#,
-                "values: \"a\" is no text, number, boolean, null or {\"$ref\"}",
-            ),
-            (
                 r#""op": "create", "href": "a", "values": {"a": {"$ref": "b"}}"#,
                 "ref: no operation before this one has the id \"b\"",
             ),
@@ -599,6 +627,12 @@ mod tests {
             assert!(told.starts_with(&expected), "{members}: {told}");
         }
         assert!(operation(r#""op": "put", "op": "put""#).contains("stands twice"));
+        let no_object = operation(r#""op": "create", "href": "a", "values": []"#);
+        assert!(no_object.starts_with("422") && no_object.ends_with("expected an object"));
+        let twice = operation(r#""op": "create", "href": "a", "values": {"a": 1, "a": 2}"#);
+        assert!(twice.ends_with("the name \"a\" stands twice in one object"), "{twice}");
+        let deep = operation(r#""op": "create", "href": "a", "values": {"a": [[[[[]]]]]}"#);
+        assert!(deep.starts_with("413") && deep.ends_with("nested too deeply"), "{deep}");
         let twice =
             r#"[{"op": "mkcol", "href": "a", "id": "x"}, {"op": "mkcol", "href": "b", "id": "x"}]"#;
         let said = "422 operations[1]: the id \"x\" is that of operation 0 too";
@@ -610,21 +644,44 @@ mod tests {
     #[test]
     fn values_of_rows() {
         let body = r#"[{"op": "create", "href": "t/", "id": "c"},
-            {"op": "update", "href": "t/1", "values": {"a": null, "b": true, "c": 1.5, "d": "", "e": {"$ref": "c"}}}]"#;
+            {"op": "update", "href": "t/1", "values":
+             {"a": null, "b": true, "c": 1.50, "d": "", "e": [1, {}], "f": {"$ref": "c"},
+              "g": {"$ref": 1}, "h": {"$ref": "c", "i": 1}, "j": ["c"]}}]"#;
         let batch = json(body).unwrap();
         let Ok(Kind::Update(fields)) = batch.operations[1].action.as_ref().map(|a| &a.kind) else {
             panic!()
         };
         let values: Vec<_> = fields.iter().map(|field| field.value.clone()).collect();
-        let number = serde_json::Number::from_f64(1.5).unwrap();
+        let json = |text: &str| Value::Json(text.into());
         let expected = [
             Value::Null,
-            Value::Bool(true),
-            Value::Number(number),
-            Value::Text(String::new()),
+            json("true"),
+            json("1.50"),
+            json("\"\""),
+            json("[1, {}]"),
             Value::Ref(0),
+            json("{\"$ref\": 1}"),
+            json("{\"$ref\": \"c\", \"i\": 1}"),
+            json("[\"c\"]"),
         ];
         assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn fields_are_counted_over_the_document() {
+        let limits = Limits { fields_max: 3, ..Limits::default() };
+        let read = |body: &str| {
+            BatchRequest::parse(Format::Json, body.as_bytes(), &Path::root(), &limits)
+                .map_err(|error| (error.fault, error.message))
+        };
+        let item = |count| {
+            let members: Vec<_> = (0..count).map(|index| format!("\"{index}\": 1")).collect();
+            let values = members.join(",");
+            format!("{{\"op\": \"create\", \"href\": \"t/\", \"values\": {{{values}}}}}")
+        };
+        assert!(read(&format!("[{}, {}]", item(1), item(2))).is_ok());
+        let too_many = (Fault::TooLarge, "there are too many members".to_owned());
+        assert_eq!(read(&format!("[{}, {}]", item(2), item(2))), Err(too_many));
     }
 
     #[test]

@@ -34,12 +34,14 @@ mod swap;
 mod xml;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::body::PropertyUpdate;
 use crate::header::{Depth, IdempotencyKey, If, Matching, Overwrite, StateToken};
 use crate::reference::{Path, Reference};
 
+pub(crate) use name::quote;
 pub use sniff::{UnknownFormat, sniff};
 pub use swap::overwrites_later_source;
 
@@ -75,6 +77,8 @@ pub struct Limits {
     pub states_max: usize,
     /// The most bytes of all its paths together, with the base put before each relative one.
     pub path_bytes_max: usize,
+    /// The most fields of its records together, where it is JSON. In XML they are elements.
+    pub fields_max: usize,
 }
 
 impl Default for Limits {
@@ -87,6 +91,7 @@ impl Default for Limits {
             elements_max: 200_000,
             states_max: 100_000,
             path_bytes_max: 16 << 20,
+            fields_max: 1_000_000,
         }
     }
 }
@@ -214,22 +219,22 @@ pub struct Transfer {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// The name of the column.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its value.
     pub value: Value,
 }
 
-/// The value of a column. XML knows only texts, nulls and references.
-#[derive(Debug, Clone, PartialEq)]
+/// The value of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// No value.
     Null,
-    /// True or false.
-    Bool(bool),
-    /// A number.
-    Number(serde_json::Number),
-    /// A text.
-    Text(String),
+    /// A text, as XML has it.
+    Text(Box<str>),
+    /// Bytes, as XML has them in base64.
+    Bytes(Vec<u8>),
+    /// Any other value that JSON has, be it a string, as it was written.
+    Json(Box<str>),
     /// The row that the operation of this index, an earlier one, made.
     Ref(usize),
 }
@@ -407,12 +412,22 @@ impl BatchRequest {
 
 impl Operation {
     fn unsupported(&self) -> Option<Unsupported> {
-        let what = match self.verb {
-            Verb::Create => "create",
-            Verb::Update => "update",
-            _ if !self.needs.is_empty() => "needs",
-            _ => return None,
+        let what = if !self.needs.is_empty() {
+            "needs"
+        } else if self.refers() {
+            "ref"
+        } else {
+            return None;
         };
         Some(Unsupported { what, index: Some(self.index) })
+    }
+
+    /// Whether one of its values is what another operation makes.
+    fn refers(&self) -> bool {
+        let Ok(Action { kind: Kind::Create(fields) | Kind::Update(fields), .. }) = &self.action
+        else {
+            return false;
+        };
+        fields.iter().any(|field| matches!(field.value, Value::Ref(_)))
     }
 }

@@ -149,7 +149,7 @@ pub(super) fn unknown<'a>(
 }
 
 /// A text in quotes, cut short, for a message.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     const CHARS_MAX: usize = 40;
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{:?}…", &text[..end]),

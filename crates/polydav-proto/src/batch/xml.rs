@@ -1,5 +1,7 @@
 //! The document in XML.
 
+use std::sync::Arc;
+
 use multistatus::xml::{Error, ErrorKind, Event, Name, Position, Reader, Start};
 
 use super::draft::{Draft, DraftValue, Drafts};
@@ -193,24 +195,34 @@ impl Document<'_> {
         Ok(())
     }
 
-    fn field(&mut self, start: &Start) -> Result<(String, DraftValue), InvalidBatch> {
+    fn field(&mut self, start: &Start) -> Result<(Arc<str>, DraftValue), InvalidBatch> {
         let place = self.place();
-        let (mut name, mut null) = (None, false);
+        let (mut name, mut null, mut base64) = (None, false, false);
         for (attribute, value) in self.own_attributes(start)? {
             match (attribute, value) {
-                ("name", value) => name = Some(value.to_owned()),
+                ("name", value) => name = Some(value.into()),
                 ("null", "true") => null = true,
                 ("null", "false") => null = false,
                 ("null", _) => return place.refuse("null: expected true or false"),
-                _ => return place.refuse(unknown("attribute", attribute, ["name", "null"])),
+                ("encoding", "base64") => base64 = true,
+                ("encoding", other) => {
+                    let message = format!("encoding: expected base64, not {}", quote(other));
+                    return place.refuse(message);
+                }
+                _ => {
+                    let known = ["name", "null", "encoding"];
+                    return place.refuse(unknown("attribute", attribute, known));
+                }
             }
         }
         let Some(name) = name else { return place.refuse("field lacks name") };
         let (text, reference) = self.field_content()?;
-        let value = match (text, reference, null) {
-            (text, None, false) => DraftValue::Ready(Value::Text(text)),
-            (text, Some(id), false) if text.trim_ascii().is_empty() => DraftValue::Ref(id),
-            (text, None, true) if text.trim_ascii().is_empty() => DraftValue::Ready(Value::Null),
+        let is_blank = text.trim_ascii().is_empty();
+        let value = match (reference, null, base64) {
+            (None, false, false) => DraftValue::Ready(Value::Text(text.into())),
+            (None, false, true) => DraftValue::Base64(text),
+            (Some(id), false, false) if is_blank => DraftValue::Ref(id),
+            (None, true, false) if is_blank => DraftValue::Ready(Value::Null),
             _ => return place.refuse("a field holds a text, a ref or null=\"true\", one of them"),
         };
         Ok((name, value))
@@ -295,7 +307,7 @@ impl From<Error> for InvalidBatch {
 
 #[cfg(test)]
 mod tests {
-    use crate::batch::{BatchRequest, Fault, Format, Kind, Limits};
+    use crate::batch::{BatchRequest, Fault, Format, Kind, Limits, Value};
     use crate::reference::Path;
 
     fn parse(body: &str) -> Result<BatchRequest, String> {
@@ -406,6 +418,14 @@ mod tests {
                 "a field holds a text, a ref or null=\"true\", one of them",
             ),
             (
+                "<update href='a'><field name='b' encoding='hex'>00</field></update>",
+                "encoding: expected base64, not \"hex\"",
+            ),
+            (
+                "<update href='a'><field name='b' encoding='base64' null='true'/></update>",
+                "a field holds a text, a ref or null=\"true\", one of them",
+            ),
+            (
                 "<update href='a'><field name='b'>c<ref item='d'/></field></update>",
                 "a field holds a text, a ref or null=\"true\", one of them",
             ),
@@ -460,6 +480,32 @@ mod tests {
         }
         let batch = parse("<batch><put href='a' encoding='base64'>?</put></batch>").unwrap();
         let error = batch.operations[0].action.as_ref().unwrap_err();
+        assert!(error.to_string().starts_with("encoding: expected base64"), "{error}");
+    }
+
+    #[test]
+    fn fields_of_records() {
+        let fields = |fields: &str| {
+            let batch = parse(&format!("<batch><update href='a'>{fields}</update></batch>"));
+            let action = batch.unwrap().operations.into_iter().next().unwrap().action;
+            action.map(|action| match action.kind {
+                Kind::Update(fields) => fields.into_iter().map(|field| field.value).collect(),
+                other => panic!("{other:?}"),
+            })
+        };
+        let text = |text: &str| Value::Text(text.into());
+        for (element, value) in [
+            ("<field name='b'/>", text("")),
+            ("<field name='b'> c\n&amp;</field>", text(" c\n&")),
+            ("<field name='b' null='false'>c</field>", text("c")),
+            ("<field name='b' null='true'/>", Value::Null),
+            ("<field name='b' encoding='base64'/>", Value::Bytes(vec![])),
+            ("<field name='b' encoding='base64'>AA\n EC</field>", Value::Bytes(vec![0, 1, 2])),
+        ] {
+            assert_eq!(fields(element), Ok(vec![value]), "{element}");
+        }
+        let wrong = "<field name='b' encoding='base64'>?</field><field name='c'>d</field>";
+        let error = fields(wrong).unwrap_err();
         assert!(error.to_string().starts_with("encoding: expected base64"), "{error}");
     }
 

@@ -3,13 +3,14 @@
 use polydav_proto::batch::{BatchRequest, Format, Limits, overwrites_later_source, sniff};
 use polydav_proto::body::{LockInfo, PropFind, PropertyUpdate};
 use polydav_proto::header::{self, Header};
+use polydav_proto::record;
 use polydav_proto::reference::{self, Reference};
 
 /// Whether the input was read.
 pub(crate) type Parser = fn(&[u8]) -> bool;
 
 /// A parser for each folder of the corpus.
-pub(crate) const PARSERS: [(&str, Parser); 22] = [
+pub(crate) const PARSERS: [(&str, Parser); 23] = [
     ("batch-json", |bytes| batch(Format::Json, bytes)),
     ("batch-ndjson", |bytes| batch(Format::NdJson, bytes)),
     ("batch-xml", |bytes| batch(Format::Xml, bytes)),
@@ -30,6 +31,7 @@ pub(crate) const PARSERS: [(&str, Parser); 22] = [
     ("lockinfo", |bytes| LockInfo::parse(bytes, Default::default()).is_ok()),
     ("propertyupdate", |bytes| PropertyUpdate::parse(bytes, Default::default()).is_ok()),
     ("propfind", |bytes| PropFind::parse(bytes, Default::default()).is_ok()),
+    ("record", record),
     ("reference", href),
     ("sniff", |bytes| sniff(None, bytes).is_ok()),
 ];
@@ -47,6 +49,19 @@ fn href(bytes: &[u8]) -> bool {
     let Ok(read) = Reference::parse_href(bytes, &base) else { return false };
     let written = read.to_string();
     assert_eq!(Reference::parse(written.as_bytes()), Ok(read), "{written}");
+    true
+}
+
+/// An object, or an array of them.
+fn record(bytes: &[u8]) -> bool {
+    let limits = Limits { items_max: 100, ..Limits::default() };
+    let Ok(members) = record::parse(bytes, &limits) else {
+        return record::parse_list(bytes, &limits).is_ok();
+    };
+    assert_eq!(record::begins_list(bytes), Some(false));
+    let mut names: Vec<_> = members.into_iter().map(|member| member.name).collect();
+    names.sort_unstable();
+    assert!(names.is_sorted_by(|one, other| one < other), "each once");
     true
 }
 

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `record`.
+#![no_main]
+
+fuzz::target!("record");
