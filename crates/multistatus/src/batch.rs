@@ -37,6 +37,8 @@ pub struct Item {
     pub cause: Option<u64>,
     /// The entity tag the resource has now.
     pub etag: Option<String>,
+    /// The column that is at fault, if the resource is a row and one is.
+    pub column: Option<String>,
     /// Members of a collection that failed, if it was an operation on a tree.
     pub members: Vec<Member>,
     /// More members failed than are told.
@@ -136,6 +138,7 @@ impl Item {
             retry: None,
             cause: None,
             etag: None,
+            column: None,
             members: Vec::new(),
             members_truncated: false,
         }

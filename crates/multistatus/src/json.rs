@@ -191,6 +191,8 @@ struct JsonProblem<'a> {
     status: Option<StatusCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conditions: Vec<String>,
 }
@@ -269,6 +271,7 @@ impl<'a> JsonProblem<'a> {
             title: status.canonical_reason(),
             status: Some(status),
             detail: response.description.as_deref(),
+            column: response.item.as_ref().and_then(|item| item.column.as_deref()),
             conditions: response.conditions.iter().map(|c| c.name().to_string()).collect(),
         }
     }
@@ -295,6 +298,7 @@ mod tests {
         let failed = Item {
             id: Some("m1".to_owned()),
             outcome: Outcome::Partial,
+            column: Some("id".to_owned()),
             retry: Some(Retry::After(5)),
             cause: Some(0),
             members: vec![Member {
@@ -327,7 +331,7 @@ mod tests {
                 "location": "/a2"}),
             json!({"index": 1, "id": "m1", "op": "delete", "href": "/b/", "status": 423,
                 "outcome": "partial", "retry": "after", "retryAfter": 5, "cause": 0,
-                "problem": {"title": "Locked", "status": 423, "detail": "locked \"by\" Jane\n",
+                "problem": {"title": "Locked", "status": 423, "detail": "locked \"by\" Jane\n", "column": "id",
                     "conditions": ["{DAV:}lock-token-submitted"]},
                 "members": [{"href": "/b/c", "status": 423}], "membersTruncated": true}),
             json!({"index": 2, "op": "proppatch", "href": "/a", "status": 403,

@@ -362,6 +362,7 @@ fn read_item<R: BufRead>(xml: &mut xml::Reader<R>, start: &Start) -> Result<Item
         retry: attributes.parse("retry", |word| Retry::parse(word, seconds))?,
         cause: attributes.parse("cause", number)?,
         etag: attributes.owned("etag"),
+        column: attributes.owned("column"),
         members: Vec::new(),
         members_truncated: attributes.parse("members-truncated", truth)?.unwrap_or_default(),
     };

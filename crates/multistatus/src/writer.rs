@@ -301,6 +301,7 @@ impl<W: io::Write> Writer<W> {
         self.number(b" retry-after=\"", item.retry.and_then(batch::Retry::seconds));
         self.number(b" cause=\"", item.cause);
         self.optional(b" etag=\"", item.etag.as_deref());
+        self.optional(b" column=\"", item.column.as_deref());
         self.optional(b" members-truncated=\"", truncated);
         if item.members.is_empty() {
             return self.put("/>");

@@ -105,21 +105,24 @@ fn item() -> impl Strategy<Value = Item> {
         .prop_map(|(href, status, description)| Member { href, status, description });
     (
         (any::<u64>(), text(), text(), status(), outcome, retry),
-        (option::of(text()), option::of(any::<u64>()), option::of(text())),
+        (option::of(text()), option::of(any::<u64>()), option::of(text()), option::of(text())),
         (vec(member, 0..3), any::<bool>()),
     )
-        .prop_map(|((index, op, href, status, outcome, retry), (id, cause, etag), members)| {
-            Item {
-                outcome,
-                retry,
-                id,
-                cause,
-                etag,
-                members: members.0,
-                members_truncated: members.1,
-                ..Item::new(index, op, href, status)
-            }
-        })
+        .prop_map(
+            |((index, op, href, status, outcome, retry), (id, cause, etag, column), members)| {
+                Item {
+                    outcome,
+                    retry,
+                    id,
+                    cause,
+                    etag,
+                    column,
+                    members: members.0,
+                    members_truncated: members.1,
+                    ..Item::new(index, op, href, status)
+                }
+            },
+        )
 }
 
 fn response() -> impl Strategy<Value = Response> {

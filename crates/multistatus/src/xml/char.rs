@@ -1,7 +1,7 @@
 //! Which characters XML 1.0 allows where.
 
-/// XML 1.0 §2.2, `Char`.
-pub(crate) const fn is_char(c: char) -> bool {
+/// Whether a document can have this character in it (XML 1.0 §2.2, `Char`).
+pub const fn is_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
@@ -29,8 +29,8 @@ pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes().all(is_space)
 }
 
-/// XML 1.0 §2.3, `NameStartChar` without the colon.
-const fn is_name_start(c: char) -> bool {
+/// Whether a name can begin with this character: XML 1.0 §2.3, `NameStartChar` without the colon.
+pub const fn is_name_start(c: char) -> bool {
     matches!(c,
         'A'..='Z' | '_' | 'a'..='z'
         | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}' | '\u{370}'..='\u{37D}'
@@ -39,8 +39,8 @@ const fn is_name_start(c: char) -> bool {
         | '\u{FDF0}'..='\u{FFFD}' | '\u{10000}'..='\u{EFFFF}')
 }
 
-/// XML 1.0 §2.3, `NameChar` without the colon.
-pub(crate) const fn is_name_char(c: char) -> bool {
+/// Whether a name can have this character in it: XML 1.0 §2.3, `NameChar` without the colon.
+pub const fn is_name_char(c: char) -> bool {
     is_name_start(c)
         || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }

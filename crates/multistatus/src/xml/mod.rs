@@ -46,6 +46,7 @@ mod source;
 mod str;
 
 pub use self::attribute::Attribute;
+pub use self::char::{is_char, is_name_char, is_name_start};
 pub use self::element::{Element, Node};
 pub use self::error::{Error, ErrorKind, Limit, Position};
 pub use self::escape::{escape_attribute, escape_text};
