@@ -18,6 +18,7 @@ mod live;
 mod lock;
 mod naming;
 mod options;
+mod output;
 mod page;
 mod pipeline;
 mod problem;

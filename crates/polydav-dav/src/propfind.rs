@@ -1,7 +1,6 @@
 //! PROPFIND (RFC 4918 §9.1): streamed, whatever the size of the answer.
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::Arc;
 
 use http::header::CONTENT_LOCATION;
@@ -17,11 +16,11 @@ use polydav_store::{
     Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space, View as _,
     Visit, Walk, WalkDepth,
 };
-use tokio::sync::oneshot;
 
-use crate::body::{Body, Feed};
+use crate::body::Body;
 use crate::live::{self, Facts, Live, TypeMemo, Value};
 use crate::naming::Naming;
+use crate::output::{self, Broken, Output};
 use crate::pipeline::pipeline;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
@@ -29,9 +28,6 @@ use crate::quirk::{self, Quirk};
 use crate::request::{Request, is_reserved};
 use crate::site::Base;
 use crate::{Options, intake, reply, status};
-
-/// The answer goes to the client in portions of about this size.
-const PORTION: usize = 64 * 1024;
 
 /// The most properties one request may name.
 const NAMES_MAX: usize = 1_000;
@@ -66,11 +62,7 @@ pub(crate) async fn propfind(
         walk,
         wanted,
     };
-    let (begun, answer) = oneshot::channel();
-    tokio::task::spawn_blocking(move || listing.write(begun));
-    answer.await.map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing could not be made")
-    })?
+    output::written(move |output| listing.write(output)).await
 }
 
 fn finite_depth() -> Problem {
@@ -149,45 +141,17 @@ struct Listing {
     noroot: bool,
 }
 
-type Begun = oneshot::Sender<Result<Response<Body>, Problem>>;
-
-/// Why a listing ends before its end.
-enum Broken {
-    /// Nobody reads it.
-    Gone,
-    /// It can't go on; the client must not take it for complete.
-    Failed(io::Error),
-    /// The root was told, and its members can't be.
-    Unreadable(Failure),
-}
-
 impl From<WriteError> for Broken {
     fn from(error: WriteError) -> Self {
-        Self::Failed(io::Error::other(error))
+        Self::Failed(std::io::Error::other(error))
     }
 }
 
 impl Listing {
-    /// Writes the answer. A short one is given whole, so that it has a length.
-    fn write(self, begun: Begun) {
-        let root = match self.root() {
-            Ok(root) => root,
-            Err(failure) => return drop(begun.send(Err(failure.into()))),
-        };
-        let mut output = Output { begun: Some(begun), feed: None, header: self.header(&root) };
-        let error = match self.respond(&root, &mut output) {
-            Ok(()) | Err(Broken::Gone) => return,
-            Err(Broken::Failed(error)) => error,
-            // As long as nothing was sent, the request as a whole can fail.
-            Err(Broken::Unreadable(failure)) => match output.begun.take() {
-                Some(begun) => return drop(begun.send(Err(failure.into()))),
-                None => io::Error::other(failure),
-            },
-        };
-        tracing::error!(%error, "a listing broke off");
-        if let Some(feed) = output.feed {
-            feed.fail(error);
-        }
+    fn write(self, output: &mut Output) -> Result<(), Broken> {
+        let root = self.root().map_err(Broken::Unreadable)?;
+        output.header = self.header(&root);
+        self.respond(&root, output)
     }
 
     /// The answer without its body. To whom asks for a collection without the slash at the end, it
@@ -213,7 +177,7 @@ impl Listing {
     }
 
     fn respond(&self, root: &Entry, output: &mut Output) -> Result<(), Broken> {
-        let mut writer = Writer::new(Vec::with_capacity(PORTION + 4096)).map_err(Broken::Failed)?;
+        let mut writer = Writer::new(Output::buffer()).map_err(Broken::Failed)?;
         let mut row = Row::new(self);
         if !self.noroot {
             row.write(&mut writer, root)?;
@@ -224,7 +188,7 @@ impl Listing {
             let walk = Walk { depth, select: self.wanted.select.clone() };
             let tell = |visit| {
                 row.visit(&mut writer, visit)?;
-                output.pass_on(&mut writer)
+                output.pass_on(writer.get_mut())
             };
             let store = self.engine.store();
             let (walked, told) =
@@ -244,45 +208,6 @@ fn property_bytes(visit: &Visit) -> usize {
             entry.properties.iter().map(|property| property.value.len()).sum()
         }
         Visit::Failure(..) => 0,
-    }
-}
-
-/// Where the bytes go: into the answer as a whole, or into its stream once it is long.
-struct Output {
-    begun: Option<Begun>,
-    feed: Option<Feed>,
-    header: Response<()>,
-}
-
-impl Output {
-    /// Passes a full portion on to the client.
-    fn pass_on(&mut self, writer: &mut Writer<Vec<u8>>) -> Result<(), Broken> {
-        if writer.get_ref().len() < PORTION {
-            return Ok(());
-        }
-        let portion = std::mem::replace(writer.get_mut(), Vec::with_capacity(PORTION + 4096));
-        self.feed()?.send(portion.into()).map_err(|_| Broken::Gone)
-    }
-
-    fn feed(&mut self) -> Result<&Feed, Broken> {
-        if let Some(begun) = self.begun.take() {
-            let (feed, body) = Body::stream(None);
-            self.begin(begun, body)?;
-            self.feed = Some(feed);
-        }
-        self.feed.as_ref().ok_or(Broken::Gone)
-    }
-
-    fn begin(&mut self, begun: Begun, body: Body) -> Result<(), Broken> {
-        let header = std::mem::take(&mut self.header);
-        begun.send(Ok(header.map(|()| body))).map_err(|_| Broken::Gone)
-    }
-
-    fn end(&mut self, last: Vec<u8>) -> Result<(), Broken> {
-        match self.begun.take() {
-            Some(begun) => self.begin(begun, last.into()),
-            None => self.feed()?.send(last.into()).map_err(|_| Broken::Gone),
-        }
     }
 }
 
