@@ -11,6 +11,8 @@
 //! | [`body`] | `propfind`, `propertyupdate`, `lockinfo` |
 //! | [`batch`] | the batch document, in XML, JSON and NDJSON |
 //! | [`record`] | rows of tables, in JSON |
+//! | [`query`] | which of them a URL asks for |
+//! | [`encoding`] | bytes as text |
 //! | [`condition`] | the codes that stand in `DAV:error` |
 //!
 //! Three rules hold everywhere:
@@ -23,7 +25,9 @@
 pub mod batch;
 pub mod body;
 pub mod condition;
+pub mod encoding;
 pub mod header;
+pub mod query;
 pub mod record;
 pub mod reference;
 

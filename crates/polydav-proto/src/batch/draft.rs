@@ -3,16 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
 use super::name::{Attribute, Setting, quote, unknown};
 use super::{
     Action, BatchRequest, Conditions, Fault, Field, Format, InvalidBatch, InvalidValue, Kind,
     Limits, Mode, Operation, Place, Transfer, Value, Verb,
 };
 use crate::body::PropertyUpdate;
+use crate::encoding::decode_base64;
 use crate::header::{
     ContentType, Depth, Header, IdempotencyKey, If, IfMatch, IfNoneMatch, LockToken, Overwrite,
     StateToken, parse_date,
@@ -53,12 +50,6 @@ pub(super) enum DraftValue {
     Base64(String),
     Ref(String),
 }
-
-/// Base64 as people send it: with its padding or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 impl Draft {
     pub(super) fn new(place: Place, verb: Verb) -> Self {
@@ -290,11 +281,9 @@ impl Reader<'_> {
         Ok(content)
     }
 
-    fn decode(&self, mut text: Vec<u8>) -> Result<Vec<u8>, InvalidValue> {
-        text.retain(|byte| !byte.is_ascii_whitespace());
+    fn decode(&self, text: impl Into<Vec<u8>>) -> Result<Vec<u8>, InvalidValue> {
         let name = if self.format == Format::Xml { "encoding" } else { "contentBase64" };
-        let message = |error| format!("expected base64: {error}");
-        BASE64.decode(text).map_err(|error| InvalidValue { name, message: message(error) })
+        decode_base64(text).map_err(|error| InvalidValue { name, message: error.to_string() })
     }
 
     fn fields(&self, draft: &mut Draft) -> Result<Result<Vec<Field>, InvalidValue>, InvalidBatch> {
@@ -307,7 +296,7 @@ impl Reader<'_> {
         for (name, value) in values {
             let value = match value {
                 DraftValue::Ready(value) => value,
-                DraftValue::Base64(text) => match self.decode(text.into_bytes()) {
+                DraftValue::Base64(text) => match self.decode(text) {
                     Ok(bytes) => Value::Bytes(bytes),
                     Err(invalid) => {
                         wrong = wrong.or(Some(invalid));

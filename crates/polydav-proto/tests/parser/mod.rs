@@ -3,14 +3,14 @@
 use polydav_proto::batch::{BatchRequest, Format, Limits, overwrites_later_source, sniff};
 use polydav_proto::body::{LockInfo, PropFind, PropertyUpdate};
 use polydav_proto::header::{self, Header};
-use polydav_proto::record;
 use polydav_proto::reference::{self, Reference};
+use polydav_proto::{query, record};
 
 /// Whether the input was read.
 pub(crate) type Parser = fn(&[u8]) -> bool;
 
 /// A parser for each folder of the corpus.
-pub(crate) const PARSERS: [(&str, Parser); 23] = [
+pub(crate) const PARSERS: [(&str, Parser); 24] = [
     ("batch-json", |bytes| batch(Format::Json, bytes)),
     ("batch-ndjson", |bytes| batch(Format::NdJson, bytes)),
     ("batch-xml", |bytes| batch(Format::Xml, bytes)),
@@ -31,6 +31,7 @@ pub(crate) const PARSERS: [(&str, Parser); 23] = [
     ("lockinfo", |bytes| LockInfo::parse(bytes, Default::default()).is_ok()),
     ("propertyupdate", |bytes| PropertyUpdate::parse(bytes, Default::default()).is_ok()),
     ("propfind", |bytes| PropFind::parse(bytes, Default::default()).is_ok()),
+    ("query", query),
     ("record", record),
     ("reference", href),
     ("sniff", |bytes| sniff(None, bytes).is_ok()),
@@ -49,6 +50,13 @@ fn href(bytes: &[u8]) -> bool {
     let Ok(read) = Reference::parse_href(bytes, &base) else { return false };
     let written = read.to_string();
     assert_eq!(Reference::parse(written.as_bytes()), Ok(read), "{written}");
+    true
+}
+
+fn query(bytes: &[u8]) -> bool {
+    let Ok(pairs) = query::parse(bytes) else { return false };
+    let written = query::write(pairs.iter().map(|(name, value)| (&**name, &**value)));
+    assert!(written.len() > 8192 || query::parse(written.as_bytes()) == Ok(pairs), "{written}");
     true
 }
 

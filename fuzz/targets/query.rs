@@ -1,0 +1,4 @@
+//! Fuzzes the parser `query`.
+#![no_main]
+
+fuzz::target!("query");
