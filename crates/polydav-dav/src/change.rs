@@ -7,14 +7,14 @@ use http::header::{ALLOW, CONTENT_LENGTH, ETAG};
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::header::{self, Depth as DepthField};
-use polydav_store::{Action, Content, Depth, Done, ResourcePath, Step};
+use polydav_store::{Action, Capabilities, Content, Depth, Done, ResourcePath, Step};
 
 use crate::body::Body;
 use crate::options::ALLOWED_COLLECTION;
 use crate::problem::Problem;
 use crate::quirk::{self, Quirk};
 use crate::request::Request;
-use crate::{Options, intake};
+use crate::{Options, intake, record};
 
 /// PUT (RFC 4918 §9.7, RFC 9110 §9.3.4).
 pub(crate) async fn put(
@@ -34,7 +34,10 @@ pub(crate) async fn put(
     let modified = modified_time(&request)?;
     let guard = request.guard()?;
     let action = |content| Action::Put { target: request.path.clone(), content, modified };
-    look_before(engine, Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())))).await?;
+    let step = Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())));
+    if look_before(engine, step).await?.records {
+        return record::put(engine, options, request, guard).await;
+    }
     let length = announced_length(&request);
     if let Some(detail) = length.and_then(|length| options.exceeds_put(length)) {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
@@ -42,11 +45,7 @@ pub(crate) async fn put(
     let content =
         intake::content(engine, &request.path, request.body, length, options.put_bytes_max).await?;
     let done = run(engine, Step::new(0, guard, action(content))).await?;
-    let mut response = created_or_empty(&done);
-    if let Some(etag) = &done.etag {
-        let value = etag.to_string().parse().expect("an entity tag is visible ASCII");
-        response.headers_mut().insert(ETAG, value);
-    }
+    let mut response = written(&done);
     if modified.is_some() {
         let accepted = http::HeaderValue::from_static("accepted");
         response.headers_mut().insert(quirk::MODIFIED_TIME, accepted);
@@ -56,13 +55,14 @@ pub(crate) async fn put(
 
 /// Refuses what is bound to fail before the body is asked for (`Expect: 100-continue`). It is a
 /// courtesy: what decides is the check inside the store.
-async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
+async fn look_before(engine: &Engine, step: Step) -> Result<Capabilities, Problem> {
     let engine = engine.clone();
     intake::blocking(move || {
         let store = engine.store();
-        if !store.capabilities(step.subject()).writable {
+        let capabilities = store.capabilities(step.subject());
+        if !capabilities.writable {
             // The store says why, and before any condition (RFC 4918 §8.5).
-            return Ok(());
+            return Ok(capabilities);
         }
         let permit = step.open(&engine.view())?;
         let target = permit.action.subject();
@@ -71,14 +71,14 @@ async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
             Some(entry) if entry.is_collection() => {
                 fail(polydav_store::FailureKind::IsCollection, target)
             }
-            Some(_) => Ok(()),
+            Some(_) => Ok(capabilities),
             None => match target.parent() {
                 Some(parent)
                     if !store.find(&parent)?.is_some_and(|entry| entry.is_collection()) =>
                 {
                     fail(polydav_store::FailureKind::ParentMissing, &parent)
                 }
-                _ => Ok(()),
+                _ => Ok(capabilities),
             },
         }
     })
@@ -157,7 +157,7 @@ async fn refuse_depth(
     Ok(())
 }
 
-async fn run(engine: &Engine, step: Step) -> Result<Done, Problem> {
+pub(crate) async fn run(engine: &Engine, step: Step) -> Result<Done, Problem> {
     let mut outcomes = engine.run(Plan::of(step)).await;
     let outcome = outcomes.pop().expect("a plan of one step has one outcome");
     Ok(outcome?)
@@ -167,5 +167,15 @@ fn created_or_empty(done: &Done) -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() =
         if done.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    response
+}
+
+/// The same, with the entity tag of what was written.
+pub(crate) fn written(done: &Done) -> Response<Body> {
+    let mut response = created_or_empty(done);
+    if let Some(etag) = &done.etag {
+        let value = etag.to_string().parse().expect("an entity tag is visible ASCII");
+        response.headers_mut().insert(ETAG, value);
+    }
     response
 }

@@ -12,11 +12,14 @@ use polydav_engine::Engine;
 use polydav_proto::header::{
     IfModifiedSince, IfNoneMatch, IfRange, InvalidHeader, Range as RangeField, Resolved, read,
 };
-use polydav_store::{ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, Select, View};
+use polydav_store::{
+    ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, ResourcePath, Select, View,
+};
 
 use crate::body::{Body, Feed};
 use crate::problem::Problem;
-use crate::request::Request;
+use crate::record::{self, Form};
+use crate::request::{Query, Request};
 use crate::{guard, intake, live, page};
 
 /// A file up to this size is read in one go.
@@ -44,8 +47,13 @@ pub(crate) async fn get(
     let engine = engine.clone();
     let now = engine.environment().now();
     let boundary = format!("{:032x}", engine.environment().random());
-    let path = request.path.clone();
-    let found = intake::blocking(move || find(&engine, &path, &conditions, want, &boundary));
+    let form = Form::chosen(&request)?;
+    let asked = Asked { path: request.path.clone(), conditions, want, form, boundary };
+    let no_query = request.query.as_ref().map(Query::refused);
+    let found = {
+        let engine = engine.clone();
+        intake::blocking(move || find(&engine, &asked, no_query))
+    };
     match found.await? {
         Found::File(mut response, entry) => {
             headers_of_file(&mut response, &entry, now);
@@ -53,6 +61,9 @@ pub(crate) async fn get(
         }
         Found::Collection(entry, members) => {
             let mut response = page::respond(&request.base, &entry, members, request.slash);
+            if entry.record {
+                response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+            }
             if want == Want::Header {
                 let length = http_body::Body::size_hint(response.body()).lower();
                 response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -60,13 +71,25 @@ pub(crate) async fn get(
             }
             Ok(response)
         }
+        Found::Records => record::list(&engine, request, form, want).await,
         Found::Known => Ok(bare(StatusCode::NOT_MODIFIED)),
     }
+}
+
+/// What the blocking thread needs.
+struct Asked {
+    path: ResourcePath,
+    conditions: Conditions,
+    want: Want,
+    form: Form,
+    boundary: String,
 }
 
 enum Found {
     File(Response<Body>, Entry),
     Collection(Entry, page::Members),
+    /// A collection of records, to be told otherwise than as a page.
+    Records,
     /// A collection that the client knows already.
     Known,
 }
@@ -139,29 +162,35 @@ fn whole_seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// All that blocks before the answer begins.
-fn find(
-    engine: &Engine,
-    path: &polydav_store::ResourcePath,
-    conditions: &Conditions,
-    want: Want,
-    boundary: &str,
-) -> Result<Found, Failure> {
+/// All that blocks before the answer begins. `no_query` is what to say of a query, where only a
+/// collection of records has one.
+fn find(engine: &Engine, asked: &Asked, no_query: Option<Problem>) -> Result<Found, Problem> {
+    let Asked { path, conditions, want, form, boundary } = asked;
     let store = engine.store();
-    let entry = store.stat(path, &Select::None)?;
+    let entry = store.stat(path, &Select::None);
+    let is_listing = |entry: &Entry| entry.is_collection() && entry.record;
+    if let Some(problem) = no_query
+        && !entry.as_ref().is_ok_and(is_listing)
+    {
+        return Err(problem);
+    }
+    let entry = entry?;
+    let view: &dyn View = &engine.view();
     if entry.is_collection() {
-        conditions.guard.judge(&engine.view(), path, Some(&entry))?;
+        conditions.guard.judge(view, path, Some(&entry))?;
         // Its page has no tag and no date: nothing but `*` can match.
         if conditions.none_match == Some(ETagMatch::Any) {
             return Ok(Found::Known);
+        }
+        if entry.record && *form != Form::Html {
+            return Ok(Found::Records);
         }
         let members = page::Members::read(&**store, path)?;
         return Ok(Found::Collection(entry, members));
     }
     let reading = store.read(path)?;
-    let view: &dyn View = &engine.view();
     conditions.guard.judge(view, path, Some(&reading.entry))?;
-    let response = respond(&reading.entry, reading.content, conditions, want, boundary)?;
+    let response = respond(&reading.entry, reading.content, conditions, *want, boundary)?;
     Ok(Found::File(response, reading.entry))
 }
 
@@ -235,7 +264,7 @@ fn partial(
     if let [part] = parts {
         return ((header::CONTENT_RANGE, ascii(range(part))), vec![Piece::Part(part.clone())]);
     }
-    let kind = live::content_type(&entry.path);
+    let kind = live::content_type(entry);
     let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
     for part in parts {
         let head = format!(
@@ -307,7 +336,7 @@ fn read_full(content: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(),
     while done < buffer.len() {
         match content.read_at(&mut buffer[done..], offset + done as u64)? {
             0 => {
-                let root = polydav_store::ResourcePath::root();
+                let root = ResourcePath::root();
                 return Err(Failure::new(FailureKind::Internal, root)
                     .with_detail("the file became shorter while it was read"));
             }
@@ -323,7 +352,7 @@ fn headers_of_file(response: &mut Response<Body>, entry: &Entry, now: SystemTime
     let is_content = response.status().is_success();
     let headers = response.headers_mut();
     if is_content {
-        let kind = live::content_type(&entry.path);
+        let kind = live::content_type(entry);
         headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     }
     if let Some(etag) = &entry.etag {

@@ -6,7 +6,8 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use multistatus::xml::Limits;
 use polydav_engine::Engine;
-use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
+use polydav_proto::record::begins_list;
+use polydav_store::{Capabilities, Content, Failure, ResourcePath, Stage, Staged, Store};
 
 use crate::body::Incoming;
 use crate::problem::Problem;
@@ -16,6 +17,9 @@ const INLINE_MAX: usize = 64 * 1024;
 
 /// So many bytes are gathered before they are handed to the store.
 const GATHER: usize = 256 * 1024;
+
+/// So much white space may stand before a body shows what it is.
+const SPACE_MAX: usize = 4096;
 
 /// The most elements in the XML body of a method. Each takes a hundred times its text in memory, and
 /// there may be as many bodies as connections.
@@ -27,8 +31,31 @@ pub(crate) fn xml_limits() -> Limits {
 }
 
 /// The whole body, if it isn't longer than `max` bytes.
-pub(crate) async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    let mut whole = BytesMut::new();
+pub(crate) async fn collect(body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    collect_rest(Bytes::new(), body, max).await
+}
+
+/// The body up to something that isn't white space, to see what it is before all of it is taken in.
+/// Who sends more than a little white space isn't waited for.
+pub(crate) async fn begin(body: &mut Incoming) -> Result<Bytes, Problem> {
+    let mut start = Bytes::new();
+    while begins_list(&start).is_none() && start.len() < SPACE_MAX {
+        let Some(data) = next(body).await? else { break };
+        start = if start.is_empty() { data } else { [start, data].concat().into() };
+    }
+    Ok(start)
+}
+
+/// The whole body, of which `start` was taken in already.
+pub(crate) async fn collect_rest(
+    start: Bytes,
+    mut body: Incoming,
+    max: usize,
+) -> Result<Bytes, Problem> {
+    if start.len() > max {
+        return Err(too_large(max as u64));
+    }
+    let mut whole = BytesMut::from(start);
     while let Some(data) = next(&mut body).await? {
         if whole.len() + data.len() > max {
             return Err(too_large(max as u64));
@@ -186,6 +213,15 @@ pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Resul
     let (engine, path) = (engine.clone(), path.clone());
     let entry = blocking(move || engine.store().find(&path)).await?;
     Ok(entry.is_some_and(|entry| entry.is_collection()))
+}
+
+/// What the store can do at the path.
+pub(crate) async fn capabilities(
+    engine: &Engine,
+    path: &ResourcePath,
+) -> Result<Capabilities, Problem> {
+    let (store, path) = (engine.store().clone(), path.clone());
+    blocking(move || Ok::<_, Problem>(store.capabilities(&path))).await
 }
 
 /// Runs `work` on a thread that may block.

@@ -1,4 +1,5 @@
-//! WebDAV over the engine of polydav: a file for each method, and the batch endpoint.
+//! WebDAV over the engine of polydav: a file for each method, and the batch endpoint; and rows of
+//! tables beside files.
 //!
 //! A request comes in as an [`http::Request`] and is read into values; a method that changes
 //! something makes a plan of it and has the engine run that; what became of each step is written
@@ -25,6 +26,7 @@ mod problem;
 mod propfind;
 mod proppatch;
 mod quirk;
+mod record;
 mod reply;
 mod request;
 mod site;
@@ -114,13 +116,14 @@ impl Dav {
     ) -> Response<Body> {
         let base = self.0.site.base(request.headers());
         let method = request.method().clone();
-        let answered = match Request::read(request, base.clone(), principal) {
-            Ok(request) => self.dispatch(method.as_str(), request).await,
-            Err(problem) => Err(problem),
+        let request = match Request::read(request, base.clone(), principal) {
+            Ok(request) => request,
+            Err(problem) => return problem.answer(&self.0.engine, base, None).await,
         };
-        match answered {
+        let path = request.path.clone();
+        match self.dispatch(method.as_str(), request).await {
             Ok(response) => response,
-            Err(problem) => problem.answer(&self.0.engine, base).await,
+            Err(problem) => problem.answer(&self.0.engine, base, Some(path)).await,
         }
     }
 
@@ -129,7 +132,8 @@ impl Dav {
         method: &str,
         mut request: Request,
     ) -> Result<Response<Body>, Problem> {
-        let has_body = matches!(method, "POST" | "PUT" | "PROPFIND" | "PROPPATCH" | "LOCK");
+        let has_body =
+            matches!(method, "POST" | "PUT" | "PATCH" | "PROPFIND" | "PROPPATCH" | "LOCK");
         if !has_body && options::is_known(method) {
             intake::refuse(&mut request.body).await?;
         }
@@ -141,7 +145,7 @@ impl Dav {
         }
         let Inner { engine, options, .. } = &*self.0;
         match method {
-            "OPTIONS" => Ok(options::options()),
+            "OPTIONS" => options::options(engine, request).await,
             "GET" => get::get(engine, request, Want::Content).await,
             "HEAD" => get::get(engine, request, Want::Header).await,
             "PUT" => change::put(engine, options, request).await,
@@ -153,9 +157,15 @@ impl Dav {
             "PROPPATCH" => proppatch::proppatch(engine, options, request).await,
             "LOCK" => lock::lock(engine, options, request).await,
             "UNLOCK" => lock::unlock(engine, request).await,
-            "POST" => Err(not_allowed(options::ALLOWED)),
+            "POST" => record::post(self.service(), request).await,
+            "PATCH" => record::patch(self.service(), request).await,
             _ => Err(not_implemented()),
         }
+    }
+
+    fn service(&self) -> Service<'_> {
+        let Inner { engine, options, running, .. } = &*self.0;
+        Service { engine, options, running }
     }
 
     async fn dispatch_batch(
@@ -163,14 +173,21 @@ impl Dav {
         method: &str,
         request: Request,
     ) -> Result<Response<Body>, Problem> {
-        let Inner { engine, options, running, .. } = &*self.0;
         match method {
-            "POST" => batch::batch(engine, options, running, request).await,
+            "POST" => batch::batch(self.service(), request).await,
             "OPTIONS" => Ok(options::options_of_batch()),
             _ if options::is_known(method) => Err(not_allowed(options::ALLOWED_BATCH)),
             _ => Err(not_implemented()),
         }
     }
+}
+
+/// What many operations in one request need.
+#[derive(Clone, Copy)]
+struct Service<'a> {
+    engine: &'a Engine,
+    options: &'a Options,
+    running: &'a batch::Running,
 }
 
 fn not_allowed(allowed: &'static str) -> Problem {

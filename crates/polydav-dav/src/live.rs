@@ -84,9 +84,14 @@ pub(crate) fn is_quota(name: &Name) -> bool {
 
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// The type of a file, by its name alone: content is never opened to guess it.
-pub(crate) fn content_type(path: &ResourcePath) -> &'static str {
-    type_of(extension(path)).unwrap_or(UNKNOWN_TYPE)
+const RECORD_TYPE: &str = "application/json";
+
+/// The type of a file, by its name alone: content is never opened to guess it. Records are JSON.
+pub(crate) fn content_type(entry: &Entry) -> &'static str {
+    if entry.record {
+        return RECORD_TYPE;
+    }
+    type_of(extension(&entry.path)).unwrap_or(UNKNOWN_TYPE)
 }
 
 fn extension(path: &ResourcePath) -> &[u8] {
@@ -102,8 +107,11 @@ fn type_of(extension: &[u8]) -> Option<&'static str> {
 }
 
 impl TypeMemo {
-    fn content_type(&self, path: &ResourcePath) -> &'static str {
-        let extension = extension(path);
+    fn content_type(&self, entry: &Entry) -> &'static str {
+        if entry.record {
+            return RECORD_TYPE;
+        }
+        let extension = extension(&entry.path);
         let mut last = self.0.borrow_mut();
         if last.0 != extension {
             last.0.clear();
@@ -152,7 +160,7 @@ fn getcontentlength(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
 
 fn getcontenttype(facts: &Facts<'_>, out: &mut String) -> Option<Value> {
     let entry = facts.entry;
-    if entry.is_collection() { None } else { text(out, facts.types.content_type(&entry.path)) }
+    if entry.is_collection() { None } else { text(out, facts.types.content_type(entry)) }
 }
 
 fn getetag(facts: &Facts<'_>, out: &mut String) -> Option<Value> {

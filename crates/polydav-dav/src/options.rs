@@ -2,8 +2,12 @@
 
 use http::Response;
 use http::header::{ALLOW, HeaderName, HeaderValue};
+use polydav_engine::Engine;
 
 use crate::body::Body;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::{intake, record};
 
 /// The compliance classes (RFC 4918 §18).
 const DAV: HeaderValue = HeaderValue::from_static("1, 2, 3");
@@ -23,21 +27,33 @@ pub(crate) const ALLOWED_COLLECTION: &str =
 /// What the batch endpoint takes.
 pub(crate) const ALLOWED_BATCH: &str = "OPTIONS, POST";
 
+/// Which patches a record takes (RFC 5789 §3.1).
+pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// RFC 7396.
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// Whether some resource here takes this method.
 pub(crate) fn is_known(method: &str) -> bool {
-    method == "POST" || ALLOWED.split(", ").any(|known| known == method)
+    matches!(method, "POST" | "PATCH") || ALLOWED.split(", ").any(|known| known == method)
 }
 
 /// OPTIONS of a resource, or of the server (`*`).
 ///
 /// Windows asks for `MS-Author-Via`: without it, it takes the server for none of WebDAV.
-pub(crate) fn options() -> Response<Body> {
+pub(crate) async fn options(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+    let store = engine.store().clone();
+    let allowed = move || Ok::<_, Problem>(record::allowed(&*store, &request.path));
+    let allowed = intake::blocking(allowed).await?.unwrap_or(ALLOWED);
     let mut response = Response::new(Body::default());
     let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static(ALLOWED));
+    headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    if allowed.split(", ").any(|method| method == "PATCH") {
+        headers.insert(ACCEPT_PATCH, HeaderValue::from_static(MERGE_PATCH));
+    }
     headers.insert(HeaderName::from_static("dav"), DAV);
     headers.insert(HeaderName::from_static("ms-author-via"), HeaderValue::from_static("DAV"));
-    response
+    Ok(response)
 }
 
 /// OPTIONS of the batch endpoint, which is no resource of WebDAV and doesn't say so (RFC 4918

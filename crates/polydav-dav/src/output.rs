@@ -71,6 +71,11 @@ impl Output {
         }
     }
 
+    /// Ends an answer without its body, whose length isn't known (RFC 9110 §9.3.2).
+    pub(crate) fn end_unwritten(&mut self) -> Result<(), Broken> {
+        self.feed().map(drop)
+    }
+
     fn feed(&mut self) -> Result<&Feed, Broken> {
         if let Some(begun) = self.begun.take() {
             let (feed, body) = Body::stream(None);

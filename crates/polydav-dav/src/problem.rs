@@ -13,9 +13,9 @@ use polydav_store::{Failure, FailureKind, ResourcePath};
 
 use crate::body::Body;
 use crate::naming::Naming;
-use crate::options;
+use crate::request::is_reserved;
 use crate::site::{Base, Foreign};
-use crate::status;
+use crate::{options, record, status};
 
 /// Seconds after which a client may try again where others kept a resource busy.
 const RETRY_SECONDS: &str = "2";
@@ -70,19 +70,35 @@ impl Problem {
         self
     }
 
-    /// The answer. Failed members become a 207, which only some methods may answer; `base` is how
-    /// the client writes hrefs.
-    pub(crate) async fn answer(self, engine: &Engine, base: Base) -> Response<Body> {
-        let failure = match self {
-            Self::Refused(refused) => return refused.into_response(),
-            Self::Failed(failure) => failure,
-        };
+    /// The answer to a request for the resource at `path`, if it got so far. Failed members become a
+    /// 207, which only some methods may answer; `base` is how the client writes hrefs.
+    pub(crate) async fn answer(
+        self,
+        engine: &Engine,
+        base: Base,
+        path: Option<ResourcePath>,
+    ) -> Response<Body> {
         let store = engine.store().clone();
-        let answer = move || answer_failure(&failure, Naming { base: &base, store: &*store });
-        let answered = tokio::task::spawn_blocking(answer).await;
-        answered.unwrap_or_else(|panic| {
+        let answer = move || {
+            let path = path.filter(|path| !is_reserved(path));
+            let path = path.filter(|path| store.capabilities(path).records);
+            let form = if path.is_some() { Form::Json } else { Form::Text };
+            let mut response = match self {
+                Self::Refused(refused) => refused.into_response(form),
+                Self::Failed(failure) => {
+                    answer_failure(&failure, Naming { base: &base, store: &*store }, form)
+                }
+            };
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED
+                && let Some(allowed) = path.and_then(|path| record::allowed(&*store, &path))
+            {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            }
+            response
+        };
+        tokio::task::spawn_blocking(answer).await.unwrap_or_else(|panic| {
             tracing::error!(%panic, "a failure could not be told");
-            text_response(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
+            Form::Text.response(StatusCode::INTERNAL_SERVER_ERROR, "the server failed", None)
         })
     }
 }
@@ -130,17 +146,17 @@ impl From<Foreign> for Problem {
 }
 
 impl Refused {
-    fn into_response(self) -> Response<Body> {
+    fn into_response(self, form: Form) -> Response<Body> {
         let mut response = match self.condition {
             Some(condition) => error_response(self.status, condition),
-            None => text_response(self.status, &self.detail),
+            None => form.response(self.status, &self.detail, None),
         };
         response.headers_mut().extend(self.headers);
         response
     }
 }
 
-fn answer_failure(failure: &Failure, naming: Naming<'_>) -> Response<Body> {
+fn answer_failure(failure: &Failure, naming: Naming<'_>, form: Form) -> Response<Body> {
     log(failure);
     if failure.kind == FailureKind::Members {
         return crate::reply::members(failure, naming);
@@ -148,7 +164,7 @@ fn answer_failure(failure: &Failure, naming: Naming<'_>) -> Response<Body> {
     let status = status::of(failure);
     let mut response = match condition_of(failure, naming) {
         Some(condition) => error_response(status, condition),
-        None => text_response(status, &sentence(failure)),
+        None => form.response(status, &sentence(failure), failure.column.as_deref()),
     };
     // RFC 9110 §15.5.6: a 405 says what is allowed.
     let allowed = match failure.kind {
@@ -212,10 +228,40 @@ fn error_response(status: StatusCode, condition: Element) -> Response<Body> {
     response
 }
 
-fn text_response(status: StatusCode, detail: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(format!("{detail}\n")));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
+/// How people and programs are told what no condition of WebDAV says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As a sentence.
+    Text,
+    /// As RFC 9457 has it, where resources are JSON.
+    Json,
+}
+
+/// There is no `type`, which means `about:blank`: the status says it all (RFC 9457 §4.2.1).
+#[derive(serde::Serialize)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'static str>,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<&'a str>,
+}
+
+impl Form {
+    fn response(self, status: StatusCode, detail: &str, column: Option<&str>) -> Response<Body> {
+        let (kind, body) = match self {
+            Self::Text => ("text/plain; charset=utf-8", format!("{detail}\n")),
+            Self::Json => {
+                let title = status.canonical_reason();
+                let details = Details { title, status: status.as_u16(), detail, column };
+                let json = serde_json::to_string(&details).expect("texts and a number are JSON");
+                ("application/problem+json", json + "\n")
+            }
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+    }
 }

@@ -13,8 +13,8 @@ use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Depth, Prefer, Return};
 use polydav_proto::reference::encode_segment;
 use polydav_store::{
-    Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space, View as _,
-    Visit, Walk, WalkDepth,
+    COLUMNS, Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space,
+    View as _, Visit, Walk, WalkDepth,
 };
 
 use crate::body::Body;
@@ -25,6 +25,7 @@ use crate::pipeline::pipeline;
 use crate::problem::Problem;
 use crate::proppatch::stored_name;
 use crate::quirk::{self, Quirk};
+use crate::record::column;
 use crate::request::{Request, is_reserved};
 use crate::site::Base;
 use crate::{Options, intake, reply, status};
@@ -77,11 +78,29 @@ struct Wanted {
     /// The dead ones.
     select: Select,
     /// Those named by the request: whoever lacks one is told so.
-    named: Vec<(Name, PropertyName)>,
+    named: Vec<Named>,
     names_only: bool,
     /// Whether a stored `displayname` isn't told, but the segment.
     displayname_is_segment: bool,
     quota: bool,
+}
+
+/// A property that the request names.
+struct Named {
+    name: Name,
+    stored: PropertyName,
+    /// The column of records that it is.
+    column: Option<String>,
+}
+
+impl Named {
+    fn new(name: &Name) -> Self {
+        Self { name: name.clone(), stored: stored_name(name), column: column::of(name) }
+    }
+
+    fn is_column(&self, name: &str) -> bool {
+        self.column.as_deref() == Some(name)
+    }
 }
 
 impl Wanted {
@@ -115,17 +134,21 @@ impl Wanted {
             quota: live.iter().any(|(live, _)| live::is_quota(&live.name)),
             live,
             select,
-            named: named.into_iter().map(|name| (name.clone(), stored_name(name))).collect(),
+            named: named.into_iter().map(Named::new).collect(),
             names_only,
             displayname_is_segment,
         })
     }
 }
 
+/// What a store is asked for: dead properties as they are named, and the columns that are meant.
 fn dead(names: &[Name]) -> Select {
     let dead = names.iter().filter(|name| !live::is_protected(name));
-    let dead: Vec<_> = dead.map(stored_name).collect();
-    if dead.is_empty() { Select::None } else { Select::Only(dead) }
+    let mut asked: Vec<_> = dead.clone().map(stored_name).collect();
+    let columns = dead.filter_map(|name| Some((name, column::of(name)?)));
+    let escaped = columns.filter(|(name, column)| name.local() != *column);
+    asked.extend(escaped.map(|(_, column)| PropertyName::new(COLUMNS, column)));
+    if asked.is_empty() { Select::None } else { Select::Only(asked) }
 }
 
 /// A PROPFIND on its way: all that the blocking thread needs.
@@ -201,11 +224,12 @@ impl Listing {
     }
 }
 
-/// What a resource's dead properties take.
+/// What a resource's dead properties and columns take.
 fn property_bytes(visit: &Visit) -> usize {
     match visit {
         Visit::Entry(entry) | Visit::Cut(entry) => {
-            entry.properties.iter().map(|property| property.value.len()).sum()
+            let properties = entry.properties.iter().map(|property| property.value.len());
+            properties.chain(entry.columns.iter().map(column::bytes)).sum()
         }
         Visit::Failure(..) => 0,
     }
@@ -223,6 +247,7 @@ struct Row<'a> {
     parent: (Vec<u8>, String),
     href: String,
     types: TypeMemo,
+    columns: column::Names,
     text: String,
 }
 
@@ -239,6 +264,7 @@ impl<'a> Row<'a> {
             parent: (Vec::new(), String::new()),
             href: String::new(),
             types: TypeMemo::default(),
+            columns: column::Names::default(),
             text: String::new(),
         }
     }
@@ -286,7 +312,7 @@ impl<'a> Row<'a> {
             let named = listing.wanted.named.iter().zip(&self.found);
             response.propstat(StatusCode::NOT_FOUND, |properties| {
                 let missing = named.filter(|(_, found)| !**found);
-                missing.for_each(|((name, _), _)| properties.empty(name));
+                missing.for_each(|(named, _)| properties.empty(&named.name));
             });
         }
         Ok(response.end()?)
@@ -344,9 +370,20 @@ impl<'a> Row<'a> {
                 continue;
             }
             self.dead(properties, property);
-            if let Some(named) = wanted.named.iter().position(|(_, name)| *name == property.name) {
+            if let Some(named) = wanted.named.iter().position(|named| named.stored == property.name)
+            {
                 self.found[named] = true;
             }
+        }
+        for field in &facts.entry.columns {
+            match wanted.names_only {
+                true => self.columns.tell_name(properties, &field.name),
+                false => self.columns.tell(properties, field),
+            }
+            let named = wanted.named.iter().zip(&mut self.found);
+            named
+                .filter(|(named, _)| named.is_column(&field.name))
+                .for_each(|(_, found)| *found = true);
         }
     }
 

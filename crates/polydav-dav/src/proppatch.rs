@@ -9,12 +9,16 @@ use polydav_engine::{Engine, Plan};
 use polydav_proto::body::{Change, PropertyUpdate};
 use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Prefer, Return};
-use polydav_store::{Action, Failure, FailureKind, Property, PropertyChange, PropertyName, Step};
+use polydav_store::{
+    Action, Capabilities, Failure, FailureKind, Property, PropertyChange, PropertyName,
+    ResourcePath, Step,
+};
 
 use crate::body::Body;
 use crate::problem::Problem;
+use crate::record::column;
 use crate::request::Request;
-use crate::{Options, intake, live, reply};
+use crate::{Options, intake, live, reply, status};
 
 /// PROPPATCH.
 pub(crate) async fn proppatch(
@@ -27,31 +31,50 @@ pub(crate) async fn proppatch(
     let body = intake::collect(body, options.xml_bytes_max).await?;
     let update = PropertyUpdate::parse(&body, intake::xml_limits())?;
     let guard = request.guard()?;
-    let action = Action::Patch { target: request.path.clone(), changes: changes(&update) };
+    let capabilities = intake::capabilities(engine, &request.path).await?;
+    let (action, refused) = plan(capabilities, request.path.clone(), &update);
     let step = Step::new(0, guard, action);
-    let refused = refused(&update);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
-    let (is_collection, stats) = if refused.is_empty() {
+    let (is_collection, stats) = if let Some(refused) = refused {
+        (look(engine, step).await?, refused)
+    } else {
         let mut outcomes = engine.run(Plan::of(step)).await;
         let outcome = outcomes.pop().expect("a plan of one step has one outcome");
         let stats = match outcome {
             Ok(_) if prefer.answer == Some(Return::Minimal) => return Ok(reply::minimal()),
-            Ok(_) => prop_stats(&update, &refused),
-            Err(failure) if failure.kind == FailureKind::NoSpace => no_room(&update),
-            Err(failure) => return Err(failure.into()),
+            Ok(_) => done(&update),
+            Err(failure) => match failed(&update, &failure) {
+                Some(stats) => stats,
+                None => return Err(failure.into()),
+            },
         };
         // What is done is done, whether or not that can be told.
         let is_collection = intake::is_collection(engine, &request.path).await;
         (is_collection.unwrap_or(request.slash), stats)
-    } else {
-        (look(engine, step).await?, prop_stats(&update, &refused))
     };
     let href = request.base.href(&request.path, is_collection);
     Ok(reply::of([multistatus::Response::properties(href, stats)]))
 }
 
+/// What an update comes to at `target`: an action; and where some properties can't be changed, what
+/// becomes of each. Then the action changes nothing, yet is held to its conditions.
+pub(crate) fn plan(
+    capabilities: Capabilities,
+    target: ResourcePath,
+    update: &PropertyUpdate,
+) -> (Action, Option<Vec<PropStat>>) {
+    if capabilities.records {
+        return column::plan(target, update);
+    }
+    let refused = refused(update);
+    if refused.is_empty() {
+        return (Action::Patch { target, changes: changes(update) }, None);
+    }
+    (Action::Patch { target, changes: Vec::new() }, Some(prop_stats(update, &refused)))
+}
+
 /// What the store is asked to do.
-pub(crate) fn changes(update: &PropertyUpdate) -> Vec<PropertyChange> {
+fn changes(update: &PropertyUpdate) -> Vec<PropertyChange> {
     let change = |change: &Change| match change {
         Change::Set(property) => PropertyChange::Set(Property {
             name: stored_name(property.name()),
@@ -68,20 +91,20 @@ pub(crate) fn stored_name(name: &Name) -> PropertyName {
 }
 
 /// The protected properties an update would change: then nothing is changed at all.
-pub(crate) fn refused(update: &PropertyUpdate) -> HashSet<Name> {
+fn refused(update: &PropertyUpdate) -> HashSet<Name> {
     let names = update.changes.iter().map(Change::name);
     names.filter(|name| live::is_protected(name)).cloned().collect()
 }
 
-/// What becomes of each property: done; or the protected ones are refused, and the others with
-/// them.
-pub(crate) fn prop_stats(update: &PropertyUpdate, refused: &HashSet<Name>) -> Vec<PropStat> {
-    let names = names(update);
-    if refused.is_empty() {
-        return vec![PropStat::new(StatusCode::OK, told(names))];
-    }
+/// What becomes of each property: it is done.
+pub(crate) fn done(update: &PropertyUpdate) -> Vec<PropStat> {
+    vec![PropStat::new(StatusCode::OK, told(names(update)))]
+}
+
+/// What becomes of each property: the protected ones are refused, and the others with them.
+fn prop_stats(update: &PropertyUpdate, refused: &HashSet<Name>) -> Vec<PropStat> {
     let (protected, others): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|name| refused.contains(*name));
+        names(update).into_iter().partition(|name| refused.contains(*name));
     let condition = Condition::CannotModifyProtectedProperty.to_element();
     let conditions = vec![condition];
     let protected = PropStat::new(StatusCode::FORBIDDEN, told(protected));
@@ -92,15 +115,34 @@ pub(crate) fn prop_stats(update: &PropertyUpdate, refused: &HashSet<Name>) -> Ve
     stats
 }
 
-/// What becomes of each property where there is no room for all of them (RFC 4918 §9.2.1).
-fn no_room(update: &PropertyUpdate) -> Vec<PropStat> {
-    let conditions = vec![Condition::SufficientDiskSpace.to_element()];
-    let stat = PropStat::new(StatusCode::INSUFFICIENT_STORAGE, told(names(update)));
-    vec![PropStat { conditions, ..stat }]
+/// What becomes of each property where the store fails for what they would be: for that of the
+/// column at fault, or for all of them; `None` where it fails for the resource as a whole.
+pub(crate) fn failed(update: &PropertyUpdate, failure: &Failure) -> Option<Vec<PropStat>> {
+    let conditions = match failure.kind {
+        // RFC 4918 §9.2.1.
+        FailureKind::NoSpace => vec![Condition::SufficientDiskSpace.to_element()],
+        FailureKind::Invalid | FailureKind::Conflict => Vec::new(),
+        _ if failure.column.is_some() => Vec::new(),
+        _ => return None,
+    };
+    let is_at_fault = |name: &&Name| column::of(name).as_deref() == failure.column.as_deref();
+    let (mut at_fault, mut others): (Vec<_>, Vec<_>) =
+        names(update).into_iter().partition(is_at_fault);
+    // It may be one that the update doesn't name: the change of another made it so.
+    if failure.column.is_none() || at_fault.is_empty() {
+        at_fault.append(&mut others);
+    }
+    let description = failure.detail.as_deref().map(str::to_owned);
+    let stat = PropStat::new(status::of(failure), told(at_fault));
+    let mut stats = vec![PropStat { conditions, description, ..stat }];
+    if !others.is_empty() {
+        stats.push(PropStat::new(StatusCode::FAILED_DEPENDENCY, told(others)));
+    }
+    Some(stats)
 }
 
 /// The properties an update is about, each once.
-fn names(update: &PropertyUpdate) -> Vec<&Name> {
+pub(crate) fn names(update: &PropertyUpdate) -> Vec<&Name> {
     let mut seen = HashSet::new();
     update.changes.iter().map(Change::name).filter(|name| seen.insert(*name)).collect()
 }

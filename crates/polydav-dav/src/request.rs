@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 use polydav_proto::header::{self, Depth, Destination, Overwrite as OverwriteField};
-use polydav_proto::reference::Reference;
+use polydav_proto::reference::{InvalidKind, InvalidReference, Reference};
 use polydav_store::{Guard, Overwrite, Principal, ResourcePath};
 
 use crate::body::Incoming;
@@ -18,10 +18,26 @@ pub(crate) struct Request {
     pub(crate) path: ResourcePath,
     /// Whether the URL ended in a slash.
     pub(crate) slash: bool,
+    /// What stood behind it, where that may be: in a request that reads.
+    pub(crate) query: Option<Query>,
     pub(crate) headers: HeaderMap,
     pub(crate) base: Base,
     pub(crate) principal: Principal,
     pub(crate) body: Incoming,
+}
+
+/// The query of a URL.
+pub(crate) struct Query {
+    pub(crate) text: String,
+    /// Where it began.
+    at: usize,
+}
+
+impl Query {
+    /// What to say where no resource has one.
+    pub(crate) fn refused(&self) -> Problem {
+        InvalidReference { offset: self.at, kind: InvalidKind::Query }.into()
+    }
 }
 
 impl Request {
@@ -32,6 +48,13 @@ impl Request {
     ) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let may_ask = matches!(parts.method.as_str(), "GET" | "HEAD");
+        let (target, query) = match target.split_once('?') {
+            Some((path, query)) if may_ask => {
+                (path, Some(Query { text: query.to_owned(), at: path.len() }))
+            }
+            _ => (target, None),
+        };
         let reference = match target {
             "*" => Reference::parse(b"/")?,
             target => Reference::parse(target.as_bytes())?,
@@ -39,7 +62,12 @@ impl Request {
         let path = ResourcePath::from_segments(reference.path.segments())
             .expect("a path of the wire keeps the rules of a resource path");
         let slash = reference.path.has_slash();
-        Ok(Self { path, slash, headers: parts.headers, base, principal, body })
+        let headers = parts.headers;
+        let request = Self { path, slash, query, headers, base, principal, body };
+        match request.query {
+            Some(ref query) if is_reserved(&request.path) => Err(query.refused()),
+            _ => Ok(request),
+        }
     }
 
     pub(crate) fn is_batch(&self) -> bool {

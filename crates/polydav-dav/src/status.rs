@@ -1,6 +1,7 @@
-//! The one map from what went wrong in a store to a status code.
+//! The one map from what went wrong, in a store or with a document, to a status code.
 
 use http::StatusCode;
+use polydav_proto::batch::Fault;
 use polydav_store::{Failure, FailureKind, Members};
 
 /// The status of a failure, wherever it is told: as the answer, of an item, or of a member.
@@ -37,6 +38,15 @@ pub(crate) fn of_kind(kind: FailureKind) -> StatusCode {
         }
         FailureKind::Dependency => StatusCode::FAILED_DEPENDENCY,
         FailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The status of a fault in a document, or in a value of one.
+pub(crate) fn of_fault(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::Malformed => StatusCode::BAD_REQUEST,
+        Fault::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
     }
 }
 

@@ -376,8 +376,11 @@ fn what_is_not_supported_is_refused() {
         ("key=\"k\"", first),
         ("dry-run=\"true\"", first),
         ("", "<put id=\"a\" href=\"/a\">x</put><put needs=\"a\" href=\"/b\">y</put>"),
-        ("", "<create href=\"/records/\"><field name=\"a\">b</field></create>"),
-        ("", "<update href=\"/records/1\"><field name=\"a\">b</field></update>"),
+        (
+            "",
+            "<create id=\"a\" href=\"/t/\"/>\
+             <create href=\"/t/\"><field name=\"b\"><ref item=\"a\"/></field></create>",
+        ),
     ] {
         let reply = world.ask(batch_with(attributes, operations));
         assert_eq!(reply.status, 422, "{attributes} {operations}");

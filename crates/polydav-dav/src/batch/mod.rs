@@ -1,6 +1,8 @@
 //! `POST /batch-operation`: many operations in one request, and a 207 that tells of each.
 //!
 //! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them.
+//! [`serve`] is that way without the document: arrays of records go it too.
+//!
 //! Nothing here changes a resource: a batch goes the way of every other request.
 
 mod plan;
@@ -12,19 +14,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use polydav_engine::{Engine, Plan, PlanMode};
-use polydav_proto::batch::{self as document, BatchRequest, Fault, Format, InvalidBatch};
-use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer, Return};
+use polydav_proto::batch::{self as document, BatchRequest, Format, InvalidBatch};
+use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer};
 use polydav_store::{Cancel, Guard, Principal, ResourcePath};
 use tokio::time::Instant;
 
-use self::plan::{Planned, Planner};
+pub(crate) use self::plan::{Item, Planned, Planner, Verdict};
+pub(crate) use self::reply::Answer;
 use crate::body::Body;
 use crate::naming::Naming;
 use crate::problem::Problem;
-use crate::request::Request;
-use crate::{Options, intake};
+use crate::request::{Request, is_reserved};
+use crate::{Service, intake, status};
 
 /// The bounds of batches.
 #[derive(Debug, Clone)]
@@ -120,7 +123,7 @@ impl Slot {
 }
 
 /// What the header says about a batch.
-struct Asked {
+pub(crate) struct Asked {
     prefer: Prefer,
     format: Option<Format>,
     content_type: Option<ContentType>,
@@ -128,16 +131,29 @@ struct Asked {
 
 /// Answers `POST /batch-operation`.
 pub(crate) async fn batch(
-    engine: &Engine,
-    options: &Options,
-    running: &Running,
-    mut request: Request,
+    service: Service<'_>,
+    request: Request,
 ) -> Result<Response<Body>, Problem> {
     intake::refuse_coding(&request.headers)?;
+    refuse_key(&request.headers)?;
+    serve(service, request, Bytes::new(), read).await
+}
+
+/// Answers a request for many operations, which `read` reads and plans. Of its body, `start` was
+/// taken in already.
+pub(crate) async fn serve(
+    service: Service<'_>,
+    mut request: Request,
+    start: Bytes,
+    read: impl FnOnce(&[u8], &Asked, &Planner<'_>) -> Result<(Vec<Planned>, Answer), Problem>
+    + Send
+    + 'static,
+) -> Result<Response<Body>, Problem> {
+    let Service { engine, options, running } = service;
     let asked = Asked::read(&request)?;
     let slot = running.enter(&request.principal, options.batch.running_max)?;
     let body = std::mem::take(&mut request.body);
-    let body = intake::collect(body, options.batch.limits.document_bytes_max).await?;
+    let body = intake::collect_rest(start, body, options.batch.limits.document_bytes_max).await?;
     // A proxy's patience begins here too, once it has passed the request on.
     let deadline = Instant::now() + options.batch.deadline;
     let outer = outer_guard(engine, request.guard()?, request.path).await?;
@@ -165,7 +181,7 @@ fn read(
     body: &[u8],
     asked: &Asked,
     planner: &Planner<'_>,
-) -> Result<(Vec<Planned>, reply::Answer), Problem> {
+) -> Result<(Vec<Planned>, Answer), Problem> {
     let format = document::sniff(asked.content_type.as_ref(), body)
         .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
     let unsupported = |detail| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
@@ -177,21 +193,22 @@ fn read(
     if let Some(what) = batch.unsupported() {
         return unsupported(what.to_string());
     }
-    let answer = reply::Answer {
-        format: asked.format.unwrap_or(format),
-        strict: batch.strict || asked.prefer.batch_strict,
-        minimal: asked.prefer.answer == Some(Return::Minimal),
-        mode: batch.mode,
-    };
+    let mut answer = Answer::new(asked, format, batch.mode);
+    answer.strict |= batch.strict;
     Ok((planner.plan(batch), answer))
+}
+
+/// Refuses a key: whoever sends it counts on its being kept.
+pub(crate) fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
+    if header::read::<IdempotencyKey>(headers)?.is_some() {
+        let detail = "Idempotency-Key is not supported by this server";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    Ok(())
 }
 
 impl Asked {
     fn read(request: &Request) -> Result<Self, Problem> {
-        if header::read::<IdempotencyKey>(&request.headers)?.is_some() {
-            let detail = "Idempotency-Key is not supported by this server";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-        }
         let accept = header::read::<Accept>(&request.headers)?;
         let content_type = header::read::<ContentType>(&request.headers)?;
         Ok(Self {
@@ -215,8 +232,8 @@ fn chosen(accept: &Accept) -> Option<Format> {
     }
 }
 
-/// The conditions of the header guard the endpoint as a whole; the tokens they submit count for
-/// every operation (RFC 4918 §10.4.1).
+/// The conditions of the header guard the resource of the request, be it the endpoint, where nothing
+/// lies; the tokens they submit count for every operation (RFC 4918 §10.4.1).
 async fn outer_guard(engine: &Engine, guard: Guard, path: ResourcePath) -> Result<Guard, Problem> {
     let submitted = Guard {
         principal: guard.principal.clone(),
@@ -225,19 +242,18 @@ async fn outer_guard(engine: &Engine, guard: Guard, path: ResourcePath) -> Resul
     };
     if guard.is_conditional() {
         let engine = engine.clone();
-        intake::blocking(move || guard.judge(&engine.view(), &path, None)).await?;
+        intake::blocking(move || {
+            let entry = if is_reserved(&path) { None } else { engine.store().find(&path)? };
+            guard.judge(&engine.view(), &path, entry.as_ref())
+        })
+        .await?;
     }
     Ok(submitted)
 }
 
 impl From<InvalidBatch> for Problem {
     fn from(error: InvalidBatch) -> Self {
-        let status = match error.fault {
-            Fault::Malformed => StatusCode::BAD_REQUEST,
-            Fault::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-            Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        };
-        Self::new(status, error.to_string())
+        Self::new(status::of_fault(error.fault), error.to_string())
     }
 }
 

@@ -5,89 +5,68 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use multistatus::PropStat;
 use polydav_proto::batch::{
-    Action as Asked, BatchRequest, Conditions, Kind, Operation, Transfer, Verb,
-    overwrites_later_source,
+    Action as Asked, BatchRequest, Conditions, Field as AskedField, Kind, Operation, Transfer,
+    Value as AskedValue, Verb, overwrites_later_source,
 };
 use polydav_proto::body::PropertyUpdate;
-use polydav_proto::header::{Depth as DepthField, Overwrite as OverwriteField};
+use polydav_proto::header::{
+    ContentType, Depth as DepthField, Header as _, Overwrite as OverwriteField,
+};
 use polydav_proto::reference::Reference;
-use polydav_store::{Action, Depth, Guard, Overwrite, ResourcePath, Step, Store};
+use polydav_store::{
+    Action, Content, Depth, Failure, Field, Fields, Guard, Overwrite, ResourcePath, Step, Store,
+    Value,
+};
 
+use crate::record::body;
 use crate::request::is_reserved;
 use crate::site::Base;
-use crate::{Options, guard, intake, proppatch};
+use crate::{Options, guard, intake, proppatch, status};
 
 /// An operation on its way: what the answer needs to know of it, and what is to be done.
-pub(super) struct Planned {
+pub(crate) struct Planned {
     item: Item,
     step: Option<Step>,
 }
 
 /// What the answer needs to know of an operation.
-pub(super) struct Item {
-    pub(super) index: usize,
-    pub(super) id: Option<String>,
-    pub(super) verb: Verb,
+pub(crate) struct Item {
+    pub(crate) index: usize,
+    pub(crate) id: Option<String>,
+    pub(crate) verb: Verb,
     /// As the document has it.
-    pub(super) href: String,
+    pub(crate) href: String,
     /// The resource, if it is one of ours, and whether its URL is that of a collection.
-    pub(super) resource: Option<(ResourcePath, bool)>,
+    pub(crate) resource: Option<(ResourcePath, bool)>,
     /// Where a copy or move leads.
-    pub(super) target: Option<ResourcePath>,
+    pub(crate) target: Option<ResourcePath>,
     /// The properties a proppatch is about.
-    pub(super) update: Option<PropertyUpdate>,
+    pub(crate) update: Option<PropertyUpdate>,
     /// Why it fails, whatever the store says.
-    pub(super) verdict: Option<Verdict>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// Why an operation fails before it is tried.
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// With this status.
     Refused(StatusCode, String),
+    /// For a reason that the store gives.
+    Failed(Box<Failure>),
     /// Because properties are protected; it is still held to its conditions first.
     Protected(Vec<PropStat>),
 }
 
+impl Item {
+    /// One of which nothing is known yet but what was asked.
+    pub(crate) fn new(index: usize, verb: Verb, href: String) -> Self {
+        let (resource, target, update, verdict) = (None, None, None, None);
+        Self { index, id: None, verb, href, resource, target, update, verdict }
+    }
+}
+
 impl Planned {
-    pub(super) fn into_parts(self) -> (Item, Option<Step>) {
-        (self.item, self.step)
-    }
-}
-
-/// What the planning of each operation needs.
-pub(super) struct Planner<'a> {
-    /// What the header submits for all operations.
-    pub(super) outer: &'a Guard,
-    pub(super) base: &'a Base,
-    pub(super) options: &'a Options,
-    /// Takes the longer contents in.
-    pub(super) store: &'a dyn Store,
-}
-
-impl Planner<'_> {
-    /// Plans every operation. Blocks.
-    pub(super) fn plan(&self, batch: BatchRequest) -> Vec<Planned> {
-        let swapped = overwrites_later_source(&batch.operations);
-        let operations = batch.operations.into_iter();
-        operations.map(|operation| self.plan_one(operation, &swapped)).collect()
-    }
-
-    fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
-        let Operation { index, id, verb, href, action, .. } = operation;
-        let mut item = Item {
-            index,
-            id,
-            verb,
-            href,
-            resource: None,
-            target: None,
-            update: None,
-            verdict: None,
-        };
-        let step = match action {
-            Err(invalid) => Err(Verdict::Refused(StatusCode::BAD_REQUEST, invalid.to_string())),
-            Ok(asked) => self.step(&mut item, asked, swapped.contains(&index)),
-        };
+    /// An operation and its step, or why it has none.
+    pub(crate) fn new(mut item: Item, step: Result<Step, Verdict>) -> Self {
         let step = match step {
             Ok(step) => Some(step),
             Err(verdict) => {
@@ -95,14 +74,50 @@ impl Planner<'_> {
                 None
             }
         };
-        Planned { item, step }
+        Self { item, step }
+    }
+
+    pub(crate) fn into_parts(self) -> (Item, Option<Step>) {
+        (self.item, self.step)
+    }
+}
+
+/// What the planning of each operation needs.
+pub(crate) struct Planner<'a> {
+    /// What the header submits for all operations.
+    pub(crate) outer: &'a Guard,
+    pub(crate) base: &'a Base,
+    pub(crate) options: &'a Options,
+    /// Takes the longer contents in.
+    pub(crate) store: &'a dyn Store,
+}
+
+impl Planner<'_> {
+    /// Plans every operation. Blocks.
+    pub(crate) fn plan(&self, batch: BatchRequest) -> Vec<Planned> {
+        let swapped = overwrites_later_source(&batch.operations);
+        let operations = batch.operations.into_iter();
+        operations.map(|operation| self.plan_one(operation, &swapped)).collect()
+    }
+
+    fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
+        let Operation { index, id, verb, href, action, .. } = operation;
+        let mut item = Item { id, ..Item::new(index, verb, href) };
+        let step = match action {
+            Err(invalid) => Err(Verdict::Refused(StatusCode::BAD_REQUEST, invalid.to_string())),
+            Ok(asked) => self.step(&mut item, asked, swapped.contains(&index)),
+        };
+        Planned::new(item, step)
     }
 
     fn step(&self, item: &mut Item, asked: Asked, is_swap: bool) -> Result<Step, Verdict> {
         let slash = asked.resource.path.has_slash();
         let path = self.resolve(&asked.resource)?;
         let is_collection = slash || matches!(asked.kind, Kind::MkCol);
-        item.resource = Some((path.clone(), is_collection));
+        // What is created has a URL of its own.
+        if !matches!(asked.kind, Kind::Create(_)) {
+            item.resource = Some((path.clone(), is_collection));
+        }
         if let Kind::Put { .. } = asked.kind
             && slash
         {
@@ -147,11 +162,12 @@ impl Planner<'_> {
     fn action(&self, item: &mut Item, path: ResourcePath, kind: Kind) -> Result<Action, Verdict> {
         Ok(match kind {
             Kind::MkCol => Action::MakeCollection { target: path },
-            Kind::Put { content, .. } => {
-                if let Some(detail) = self.options.exceeds_put(content.len() as u64) {
-                    return Err(Verdict::Refused(StatusCode::PAYLOAD_TOO_LARGE, detail));
-                }
-                let content = intake::keep(self.store, &path, content);
+            Kind::Put { content_type, content } => {
+                let content = if self.store.capabilities(&path).records {
+                    self.record(content_type.as_deref(), &content)?
+                } else {
+                    self.file(&path, content)?
+                };
                 Action::Put { target: path, content, modified: None }
             }
             Kind::Delete { depth: DepthField::Infinity } => Action::Remove { target: path },
@@ -171,13 +187,40 @@ impl Planner<'_> {
                 let (target, overwrite) = self.arrival(item, &transfer)?;
                 Action::Rename { source: path, target, overwrite }
             }
-            Kind::PropPatch(update) => patch(item, path, update),
-            // A document with one of these was refused as a whole.
-            Kind::Create(_) | Kind::Update(_) => {
-                let detail = "this server has no records".to_owned();
-                return Err(Verdict::Refused(StatusCode::METHOD_NOT_ALLOWED, detail));
+            Kind::PropPatch(update) => {
+                let capabilities = self.store.capabilities(&path);
+                let (action, refused) = proppatch::plan(capabilities, path, &update);
+                item.verdict = refused.map(Verdict::Protected);
+                item.update = Some(update);
+                action
             }
+            Kind::Create(values) => Action::add(path, fields(values)?),
+            Kind::Update(values) => Action::Update { target: path, record: fields(values)? },
         })
+    }
+
+    fn file(&self, path: &ResourcePath, content: Vec<u8>) -> Result<Content, Verdict> {
+        match self.options.exceeds_put(content.len() as u64) {
+            Some(detail) => Err(Verdict::Refused(StatusCode::PAYLOAD_TOO_LARGE, detail)),
+            None => Ok(intake::keep(self.store, path, content)),
+        }
+    }
+
+    fn record(&self, content_type: Option<&str>, content: &[u8]) -> Result<Content, Verdict> {
+        let media = content_type.map(|media| ContentType::parse(media.as_bytes()));
+        if let Some(Ok(media)) = media
+            && !body::may_be_json(&media)
+        {
+            let detail = body::no_json(&media);
+            return Err(Verdict::Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        match body::read(content, &self.options.batch.limits) {
+            Ok(record) => Ok(Content::Record(record)),
+            Err(error) => {
+                let detail = format!("content: {error}");
+                Err(Verdict::Refused(status::of_fault(error.fault), detail))
+            }
+        }
     }
 
     fn arrival(
@@ -195,15 +238,21 @@ impl Planner<'_> {
     }
 }
 
-/// An update of protected properties changes nothing, yet is held to its conditions.
-fn patch(item: &mut Item, target: ResourcePath, update: PropertyUpdate) -> Action {
-    let refused = proppatch::refused(&update);
-    let changes = if refused.is_empty() {
-        proppatch::changes(&update)
-    } else {
-        item.verdict = Some(Verdict::Protected(proppatch::prop_stats(&update, &refused)));
-        Vec::new()
+/// Columns as stores know them.
+fn fields(values: Vec<AskedField>) -> Result<Fields, Verdict> {
+    let field = |AskedField { name, value }| {
+        let value = match value {
+            AskedValue::Null => Value::Null,
+            AskedValue::Text(text) => Value::Text(text),
+            AskedValue::Bytes(bytes) => Value::Bytes(bytes.into()),
+            AskedValue::Json(json) => Value::Json(json),
+            // A document with one of these was refused as a whole.
+            AskedValue::Ref(_) => {
+                let detail = "ref is not supported by this server".to_owned();
+                return Err(Verdict::Refused(StatusCode::UNPROCESSABLE_ENTITY, detail));
+            }
+        };
+        Ok(Field { name, value })
     };
-    item.update = Some(update);
-    Action::Patch { target, changes }
+    values.into_iter().map(field).collect()
 }

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use http::{HeaderValue, Response, StatusCode};
 use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry, Summary};
-use multistatus::{JSON_CONTENT_TYPE, JsonWriter, Layout, Report, Trailer, Writer};
+use multistatus::{JSON_CONTENT_TYPE, JsonWriter, Layout, PropStat, Report, Trailer, Writer};
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
+use polydav_proto::header::Return;
 use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
 
 use super::plan::{Item, Verdict};
-use super::{BatchCounts, Slot};
+use super::{Asked, BatchCounts, Slot};
 use crate::body::Body;
 use crate::naming::Naming;
 use crate::problem::{self, Problem};
@@ -74,14 +75,24 @@ fn is_not_attempted(failure: &Failure) -> bool {
 }
 
 /// How the answer is to be written.
-pub(super) struct Answer {
-    pub(super) format: Format,
+pub(crate) struct Answer {
+    format: Format,
     pub(super) strict: bool,
-    pub(super) minimal: bool,
+    minimal: bool,
     pub(super) mode: AskedMode,
 }
 
 impl Answer {
+    /// An answer in the format of the request, unless its header names another.
+    pub(crate) fn new(asked: &Asked, format: Format, mode: AskedMode) -> Self {
+        Self {
+            format: asked.format.unwrap_or(format),
+            strict: asked.prefer.batch_strict,
+            minimal: asked.prefer.answer == Some(Return::Minimal),
+            mode,
+        }
+    }
+
     /// Writes the answer; `id` names what has no URL of its own, `slot` is what the batch holds.
     pub(super) fn write(
         self,
@@ -185,46 +196,66 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn tell(&mut self, told: Told) -> multistatus::Response {
-        let href = self.href(&told.item);
-        let mut item = self.item(&told);
-        let response = match (&told.item.verdict, &told.outcome, &told.item.update) {
+        let href = self.href(&told);
+        let item = self.item(&told);
+        match (&told.item.verdict, &told.outcome, &told.item.update) {
             (Some(Verdict::Protected(stats)), Some(Ok(_)), _) => {
-                item.status = StatusCode::FORBIDDEN;
-                item.outcome = told::Outcome::NotApplied;
-                item.retry = Some(ToldRetry::Fix);
-                let report = Report::Properties(stats.clone());
-                return multistatus::Response { report, ..multistatus::Response::item(href, item) };
+                let status = stats.first().map_or(StatusCode::FORBIDDEN, |stat| stat.status);
+                let (outcome, retry) = (told::Outcome::NotApplied, Some(ToldRetry::Fix));
+                let item = told::Item { status, outcome, retry, ..item };
+                let response = multistatus::Response::item(href, item);
+                let description = stats.iter().find_map(|stat| stat.description.clone());
+                multistatus::Response { description, ..with_report(response, stats.clone()) }
             }
             (_, Some(Ok(_)), Some(update)) => {
-                item.status = StatusCode::OK;
-                let stats = proppatch::prop_stats(update, &HashSet::new());
-                let report = Report::Properties(stats);
-                return multistatus::Response { report, ..multistatus::Response::item(href, item) };
+                let item = told::Item { status: StatusCode::OK, ..item };
+                with_report(multistatus::Response::item(href, item), proppatch::done(update))
+            }
+            (_, Some(Err(failure)), update) => {
+                let response = self.failed(href, item, failure);
+                match update.as_ref().and_then(|update| proppatch::failed(update, failure)) {
+                    Some(stats) => with_report(response, stats),
+                    None => response,
+                }
             }
             (Some(Verdict::Refused(_, detail)), None, _) if told.cause.is_none() => {
                 multistatus::Response::item(href, item).with_description(detail.clone())
             }
+            (Some(Verdict::Failed(failure)), None, _) if told.cause.is_none() => {
+                self.failed(href, item, failure)
+            }
             (_, None, _) => multistatus::Response::item(href, item)
                 .with_description(status::describe(FailureKind::Dependency)),
-            (_, Some(Err(failure)), _) => self.failed(href, item, failure),
-            (_, _, _) => multistatus::Response::item(href, item),
-        };
-        match (&told.item.target, &told.outcome) {
-            (Some(target), Some(Ok(_))) => {
-                let is_collection =
-                    told.item.resource.as_ref().is_some_and(|(_, is_collection)| *is_collection);
-                response.with_location(self.naming.base.href(target, is_collection))
+            (_, Some(Ok(done)), _) => {
+                let response = multistatus::Response::item(href, item);
+                match self.location(&told.item, done) {
+                    Some(location) => response.with_location(location),
+                    None => response,
+                }
             }
-            _ => response,
         }
     }
 
+    /// Where it led: what was created, copied or moved lies at another place than it was asked of.
+    fn location(&self, item: &Item, done: &Done) -> Option<String> {
+        if let Some(added) = &done.added {
+            return Some(self.naming.base.href(added, false));
+        }
+        let is_collection = item.resource.as_ref().is_some_and(|(_, is_collection)| *is_collection);
+        item.target.as_ref().map(|target| self.naming.base.href(target, is_collection))
+    }
+
     /// The resource's own href in the first response about it, else one that only this item has.
-    fn href(&mut self, item: &Item) -> String {
-        if let Some((path, is_collection)) = &item.resource
+    fn href(&mut self, told: &Told) -> String {
+        let item = &told.item;
+        let resource = match &told.outcome {
+            Some(Ok(Done { added: Some(path), .. })) => Some((path, false)),
+            _ => item.resource.as_ref().map(|(path, is_collection)| (path, *is_collection)),
+        };
+        if let Some((path, is_collection)) = resource
             && self.hrefs.insert(path.clone())
         {
-            return self.naming.base.href(path, *is_collection);
+            return self.naming.base.href(path, is_collection);
         }
         let batch = String::from_utf8_lossy(BATCH);
         let place = format!("{batch}/{:032x}/items/{}", self.id, item.index);
@@ -253,6 +284,7 @@ impl Teller<'_> {
         failure: &Failure,
     ) -> multistatus::Response {
         problem::log(failure);
+        item.column = failure.column.as_deref().map(str::to_owned);
         let members = failure.members.list();
         let count = members.len().min(self.members_left);
         self.members_left -= count;
@@ -272,6 +304,11 @@ impl Teller<'_> {
             None => response,
         }
     }
+}
+
+/// A response that tells of properties instead.
+fn with_report(response: multistatus::Response, stats: Vec<PropStat>) -> multistatus::Response {
+    multistatus::Response { report: Report::Properties(stats), ..response }
 }
 
 fn op(verb: Verb) -> &'static str {
@@ -294,6 +331,9 @@ fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
             (status, told::Outcome::Applied, None)
         }
         (Some(Err(failure)), _) => {
+            (status::of(failure), outcome(failure), Some(retry(failure.kind.retry())))
+        }
+        (None, Some(Verdict::Failed(failure))) if told.cause.is_none() => {
             (status::of(failure), outcome(failure), Some(retry(failure.kind.retry())))
         }
         (None, Some(Verdict::Refused(status, _))) if told.cause.is_none() => {
