@@ -7,7 +7,7 @@ use polydav_proto::record::{self, InvalidRecord, Member};
 use polydav_store::{Field, Fields, Value};
 
 use crate::problem::Problem;
-use crate::{intake, options, status};
+use crate::{intake, status};
 
 /// What `curl -d`, PHP and Python send unasked: then the body shows whether it is JSON.
 const UNTOLD: [&str; 3] =
@@ -18,8 +18,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     intake::refuse_coding(headers)?;
     match header::read::<ContentType>(headers)? {
         Some(media) if !may_be_json(&media) => {
-            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, no_json(&media))
-                .with_header(options::ACCEPT_PATCH, options::MERGE_PATCH))
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, no_json(&media)))
         }
         _ => Ok(()),
     }

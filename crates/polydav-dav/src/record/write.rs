@@ -8,7 +8,7 @@ use http::{HeaderValue, Response};
 use polydav_engine::Engine;
 use polydav_proto::batch::Verb;
 use polydav_proto::record::begins_list;
-use polydav_store::{Action, Content, Guard, Step};
+use polydav_store::{Action, Content, Fields, Guard, Step};
 
 use super::{body, bulk};
 use crate::batch;
@@ -22,16 +22,15 @@ pub(crate) async fn post(
     service: Service<'_>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let start = begin(service, &mut request).await?;
+    check(service, &request).await?;
+    body::check_type(&request.headers)?;
+    let start = intake::begin(&mut request.body).await?;
     if begins_list(&start) == Some(true) {
         return bulk::bulk(service, request, start, Verb::Create).await;
     }
-    let Service { engine, options, .. } = service;
-    let max = options.batch.limits.content_bytes_max;
-    let body = intake::collect_rest(start, std::mem::take(&mut request.body), max).await?;
-    let record = body::read(&body, &options.batch.limits)?;
+    let record = record(service, start, &mut request).await?;
     let action = Action::add(request.path.clone(), record);
-    let done = change::run(engine, Step::new(0, request.guard()?, action)).await?;
+    let done = change::run(service.engine, Step::new(0, request.guard()?, action)).await?;
     let mut response = change::written(&done);
     if let Some(path) = &done.added {
         let location = HeaderValue::try_from(request.base.href(path, false));
@@ -46,17 +45,40 @@ pub(crate) async fn patch(
     service: Service<'_>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let start = begin(service, &mut request).await?;
+    check(service, &request).await?;
+    // RFC 5789 §2.2.
+    let with_types =
+        |problem: Problem| problem.with_header(options::ACCEPT_PATCH, options::MERGE_PATCH);
+    body::check_type(&request.headers).map_err(with_types)?;
+    let start = intake::begin(&mut request.body).await?;
     if begins_list(&start) == Some(true) {
         return bulk::bulk(service, request, start, Verb::Update).await;
     }
-    let Service { engine, options, .. } = service;
-    let max = options.batch.limits.content_bytes_max;
-    let body = intake::collect_rest(start, std::mem::take(&mut request.body), max).await?;
-    let record = body::read(&body, &options.batch.limits)?;
+    let record = record(service, start, &mut request).await?;
     let guard = request.guard()?;
     let action = Action::Update { target: request.path, record };
-    Ok(change::written(&change::run(engine, Step::new(0, guard, action)).await?))
+    Ok(change::written(&change::run(service.engine, Step::new(0, guard, action)).await?))
+}
+
+/// Refuses what is bound to fail before the body is asked for.
+async fn check(service: Service<'_>, request: &Request) -> Result<(), Problem> {
+    let capabilities = intake::capabilities(service.engine, &request.path).await?;
+    if !capabilities.records {
+        return Err(not_allowed(options::ALLOWED));
+    }
+    batch::refuse_key(&request.headers)
+}
+
+/// The one record that a request brings, of whose body `start` was taken in already.
+async fn record(
+    service: Service<'_>,
+    start: Bytes,
+    request: &mut Request,
+) -> Result<Fields, Problem> {
+    let limits = &service.options.batch.limits;
+    let body = std::mem::take(&mut request.body);
+    let body = intake::collect_rest(start, body, limits.content_bytes_max).await?;
+    Ok(body::read(&body, limits)?)
 }
 
 /// PUT of a record: all of its columns that aren't given get what they have in a new one.
@@ -72,16 +94,4 @@ pub(crate) async fn put(
     let content = Content::Record(body::read(&body, limits)?);
     let action = Action::Put { target: request.path, content, modified: None };
     Ok(change::written(&change::run(engine, Step::new(0, guard, action)).await?))
-}
-
-/// Refuses what is bound to fail before the body is asked for; and takes so much of it that it
-/// shows what it is.
-async fn begin(service: Service<'_>, request: &mut Request) -> Result<Bytes, Problem> {
-    let capabilities = intake::capabilities(service.engine, &request.path).await?;
-    if !capabilities.records {
-        return Err(not_allowed(options::ALLOWED));
-    }
-    batch::refuse_key(&request.headers)?;
-    body::check_type(&request.headers)?;
-    intake::begin(&mut request.body).await
 }

@@ -3,6 +3,8 @@
 //! A request is one text: the method and the target, the header fields, an empty line, the body.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+pub mod tables;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -15,7 +17,9 @@ use multistatus::{MultiStatus, Report, Response};
 use polydav_dav::{Dav, Incoming, Options, Site};
 use polydav_engine::{Engine, Environment};
 use polydav_store::kit::{self, Draft};
-use polydav_store::{Durability, Ledger, MemoryLedger, MemoryStore, Principal, Store};
+use polydav_store::{
+    Durability, Ledger, MemoryLedger, MemoryRecords, MemoryStore, Principal, Store,
+};
 use tokio::runtime::Runtime;
 
 pub struct World {
@@ -56,6 +60,11 @@ impl World {
 
     pub fn with(options: Options) -> Self {
         Self::of(Made { options, ..Made::default() })
+    }
+
+    /// One of records: the tables of `tables`.
+    pub fn of_records() -> Self {
+        Self::over(Arc::new(MemoryRecords::new(tables::TABLES)))
     }
 
     pub fn over(store: Arc<dyn Store>) -> Self {
@@ -185,6 +194,20 @@ impl Reply {
 
     pub fn bytes(&self) -> &[u8] {
         self.body.as_ref().expect("the body is complete")
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(self.bytes()).unwrap_or_else(|_| panic!("JSON: {}", self.text()))
+    }
+
+    /// The column that a problem says is at fault; empty if it says none. Checks that it is one.
+    pub fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status, "{problem}");
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+        problem["column"].as_str().unwrap_or_default().to_owned()
     }
 
     pub fn text(&self) -> &str {
