@@ -1,13 +1,14 @@
 //! POST and PATCH of an array of records: a batch of creates or updates, under another name.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use polydav_dav::{BatchCounts, BatchOptions, Options};
 use polydav_store::{MemoryRecords, Principal};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use world::tables::TABLES;
 use world::{Made, Reply, World, named, request};
 

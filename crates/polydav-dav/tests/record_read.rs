@@ -1,4 +1,5 @@
 //! GET of records: a row, and collections of them in every form, page by page.
+#![allow(clippy::unwrap_used)]
 
 mod world;
 

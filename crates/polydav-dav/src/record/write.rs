@@ -4,11 +4,11 @@
 
 use bytes::Bytes;
 use http::header::LOCATION;
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use polydav_engine::Engine;
 use polydav_proto::batch::Verb;
 use polydav_proto::record::begins_list;
-use polydav_store::{Action, Content, Fields, Guard, Step};
+use polydav_store::{Action, Content, Fields, Guard, ResourcePath, Step};
 
 use super::{body, bulk};
 use crate::batch;
@@ -22,7 +22,7 @@ pub(crate) async fn post(
     service: Service<'_>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    check(service, &request).await?;
+    check(service, &request.path, &request.headers).await?;
     body::check_type(&request.headers)?;
     let start = intake::begin(&mut request.body).await?;
     if begins_list(&start) == Some(true) {
@@ -45,7 +45,7 @@ pub(crate) async fn patch(
     service: Service<'_>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    check(service, &request).await?;
+    check(service, &request.path, &request.headers).await?;
     // RFC 5789 §2.2.
     let with_types =
         |problem: Problem| problem.with_header(options::ACCEPT_PATCH, options::MERGE_PATCH);
@@ -61,12 +61,16 @@ pub(crate) async fn patch(
 }
 
 /// Refuses what is bound to fail before the body is asked for.
-async fn check(service: Service<'_>, request: &Request) -> Result<(), Problem> {
-    let capabilities = intake::capabilities(service.engine, &request.path).await?;
+async fn check(
+    service: Service<'_>,
+    path: &ResourcePath,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    let capabilities = intake::capabilities(service.engine, path).await?;
     if !capabilities.records {
         return Err(not_allowed(options::ALLOWED));
     }
-    batch::refuse_key(&request.headers)
+    batch::refuse_key(headers)
 }
 
 /// The one record that a request brings, of whose body `start` was taken in already.

@@ -5,6 +5,7 @@
 mod framing;
 mod keep_out;
 mod life;
+mod records;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use polydav_dav::{Dav, Site};
 use polydav_engine::{Engine, Environment};
 use polydav_server::{Options, Server, Stopped};
-use polydav_store::{MemoryLedger, MemoryStore};
+use polydav_store::{MemoryLedger, MemoryStore, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -32,10 +33,14 @@ struct Running {
 struct Client(TcpStream);
 
 async fn start(options: Options) -> Running {
+    start_over(Arc::new(MemoryStore::new()), options).await
+}
+
+async fn start_over(store: Arc<dyn Store>, options: Options) -> Running {
     let server = Server::bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
     let port = server.addresses()[0].port();
     let site = Site::new(server.addresses().to_vec(), Vec::new());
-    let dav = Dav::new(engine(), site, polydav_dav::Options::default());
+    let dav = Dav::new(engine(store), site, polydav_dav::Options::default());
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(server.serve(dav, options, async {
         let _ = stopped.await;
@@ -43,8 +48,7 @@ async fn start(options: Options) -> Running {
     Running { port, stop, ended }
 }
 
-fn engine() -> Engine {
-    let store = Arc::new(MemoryStore::new());
+fn engine(store: Arc<dyn Store>) -> Engine {
     let ledger = Arc::new(MemoryLedger::default());
     let random = || u128::from(getrandom::u64().unwrap());
     let environment = Environment::new(SystemTime::now, random);
