@@ -295,3 +295,23 @@ fn a_failed_proppatch_tells_of_each_column() {
     assert_eq!(told_xml(&reply), expected);
     assert_eq!(world.ask("GET /person/1").json()["name"], "Al");
 }
+
+/// Fields are counted over the whole document, however they are spelled.
+#[test]
+fn the_fields_of_a_batch_are_bounded() {
+    let limits = polydav_proto::batch::Limits { fields_max: 3, ..Default::default() };
+    let batch_options = polydav_dav::BatchOptions { limits, ..Default::default() };
+    let world = World::of(world::Made {
+        store: std::sync::Arc::new(polydav_store::MemoryRecords::new(world::tables::TABLES)),
+        options: polydav_dav::Options { batch: batch_options, ..Default::default() },
+        ..world::Made::default()
+    });
+    let put = |id: u64| {
+        json!({"op": "put", "href": format!("/person/{id}"),
+            "content": format!("{{\"name\": \"p{id}\", \"age\": 1}}")})
+    };
+    let told = told(&world.ask(batch_json(&json!([put(3), put(4)]))));
+    assert_eq!(told, ["put 201 applied", "put 413 not-applied"]);
+    let create = json!({"op": "create", "href": "/person/", "values": {"a": 1, "b": 1}});
+    assert_eq!(world.status(batch_json(&json!([create, create]))), 413);
+}

@@ -170,8 +170,7 @@ fn whatever_curl_and_others_send_unasked_is_taken() {
 fn other_types_are_refused_rfc5789_2_2() {
     let world = World::of_records();
     for request in ["POST /person/", "PUT /person/3", "PATCH /person/1"] {
-        for kind in ["application/xml", "text/csv", "multipart/form-data; boundary=a", "image/png"]
-        {
+        for kind in ["application/xml", "text/csv", "application/json-patch+json", "image/png"] {
             let reply = world.ask(format!("{request}\nContent-Type: {kind}\n\n{{\"age\": 1}}"));
             assert_eq!(reply.status, 415, "{request} {kind}");
             let patches =
@@ -311,6 +310,15 @@ fn locks_of_rows_are_honoured_rfc4918_7() {
     let with_token = format!("PATCH /person/1\nIf: (<{token}>)\n\n{{\"age\": 1}}");
     assert_eq!(world.status(&with_token), 423, "it is somebody else's");
     assert_eq!(world.ask_as(named("ann"), &with_token).status, 204);
+}
+
+/// RFC 4918 §7.3 has a LOCK make what isn't there; a row without values can't be made.
+#[test]
+fn a_row_that_is_not_there_is_not_locked() {
+    let world = World::of_records();
+    let reply = world.ask(format!("LOCK /person/9\n\n{}", world::info("exclusive")));
+    assert_eq!(reply.status, 405);
+    assert_eq!(world.status("GET /person/9"), 404);
 }
 
 #[test]

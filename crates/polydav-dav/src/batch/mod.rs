@@ -159,7 +159,7 @@ pub(crate) async fn serve(
     let outer = outer_guard(engine, request.guard()?, request.path).await?;
     let (base, options, store) = (request.base, options.clone(), engine.store().clone());
     let read = move || {
-        let planner = Planner { outer: &outer, base: &base, options: &options, store: &*store };
+        let planner = Planner::new(&outer, &base, &options, &*store);
         let (planned, answer) = read(&body, &asked, &planner)?;
         Ok::<_, Problem>((planned, answer, base))
     };

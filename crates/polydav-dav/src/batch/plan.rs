@@ -1,12 +1,13 @@
 //! From the operations of a document to steps.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use http::StatusCode;
 use multistatus::PropStat;
 use polydav_proto::batch::{
-    Action as Asked, BatchRequest, Conditions, Field as AskedField, Kind, Operation, Transfer,
-    Value as AskedValue, Verb, overwrites_later_source,
+    Action as Asked, BatchRequest, Conditions, Field as AskedField, Kind, Limits, Operation,
+    Transfer, Value as AskedValue, Verb, overwrites_later_source,
 };
 use polydav_proto::body::PropertyUpdate;
 use polydav_proto::header::{
@@ -90,9 +91,21 @@ pub(crate) struct Planner<'a> {
     pub(crate) options: &'a Options,
     /// Takes the longer contents in.
     pub(crate) store: &'a dyn Store,
+    /// How many more fields the records may have that are put.
+    fields_left: Cell<usize>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    pub(crate) fn new(
+        outer: &'a Guard,
+        base: &'a Base,
+        options: &'a Options,
+        store: &'a dyn Store,
+    ) -> Self {
+        let fields_left = Cell::new(options.batch.limits.fields_max);
+        Self { outer, base, options, store, fields_left }
+    }
+
     /// Plans every operation. Blocks.
     pub(crate) fn plan(&self, batch: BatchRequest) -> Vec<Planned> {
         let swapped = overwrites_later_source(&batch.operations);
@@ -214,8 +227,12 @@ impl Planner<'_> {
             let detail = body::no_json(&media);
             return Err(Verdict::Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        match body::read(content, &self.options.batch.limits) {
-            Ok(record) => Ok(Content::Record(record)),
+        let limits = Limits { fields_max: self.fields_left.get(), ..self.options.batch.limits };
+        match body::read(content, &limits) {
+            Ok(record) => {
+                self.fields_left.set(limits.fields_max - record.len());
+                Ok(Content::Record(record))
+            }
             Err(error) => {
                 let detail = format!("content: {error}");
                 Err(Verdict::Refused(status::of_fault(error.fault), detail))

@@ -24,9 +24,13 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Whether a body of this type may be JSON.
+/// A list of instructions in JSON (RFC 6902): to take it for records would be wrong.
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Whether a body of this type may be a record, or records.
 pub(crate) fn may_be_json(media: &ContentType) -> bool {
-    media.is_json() || UNTOLD.contains(&&*media.essence)
+    let media_is = |known: &str| media.essence == known;
+    (media.is_json() && !media_is(JSON_PATCH)) || UNTOLD.into_iter().any(media_is)
 }
 
 /// What to say of a type that is none for a record.

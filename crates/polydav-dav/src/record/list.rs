@@ -34,26 +34,29 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The first of equals is told. A page shows members, whatever a query asks for.
-    const ALL: [(Self, &'static str); 4] = [
-        (Self::Array, "application/json"),
-        (Self::Lines, "application/x-ndjson"),
-        (Self::Csv, "text/csv"),
-        (Self::Html, "text/html"),
+    /// The first of equals is told.
+    const OFFERED: [(&'static str, Self); 4] = [
+        ("application/json", Self::Array),
+        ("application/x-ndjson", Self::Lines),
+        ("text/csv", Self::Csv),
+        ("text/html", Self::Html),
     ];
 
-    /// The form a client likes best; an array if it wants none of them.
+    /// The form a client likes best; an array if it wants none of them. A page shows members,
+    /// whatever a query asks for, so it is no answer to one.
     pub(crate) fn chosen(request: &Request) -> Result<Self, Problem> {
         let accept = read::<Accept>(&request.headers)?.unwrap_or_default();
-        let offered = Self::ALL.map(|(_, media)| media);
+        let offered = Self::OFFERED.map(|(media, _)| media);
         let offered = if request.query.is_some() { &offered[..3] } else { &offered[..] };
-        Ok(accept.choose(offered).map_or(Self::Array, |place| Self::ALL[place].0))
+        Ok(accept.choose(offered).map_or(Self::Array, |place| Self::OFFERED[place].1))
     }
 
     fn content_type(self) -> &'static str {
         match self {
+            Self::Array => "application/json",
+            Self::Lines => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
-            _ => Self::ALL[self as usize].1,
+            Self::Html => "text/html; charset=utf-8",
         }
     }
 }
@@ -73,7 +76,8 @@ pub(crate) async fn list(
     output::written(move |output| listing.write(output)).await
 }
 
-/// Which records a query asks for.
+/// Which records a query asks for: `limit` of them, behind a `cursor`, those with the values that
+/// columns have. A column that is named like one of the two can't be asked for.
 fn page(query: &str) -> Result<Page, Problem> {
     let wrong = |said: &str| Problem::bad_request(format!("the query: {said}"));
     let mut page = Page::default();
