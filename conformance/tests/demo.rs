@@ -42,7 +42,7 @@ const ITEMS: [(&str, &str, &str); 11] = [
     ("put", "412", "/inbox/notes.txt"),
     ("proppatch", "200", "/2026/report.txt"),
     ("delete", "204", "/old/"),
-    ("update", "204", "/records/orders/1001"),
+    ("update", "200", "/records/orders/1001"),
     ("update", "422", "/records/orders/1002"),
     ("create", "201", "/records/orders/"),
 ];

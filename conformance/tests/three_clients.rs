@@ -21,7 +21,7 @@ const EXPECTED: [(&str, &str, u16); 11] = [
     ("put", "/inbox/notes.txt", 412),
     ("proppatch", "/2026/report.txt", 200),
     ("delete", "/old/", 204),
-    ("update", "/records/orders/1001", 204),
+    ("update", "/records/orders/1001", 200),
     ("update", "/records/orders/1002", 422),
     ("create", "/records/orders/", 201),
 ];

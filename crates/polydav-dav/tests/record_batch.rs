@@ -97,7 +97,7 @@ fn every_operation_does_to_rows_what_it_says_in_both_formats() {
         "create 201 applied",
         "create 409 not-applied [name]",
         "create 422 not-applied [name]",
-        "update 204 applied",
+        "update 200 applied",
         "update 422 not-applied [age]",
         "update 404 not-applied",
         "put 201 applied",
@@ -191,7 +191,7 @@ fn conditions_of_rows_count_and_see_earlier_items() {
     ];
     let expected = [
         "update 412 not-applied",
-        "update 204 applied",
+        "update 200 applied",
         "update 412 not-applied",
         "create 412 not-applied",
         "put 412 not-applied",
@@ -208,7 +208,7 @@ fn locks_of_rows_count() {
         format!("<update href=\"/person/1\" {more}><field name=\"age\">1</field></update>")
     };
     let operations = update("") + &update(&format!("tokens=\"{token}\""));
-    let expected = ["update /person/1 423 not-applied", "update /person/1 204 applied"];
+    let expected = ["update /person/1 423 not-applied", "update /person/1 200 applied"];
     assert_eq!(world.ask(batch(&operations)).items(), expected);
 }
 
@@ -239,7 +239,7 @@ fn bad_base64_is_the_fault_of_its_item() {
         "<update href=\"/person/1\"><field name=\"photo\" encoding=\"base64\">?</field></update>\
          <update href=\"/person/1\"><field name=\"photo\" encoding=\"base64\">AA==</field></update>",
     ));
-    assert_eq!(told_xml(&reply), ["update 400 not-applied", "update 204 applied"]);
+    assert_eq!(told_xml(&reply), ["update 400 not-applied", "update 200 applied"]);
     assert_eq!(world.ask("GET /person/1").json()["photo"], "AA==");
 }
 

@@ -70,13 +70,13 @@ fn patch_of_an_array_changes_each_row_by_its_key() {
     assert_eq!(
         items(&reply),
         [
-            "update /person/1 204 applied",
+            "update /person/1 200 applied",
             "update /person/9 404 not-applied",
             "update /person/ 422 not-applied [id]",
             "update /person/ 422 not-applied [id]",
             "update /person/ 422 not-applied [id]",
             "update /person/2 422 not-applied [age]",
-            "update /person/2 204 applied",
+            "update /person/2 200 applied",
         ]
     );
     let ada = world.ask("GET /person/1");
@@ -181,12 +181,12 @@ fn conditions_guard_the_collection_and_tokens_count_for_all() {
     let ann = || named("ann");
     let token = world.lock_by(ann(), "/person/1", "exclusive", "0");
     let locked = world.ask(format!("PATCH /person/\n\n{array}"));
-    let expected = ["update /person/1 423 not-applied", "update /person/2 204 applied"];
+    let expected = ["update /person/1 423 not-applied", "update /person/2 200 applied"];
     assert_eq!(items(&locked), expected);
     let condition = &locked.json()["items"][0]["problem"]["conditions"];
     assert_eq!(*condition, json!(["{DAV:}lock-token-submitted"]));
     let submitted = format!("PATCH /person/\nIf: </person/1> (<{token}>)\n\n{array}");
-    assert_eq!(items(&world.ask_as(ann(), submitted))[0], "update /person/1 204 applied");
+    assert_eq!(items(&world.ask_as(ann(), submitted))[0], "update /person/1 200 applied");
 }
 
 #[test]

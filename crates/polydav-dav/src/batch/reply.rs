@@ -208,7 +208,6 @@ impl Teller<'_> {
                 multistatus::Response { description, ..with_report(response, stats.clone()) }
             }
             (_, Some(Ok(_)), Some(update)) => {
-                let item = told::Item { status: StatusCode::OK, ..item };
                 with_report(multistatus::Response::item(href, item), proppatch::done(update))
             }
             (_, Some(Err(failure)), update) => {
@@ -327,7 +326,11 @@ fn op(verb: Verb) -> &'static str {
 fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
     match (&told.outcome, &told.item.verdict) {
         (Some(Ok(done)), _) => {
-            let status = if done.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+            let status = match told.item.verb {
+                _ if done.created => StatusCode::CREATED,
+                Verb::Update | Verb::PropPatch => StatusCode::OK,
+                _ => StatusCode::NO_CONTENT,
+            };
             (status, told::Outcome::Applied, None)
         }
         (Some(Err(failure)), _) => {
