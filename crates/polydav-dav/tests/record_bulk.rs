@@ -84,7 +84,7 @@ fn patch_of_an_array_changes_each_row_by_its_key() {
     assert_eq!(reply.json()["items"][0]["etag"], ada.header("etag"));
     assert_eq!(world.ask("GET /person/2").json()["active"], Value::Null);
     let pair = world.ask("PATCH /pair/\n\n[{\"b\": 1, \"a\": \"x\"}, {\"a\": \"x\"}]");
-    let expected = ["update /pair/x,1 204 applied", "update /pair/ 422 not-applied [b]"];
+    let expected = ["update /pair/x,1 200 applied", "update /pair/ 422 not-applied [b]"];
     assert_eq!(items(&pair), expected);
 }
 
