@@ -5,6 +5,8 @@ use std::error::Error as StdError;
 
 use polydav_store::{Effect, Failure, FailureKind, ResourcePath};
 
+use crate::database::Shape;
+
 /// Why a statement, or a commit, was not done.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind:?}: {source}")]
@@ -20,8 +22,10 @@ pub(crate) struct SqlError {
 pub(crate) enum SqlErrorKind {
     /// A value that must be the only one is there already.
     Unique,
-    /// What is referred to isn't there, or what would go is referred to.
+    /// What is referred to isn't there.
     Reference,
+    /// What would go is referred to.
+    Referenced,
     /// A column must have a value.
     Null,
     /// A check constraint.
@@ -60,6 +64,14 @@ impl SqlError {
         Self { kind, column: None, constraint: None, source: source.into() }
     }
 
+    /// The same, of a change of this shape: what is removed refers to nothing.
+    pub(crate) fn of(mut self, shape: &Shape) -> Self {
+        if (self.kind, shape) == (SqlErrorKind::Reference, &Shape::Delete) {
+            self.kind = SqlErrorKind::Referenced;
+        }
+        self
+    }
+
     /// What it comes to for a step about `path`.
     pub(crate) fn to_failure(&self, path: ResourcePath) -> Failure {
         let (kind, said) = told(self.kind);
@@ -92,10 +104,8 @@ fn told(kind: SqlErrorKind) -> (FailureKind, Option<&'static str>) {
     use SqlErrorKind as Kind;
     match kind {
         Kind::Unique => (FailureKind::Conflict, Some("another record has this value already")),
-        Kind::Reference => (
-            FailureKind::Conflict,
-            Some("it refers to a record that isn't there, or another record refers to it"),
-        ),
+        Kind::Reference => (FailureKind::Conflict, Some("there is no record that it refers to")),
+        Kind::Referenced => (FailureKind::Conflict, Some("another record refers to it")),
         Kind::Null => (FailureKind::Invalid, Some("it must have a value")),
         Kind::Check => (FailureKind::Invalid, Some("a check doesn't allow this value")),
         Kind::Value => (FailureKind::Invalid, Some("this is no value of the column's type")),

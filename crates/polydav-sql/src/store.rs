@@ -400,34 +400,34 @@ fn filter(
 /// Tells of each table what it is.
 fn describe(schema: &Schema, visit: &mut dyn FnMut(Listed) -> ControlFlow<()>) {
     let columns = ["table", "kind", "key", "columns"].map(Arc::from).to_vec();
-    if visit(Listed::Head { columns, next: None }).is_break() {
-        return;
-    }
+    let mut told = visit(Listed::Head { columns, next: None });
     for table in schema.tables() {
-        let columns: Vec<_> = table
-            .columns
-            .iter()
-            .map(|column| {
-                serde_json::json!({
-                    "name": &*column.name,
-                    "type": &*column.declared,
-                    "nullable": column.is_nullable,
-                    "readOnly": column.is_read_only || table.read_only.is_some(),
-                })
-            })
-            .collect();
-        let key: Vec<_> = table.key_columns().map(|column| &*column.name).collect();
-        let kind = match table.kind {
-            TableKind::Table => "table",
-            TableKind::View => "view",
-        };
-        let record = serde_json::json!({
-            "table": &*table.name, "kind": kind, "key": key, "columns": columns,
-        });
-        if visit(Listed::Record(record.to_string().into())).is_break() {
+        if told.is_break() {
             return;
         }
+        told = visit(Listed::Record(describe_table(table).into()));
     }
+}
+
+fn describe_table(table: &Table) -> Vec<u8> {
+    let kind = match table.kind {
+        TableKind::Table => "table",
+        TableKind::View => "view",
+    };
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let columns = table.columns.iter().map(|column| {
+        let (name, declared) = (text(&column.name), text(&column.declared));
+        let (nullable, read_only) =
+            (column.is_nullable, column.is_read_only || table.read_only.is_some());
+        format!(
+            r#"{{"name":{name},"type":{declared},"nullable":{nullable},"readOnly":{read_only}}}"#
+        )
+    });
+    let columns = columns.collect::<Vec<_>>().join(",");
+    let key = table.key_columns().map(|column| text(&column.name)).collect::<Vec<_>>().join(",");
+    let name = text(&table.name);
+    format!(r#"{{"table":{name},"kind":"{kind}","key":[{key}],"columns":[{columns}]}}"#)
+        .into_bytes()
 }
 
 /// The content of a row.

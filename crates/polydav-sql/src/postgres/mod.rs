@@ -281,7 +281,7 @@ impl Transaction for Writing<'_> {
             {
                 self.suspect.set(change::Suspect::of(change, values));
             }
-            error.with_constrained_column(&change.table)
+            error.of(&change.shape).with_constrained_column(&change.table)
         })?;
         if self.id.borrow().is_none() {
             *self.id.borrow_mut() = self.session.transaction()?;

@@ -70,6 +70,7 @@ impl SqlError {
             self.kind,
             SqlErrorKind::Unique
                 | SqlErrorKind::Reference
+                | SqlErrorKind::Referenced
                 | SqlErrorKind::Null
                 | SqlErrorKind::Check
                 | SqlErrorKind::Value

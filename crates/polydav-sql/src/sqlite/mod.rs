@@ -311,7 +311,7 @@ impl Writing<'_> {
         change: &Change,
         values: &[Datum],
     ) -> Result<SqlError, SqlError> {
-        let mut error = error.with_columns_of(&change.table);
+        let mut error = error.of(&change.shape).with_columns_of(&change.table);
         let (Shape::Insert { given } | Shape::Update { given, .. }) = &change.shape else {
             return Ok(error);
         };
