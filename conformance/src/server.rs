@@ -102,7 +102,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The folder to serve.
+    /// The folder to serve at the root, if any.
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
         self.folder = Some(folder.as_ref().to_owned());
         self

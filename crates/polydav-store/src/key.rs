@@ -1,7 +1,7 @@
 //! How the key of a record is spelled as the last segment of its path: the same in every store.
 //!
-//! The parts of the key, as texts, joined by commas. In each part `%`, `,`, `/` and NUL are written
-//! as `%25`, `%2C`, `%2F` and `%00`; an empty part is a lone `%`; a segment that would be `.` or
+//! The parts of the key, as texts, joined by commas. In each part `%`, `,`, `/`, `\` and NUL are
+//! written as `%25`, `%2C`, `%2F`, `%5C` and `%00`; an empty part is a lone `%`; a segment that would be `.` or
 //! `..` has its dots written as `%2E`. A key is spelled in this way only, so that a record has one
 //! path.
 
@@ -32,6 +32,8 @@ fn write_part(part: &str) -> String {
             '%' => written.push_str("%25"),
             ',' => written.push_str("%2C"),
             '/' => written.push_str("%2F"),
+            // A URL can't have it, not even percent-encoded.
+            '\\' => written.push_str("%5C"),
             '\0' => written.push_str("%00"),
             _ => written.push(letter),
         }
@@ -52,6 +54,7 @@ fn read_part(written: &str) -> Option<String> {
             "25" => '%',
             "2C" => ',',
             "2F" => '/',
+            "5C" => '\\',
             "00" => '\0',
             "2E" => '.',
             _ => return None,
@@ -74,7 +77,7 @@ mod tests {
         for (parts, segment) in [
             (&["42"][..], "42"),
             (&["a", "1"], "a,1"),
-            (&["a,b/c%d\0e"], "a%2Cb%2Fc%25d%00e"),
+            (&["a,b/c%d\0e\\f"], "a%2Cb%2Fc%25d%00e%5Cf"),
             (&[""], "%"),
             (&["", ""], "%,%"),
             (&["."], "%2E"),
