@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use polydav_dav::PublicUrl;
 
-/// Serve a folder over WebDAV, and do many operations in one request.
+/// Serve folders and databases over WebDAV, and do many operations in one request.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -16,8 +16,8 @@ pub(crate) struct Args {
 }
 
 const LONG_ABOUT: &str = "\
-Serve a folder over WebDAV (RFC 4918, classes 1, 2 and 3), and do many operations in one request: \
-POST /batch-operation answers 207 Multi-Status with the status of each.";
+Serve folders and databases over WebDAV (RFC 4918, classes 1, 2 and 3), and do many operations in one \
+request: POST /batch-operation answers 207 Multi-Status with the status of each.";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -27,6 +27,8 @@ Examples:
                                       for everybody with a password
   polydav serve /srv/dav --mount /music=/srv/music
                                       two folders side by side
+  polydav serve --mount /records=sqlite:app.db
+                                      the tables of a database
   polydav serve /srv/dav --public-url https://dav.example.org/
                                       behind a proxy that ends TLS
 
@@ -35,9 +37,9 @@ POLYDAV_LOG sets what is logged to standard error: error, warn, info (default), 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve a folder
+    /// Serve folders and databases
     Serve(Box<ServeArgs>),
-    /// Make a sample folder, serve it, and send a batch to it
+    /// Make a sample folder and a database, serve them, and send a batch to them
     Demo(DemoArgs),
 }
 
@@ -47,7 +49,8 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<OsString>,
 
-    /// Serve another folder at a path below; may be given several times, also without DIR
+    /// Serve another folder, or a database (sqlite:FILE, postgres://…), at a path; may be given
+    /// several times, also without DIR
     #[arg(long, value_name = "/PATH=SOURCE")]
     pub(crate) mount: Vec<OsString>,
 
@@ -68,7 +71,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(crate) durability: Option<DurabilityArg>,
 
-    /// Where properties and locks are kept [default: DIR/.polydav]
+    /// Where properties and locks are kept [default: DIR/.polydav, or FILE.polydav beside SQLite]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
 
