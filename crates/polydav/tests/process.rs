@@ -123,7 +123,7 @@ fn what_is_wrong_is_said_before_anything_is_served() {
     fails(&mut polydav(&["--mount", "/a"], dir.path()), 2, "expected /PATH=SOURCE");
     fails(&mut polydav(&["--mount", "/=elsewhere"], dir.path()), 2, "are mounted at /");
     fails(&mut polydav(&["--mount", &format!("/a={name}")], dir.path()), 2, "lies in the folder");
-    fails(&mut polydav(&["--mount", "/a=sqlite:app.db"], dir.path()), 1, "serves no databases");
+    fails(&mut polydav(&["--mount", "/a=sqlite:app.db"], dir.path()), 1, "unable to open");
     fails(
         &mut polydav(&["--listen", "192.0.2.1:1", "--allow-anonymous"], dir.path()),
         1,
