@@ -13,7 +13,7 @@ use polydav_store::{
 use crate::database::{Change, Changed, Shape, Transaction, Trouble, Wanted};
 use crate::datum::{self, Datum};
 use crate::error::{SqlError, SqlErrorKind};
-use crate::place::Place;
+use crate::place::{Place, is_typed};
 use crate::row::{Row, bare};
 use crate::schema::{Schema, Table};
 use crate::statement::Key;
@@ -160,7 +160,10 @@ impl<'a> Attempt<'a> {
     /// Whether a step looks at, or changes, what a pending change is about.
     fn meets_pending(&self, step: &Step) -> bool {
         self.pending.as_ref().is_some_and(|pending| {
-            std::iter::once(step.subject()).chain(step.watches()).any(|path| pending.touches(path))
+            pending.change.table.has_far_effects
+                || std::iter::once(step.subject())
+                    .chain(step.watches())
+                    .any(|path| pending.touches(path))
         })
     }
 
@@ -213,20 +216,19 @@ impl<'a> Attempt<'a> {
 
     fn put(&self, target: &ResourcePath, fields: &Fields) -> Result<Decision, Refusal> {
         let (table, key) = self.place_to_put(target)?;
-        let (table, key) = match key {
-            Some(key) => (table, key),
-            None => {
-                check_writable(&table, target)?;
-                let said = "the last segment of the URL is no key of this table";
-                return Err(Failure::new(FailureKind::Invalid, target.clone())
-                    .with_detail(said)
-                    .into());
-            }
-        };
         check_writable(&table, target)?;
+        let is_there = match &key {
+            Some(key) => row_at(self.transaction, &table, key, target)?.is_some(),
+            None => false,
+        };
+        let Some(key) = key.filter(|key| is_there || is_typed(&table, key)) else {
+            let said = "the last segment of the URL is no key of this table";
+            let failure = Failure::new(FailureKind::Invalid, target.clone());
+            return Err(failure.with_detail(said).into());
+        };
         let (given, values) = columns(&table, fields, Some(&key), target)?;
         let path = Some(target.clone());
-        if row_at(self.transaction, &table, &key, target)?.is_some() {
+        if is_there {
             let reset = (0..table.columns.len()).filter(|at| {
                 !table.key.contains(at) && !given.contains(at) && !table.columns[*at].is_read_only
             });
@@ -394,11 +396,12 @@ impl<'a> Attempt<'a> {
         let changed = self.transaction.change(&change, self.course.stops());
         let changed = changed.map_err(|error| Trouble { at: at(), error })?;
         let mut changed = changed.into_iter();
-        for (at, path) in steps {
+        for (number, (at, path)) in steps.into_iter().enumerate() {
             let subject = self.steps[at].subject();
             // One that isn't told of wasn't tried, because of one before it.
             let outcome = match changed.next() {
-                Some(changed) => outcome(&change, path, subject, changed)
+                Some(changed) => self
+                    .outcome(&change, &change.rows[number].0, path, changed, subject)
                     .map_err(|error| Trouble { at: Some(at..at + 1), error })?,
                 None => Err(Failure::new(FailureKind::Dependency, subject.clone())),
             };
@@ -406,6 +409,66 @@ impl<'a> Attempt<'a> {
             self.outcomes[at] = Some(outcome);
         }
         Ok(())
+    }
+
+    /// What became of a step whose row was changed so. A row that came to lie elsewhere than its
+    /// URL says must not have been changed at all.
+    fn outcome(
+        &self,
+        change: &Change,
+        key: &Key,
+        path: Option<ResourcePath>,
+        changed: Changed,
+        subject: &ResourcePath,
+    ) -> Result<Outcome, SqlError> {
+        let row = match changed {
+            Ok(Some(row)) => row,
+            Ok(None) => return self.unchanged(change, key, subject),
+            Err(error) => return Ok(Err(error.to_failure(subject.clone()))),
+        };
+        if let Shape::Delete = change.shape {
+            return Ok(Ok(Done::default()));
+        }
+        let table = &change.table;
+        let created = matches!(change.shape, Shape::Insert { .. });
+        let added = match &path {
+            None => Some(row.path(table, subject)),
+            Some(path) if row.is_at(table, path) => None,
+            Some(_) => {
+                let said = "the database keeps this key as another one";
+                let column = match table.key[..] {
+                    [at] => Some((&*table.columns[at].name).into()),
+                    _ => None,
+                };
+                return Err(SqlError { column, ..SqlError::new(SqlErrorKind::Value, said) });
+            }
+        };
+        // A trigger may have changed it since.
+        let row = match table.has_far_effects {
+            true => self.transaction.row(table, &row.key(table))?,
+            false => Some(row),
+        };
+        Ok(Ok(Done { created, etag: row.map(|row| row.etag(table)), added }))
+    }
+
+    /// What became of a step that changed no row: it isn't there, or a trigger kept it as it is.
+    fn unchanged(
+        &self,
+        change: &Change,
+        key: &Key,
+        subject: &ResourcePath,
+    ) -> Result<Outcome, SqlError> {
+        let is_there = match change.shape {
+            Shape::Insert { .. } => true,
+            Shape::Update { .. } | Shape::Delete => {
+                change.table.has_far_effects && self.transaction.row(&change.table, key)?.is_some()
+            }
+        };
+        Ok(Err(match is_there {
+            true => SqlError::new(SqlErrorKind::Refused, "nothing was changed")
+                .to_failure(subject.clone()),
+            false => Failure::new(FailureKind::NotFound, subject.clone()),
+        }))
     }
 }
 
@@ -431,35 +494,6 @@ impl Pending {
             && !table.is_single
             && !compares
     }
-}
-
-/// What became of a step whose row was changed so. A row that came to lie elsewhere than its URL
-/// says must not have been changed at all.
-fn outcome(
-    change: &Change,
-    path: Option<ResourcePath>,
-    subject: &ResourcePath,
-    changed: Changed,
-) -> Result<Outcome, SqlError> {
-    let row = match changed {
-        Ok(Some(row)) => row,
-        Ok(None) => return Ok(Err(Failure::new(FailureKind::NotFound, subject.clone()))),
-        Err(error) => return Ok(Err(error.to_failure(subject.clone()))),
-    };
-    if let Shape::Delete = change.shape {
-        return Ok(Ok(Done::default()));
-    }
-    let table = &change.table;
-    let created = matches!(change.shape, Shape::Insert { .. });
-    let added = match &path {
-        None => Some(row.path(table, subject)),
-        Some(path) if row.is_at(table, path) => None,
-        Some(_) => {
-            let said = "the database keeps this key as another one";
-            return Err(SqlError::new(SqlErrorKind::Value, said));
-        }
-    };
-    Ok(Ok(Done { created, etag: Some(row.etag(table)), added }))
 }
 
 fn check_writable(table: &Table, path: &ResourcePath) -> Result<(), Refusal> {
@@ -532,9 +566,10 @@ fn check_values(
     path: &ResourcePath,
 ) -> Result<(), Failure> {
     let nulls = given.iter().zip(values).filter(|(_, value)| **value == Datum::Null);
+    // A trigger may give it one.
     let without = left.iter().filter(|&&at| {
         let column = &table.columns[at];
-        column.default.is_none() && !column.is_read_only
+        column.default.is_none() && !column.is_read_only && !table.has_far_effects
     });
     let empty = nulls.map(|(at, _)| at).chain(without);
     // Of several, the first in the order of the columns is told.

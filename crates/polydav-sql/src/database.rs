@@ -11,9 +11,12 @@ use crate::row::Row;
 use crate::schema::{Schema, Table};
 use crate::statement::{Key, Rows};
 
+/// Rows read at once have about so many bytes at most.
+pub(crate) const BYTES_MAX: u64 = 1 << 20;
+
 /// A database. All methods block.
 pub(crate) trait Database: Send + Sync + 'static {
-    /// The tables there are, as they were found last.
+    /// The tables there are, as they were found not long ago.
     fn schema(&self) -> Arc<Schema>;
 
     /// Looks again which tables there are.
@@ -22,16 +25,26 @@ pub(crate) trait Database: Send + Sync + 'static {
     /// Whether it can be changed at all.
     fn is_writable(&self) -> bool;
 
-    /// Reads rows in the order of their keys, or fewer than asked for if they are large; at least
-    /// one, if there is one.
+    /// Reads rows in the order of their keys. There may be more than are told if these have
+    /// [`BYTES_MAX`] bytes; at least one is told, if there is one.
     fn rows(&self, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError>;
 
     /// Does `work` in a transaction, and commits it unless `work` fails.
     fn transact(
         &self,
         durability: Durability,
+        patience: Patience,
         work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
     ) -> Result<(), Trouble>;
+}
+
+/// How long others are waited for who hold what a transaction needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as our own requests wait for each other.
+    Usual,
+    /// A moment: the run has waited already.
+    Little,
 }
 
 /// A transaction that changes rows. What it looked at stays as it is until its end.

@@ -30,6 +30,9 @@ fn expected(what: impl Into<String>) -> Read {
     Err(InvalidDatum(what.into()))
 }
 
+/// Floating point keeps no more decimal digits of every number.
+pub(crate) const DIGITS_MAX: usize = 15;
+
 impl ColumnKind {
     /// The integers of 64 bits.
     pub(crate) const INTEGER: Self = Self::Integer { min: i64::MIN, max: i64::MAX };
@@ -41,9 +44,7 @@ pub(crate) fn read(column: &Column, value: &Value) -> Read {
         Value::Null => Ok(Datum::Null),
         Value::Text(text) => read_text(column, text),
         Value::Json(json) => read_json(column, json),
-        Value::Bytes(bytes)
-            if column.kind == ColumnKind::Bytes || column.kind == ColumnKind::Any =>
-        {
+        Value::Bytes(bytes) if matches!(column.kind, ColumnKind::Bytes | ColumnKind::Any) => {
             Ok(Datum::Bytes(bytes.to_vec()))
         }
         Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
@@ -60,7 +61,12 @@ pub(crate) fn read_text(column: &Column, text: &str) -> Read {
             Some(number) if (min..=max).contains(&number) => Ok(Datum::Integer(number)),
             _ => expected(format!("a whole number from {min} to {max}")),
         },
-        ColumnKind::Real => real(text),
+        ColumnKind::Real { has_nan } => match real(text) {
+            Ok(Datum::Real(number)) if number.is_nan() && !has_nan => {
+                expected("a number, or Infinity or -Infinity")
+            }
+            read => read,
+        },
         ColumnKind::Decimal { digits_max } => decimal(text, digits_max),
         ColumnKind::Boolean => match text {
             "true" | "t" | "1" => Ok(Datum::Integer(1)),
@@ -78,7 +84,7 @@ pub(crate) fn read_text(column: &Column, text: &str) -> Read {
             Err(_) => expected("JSON"),
         },
         ColumnKind::Array => array(text),
-        ColumnKind::Text | ColumnKind::Other | ColumnKind::Any => plain(text),
+        ColumnKind::Text | ColumnKind::Other | ColumnKind::Named | ColumnKind::Any => plain(text),
     }
 }
 
@@ -91,12 +97,13 @@ fn read_json(column: &Column, json: &str) -> Read {
             Err(_) => expected("a JSON string"),
         },
         (ColumnKind::Boolean, b't' | b'f') => read_text(column, json),
-        (ColumnKind::Any, b'-' | b'0'..=b'9') => match integer(json) {
+        (ColumnKind::Named | ColumnKind::Any, b'-' | b'0'..=b'9') => match integer(json) {
             Some(number) => Ok(Datum::Integer(number)),
-            None => real(json),
+            None if json.contains(['.', 'e', 'E']) => real(json),
+            None => expected("a number that 64 bits can hold"),
         },
         (
-            ColumnKind::Integer { .. } | ColumnKind::Real | ColumnKind::Decimal { .. },
+            ColumnKind::Integer { .. } | ColumnKind::Real { .. } | ColumnKind::Decimal { .. },
             b'-' | b'0'..=b'9',
         ) => read_text(column, json),
         (kind, _) => expected(kind.json_form()),
@@ -108,13 +115,13 @@ impl ColumnKind {
     fn json_form(self) -> &'static str {
         match self {
             Self::Integer { .. } => "a number, or a string of digits",
-            Self::Real | Self::Decimal { .. } => "a number, or a string of one",
+            Self::Real { .. } | Self::Decimal { .. } => "a number, or a string of one",
             Self::Boolean => "true or false",
             Self::Text | Self::Other => "a string",
             Self::Bytes => "a string of base64",
             Self::Json => "JSON",
             Self::Array => "an array",
-            Self::Any => "a string or a number",
+            Self::Named | Self::Any => "a string or a number",
         }
     }
 }
@@ -140,23 +147,48 @@ fn real(text: &str) -> Read {
         _ => return expected("a number"),
     }
     match text.parse::<f64>() {
-        Ok(number) if number.is_finite() || !is_number(text) => Ok(Datum::Real(number)),
+        Ok(number) if is_in_range(text, number) || !is_number(text) => Ok(Datum::Real(number)),
         _ => expected("a number that 64 bits of floating point can hold"),
     }
 }
 
+/// Whether a text, read as this number, was neither too large nor too small for it.
+fn is_in_range(text: &str, number: f64) -> bool {
+    number.is_finite() && (number != 0.0 || digits(text).next().is_none())
+}
+
+/// The digits of a number, from the first that isn't zero.
+fn digits(text: &str) -> impl Iterator<Item = u8> {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0')
+}
+
 /// Kept as text, so that no digit is lost.
 fn decimal(text: &str, digits_max: Option<usize>) -> Read {
-    if !is_number(text) && text != "NaN" {
+    if !is_number(text) && !matches!(text, "NaN" | "Infinity" | "-Infinity") {
         return expected("a decimal number");
     }
-    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0');
     match digits_max {
-        Some(max) if text == "NaN" || digits.count() > max => expected(format!(
+        Some(max) if !is_short(text, max) => expected(format!(
             "a decimal number of at most {max} digits: the database keeps no more"
         )),
         _ => Ok(Datum::Text(text.to_owned())),
+    }
+}
+
+/// Whether floating point keeps all digits of a number.
+fn is_short(text: &str, digits_max: usize) -> bool {
+    is_number(text)
+        && digits(text).count() <= digits_max
+        && text.parse().is_ok_and(|number| is_in_range(text, number))
+}
+
+/// Whether a text is kept as it was meant though it is kept as this number.
+pub(crate) fn is_same_number(column: &Column, text: &str, kept: &Datum) -> bool {
+    match column.kind {
+        ColumnKind::Decimal { .. } => true,
+        ColumnKind::Json if is_short(text, DIGITS_MAX) => true,
+        _ => to_text(column, kept) == text,
     }
 }
 
@@ -234,9 +266,7 @@ pub(crate) fn push_json(out: &mut Vec<u8>, column: &Column, datum: &Datum) {
             out.extend_from_slice(real_text(*number).as_bytes());
         }
         Datum::Real(number) => push_string(out, &real_text(*number)),
-        Datum::Text(text) if is_json_text(column.kind, text) => {
-            out.extend_from_slice(text.as_bytes());
-        }
+        Datum::Text(text) if is_json_text(column.kind, text) => push_compact(out, text),
         Datum::Text(text) => push_string(out, text),
         Datum::Bytes(bytes) => push_string(out, &STANDARD.encode(bytes)),
     }
@@ -246,11 +276,23 @@ pub(crate) fn push_json(out: &mut Vec<u8>, column: &Column, datum: &Datum) {
 fn is_json_text(kind: ColumnKind, text: &str) -> bool {
     match kind {
         ColumnKind::Json | ColumnKind::Array => serde_json::from_str::<&RawValue>(text).is_ok(),
-        ColumnKind::Integer { .. } | ColumnKind::Real => {
+        ColumnKind::Integer { .. } | ColumnKind::Real { .. } => {
             serde_json::from_str::<serde_json::Number>(text).is_ok()
         }
         ColumnKind::Boolean => matches!(text, "true" | "false"),
         _ => false,
+    }
+}
+
+/// Without the spaces and line ends that may stand between the words of JSON: a record is a line.
+fn push_compact(out: &mut Vec<u8>, json: &str) {
+    let (mut is_string, mut is_escaped) = (false, false);
+    for byte in json.bytes() {
+        if is_string || !byte.is_ascii_whitespace() {
+            out.push(byte);
+        }
+        is_string ^= byte == b'"' && !is_escaped;
+        is_escaped = is_string && byte == b'\\' && !is_escaped;
     }
 }
 

@@ -38,7 +38,9 @@ pub(crate) enum SqlErrorKind {
     Denied,
     /// The database, or a table, can only be read.
     ReadOnly,
-    /// Others hold what is needed, for longer than we wait.
+    /// Others hold some of the rows for longer than we wait.
+    Held,
+    /// Others hold the database for longer than we wait.
     Busy,
     /// Nothing was done, and the same may succeed at once: a deadlock, a failed serialization.
     Again,
@@ -114,7 +116,7 @@ fn told(kind: SqlErrorKind) -> (FailureKind, Option<&'static str>) {
             (FailureKind::Forbidden, Some("the database doesn't let this server do it"))
         }
         Kind::ReadOnly => (FailureKind::ReadOnly, Some("the database can only be read")),
-        Kind::Busy | Kind::Again => {
+        Kind::Held | Kind::Busy | Kind::Again => {
             (FailureKind::Busy, Some("others keep the database busy; nothing was done"))
         }
         Kind::Full => (FailureKind::NoSpace, None),

@@ -55,6 +55,9 @@ impl Options {
                 .iter()
                 .any(|(of, name)| **of == *table.name && **name == *column.name);
         }
+        if self.read_only {
+            table.read_only = Some("the database is served for reading alone");
+        }
     }
 
     /// Refuses names that nothing has: a typing error must not open what was to be closed.

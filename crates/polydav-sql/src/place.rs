@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use polydav_store::{ResourcePath, key};
 
-use crate::datum;
+use crate::datum::{self, Datum};
 use crate::schema::{Schema, Table};
 use crate::statement::Key;
 
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-/// The key that a name spells, if it is one, and spelled as the server spells it.
+/// The key that a name spells, if a row may have it, and if it is spelled as the server spells it.
 pub(crate) fn read_key(table: &Table, name: &[u8]) -> Option<Key> {
     if table.key.is_empty() {
         return None;
@@ -54,8 +54,16 @@ pub(crate) fn read_key(table: &Table, name: &[u8]) -> Option<Key> {
     columns
         .zip(parts)
         .map(|(column, part)| {
-            let datum = datum::read_text(column, &part).ok()?;
-            (datum::to_text(column, &datum) == part).then_some(datum)
+            let datum = datum::read_text(column, &part).ok();
+            let datum = datum.filter(|datum| datum::to_text(column, datum) == part);
+            datum.or_else(|| table.has_loose_key.then_some(Datum::Text(part)))
         })
         .collect()
+}
+
+/// Whether a new row may have this key: its parts are of their columns' types.
+pub(crate) fn is_typed(table: &Table, key: &Key) -> bool {
+    table.key_columns().zip(key).all(|(column, datum)| {
+        datum::read_text(column, &datum::to_text(column, datum)).as_ref() == Ok(datum)
+    })
 }

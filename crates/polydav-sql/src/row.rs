@@ -8,6 +8,7 @@ use polydav_store::{ETag, Entry, Kind, ResourcePath, Select, key};
 
 use crate::datum::{self, Datum};
 use crate::schema::Table;
+use crate::statement::Key;
 
 /// A row: a value for each column of its table, in their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,11 @@ impl Row {
     pub(crate) fn path(&self, table: &Table, collection: &ResourcePath) -> ResourcePath {
         let name = self.name(table);
         collection.join(name.as_bytes()).expect("the name of a row is a segment")
+    }
+
+    /// Its key.
+    pub(crate) fn key(&self, table: &Table) -> Key {
+        table.key.iter().map(|&at| self.0[at].clone()).collect()
     }
 
     /// Its name, made of its key.

@@ -6,20 +6,23 @@
 //! parts, until the ones at fault are alone. What is told of a step is told after the commit.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polydav_store::{
     Course, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report, Run, Step,
 };
 
 use crate::attempt::Attempt;
-use crate::database::{Database, Trouble};
+use crate::database::{Database, Patience, Trouble};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::place::Place;
 use crate::schema::Schema;
 
 /// How often the same steps are tried where others are in the way.
 const TRIES_MAX: u32 = 8;
+
+/// So long a run waits for others, all in all. What is still to be done then is given up.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A run on its way.
 pub(crate) struct Running<'a> {
@@ -29,6 +32,8 @@ pub(crate) struct Running<'a> {
     steps: Vec<Step>,
     course: Course,
     durability: Durability,
+    /// For how long others were waited for in vain.
+    waited: Duration,
 }
 
 /// Steps that are still to be done, in one transaction.
@@ -46,7 +51,7 @@ impl<'a> Running<'a> {
     ) -> Self {
         let course = Course::of(&run);
         let Run { steps, durability, .. } = run;
-        Self { database, locks, report, steps, course, durability }
+        Self { database, locks, report, steps, course, durability, waited: Duration::ZERO }
     }
 
     /// Performs and reports every step, in order.
@@ -59,7 +64,16 @@ impl<'a> Running<'a> {
                 self.give_up(part.steps, kind);
                 continue;
             }
+            if self.waited >= WAIT_MAX {
+                let said = "the run has waited long enough";
+                self.fail(part.steps, &SqlError::new(SqlErrorKind::Busy, said));
+                continue;
+            }
+            let begun = Instant::now();
             if let Err((part, trouble)) = self.attempt(part) {
+                if matches!(trouble.error.kind, SqlErrorKind::Held | SqlErrorKind::Busy) {
+                    self.waited += begun.elapsed();
+                }
                 self.divide(part, trouble, &mut todo);
             }
         }
@@ -71,7 +85,8 @@ impl<'a> Running<'a> {
         let mut outcomes = Vec::new();
         let schema = self.database.schema();
         let steps = &self.steps[part.steps.clone()];
-        let done = self.database.transact(self.durability, &mut |transaction| {
+        let patience = if self.waited.is_zero() { Patience::Usual } else { Patience::Little };
+        let done = self.database.transact(self.durability, patience, &mut |transaction| {
             course = self.course.clone();
             outcomes.clear();
             let attempt = Attempt::new(&schema, transaction, self.locks, steps, &mut course);
@@ -112,9 +127,10 @@ impl<'a> Running<'a> {
                 todo.push(again(steps, tries + 1));
             }
             // It is no step's fault: to divide would have each of them wait.
-            SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Changed => {
-                self.fail(steps, &error);
-            }
+            SqlErrorKind::Gone
+            | SqlErrorKind::Away
+            | SqlErrorKind::Busy
+            | SqlErrorKind::Changed => self.fail(steps, &error),
             _ if steps.len() == 1 => self.fail(steps, &error),
             _ => {
                 let at =

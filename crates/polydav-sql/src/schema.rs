@@ -21,6 +21,8 @@ pub(crate) struct Table {
     pub(crate) name: Box<str>,
     /// Its name in statements.
     pub(crate) quoted: String,
+    /// Its rows in statements: not those of tables that inherit from it.
+    pub(crate) rows: String,
     pub(crate) kind: TableKind,
     pub(crate) columns: Vec<Column>,
     /// The columns of the primary key, in its order. A view has none.
@@ -28,6 +30,8 @@ pub(crate) struct Table {
     /// Whether two names of rows are never names of the same row: the key's types compare as their
     /// texts do. Else it takes the row itself to tell.
     pub(crate) has_exact_key: bool,
+    /// Whether the key may hold what isn't of its columns' types: SQLite takes a text for a number.
+    pub(crate) has_loose_key: bool,
     /// Why none of its rows may be changed.
     pub(crate) read_only: Option<&'static str>,
     /// Whether a change of one row may change others: by triggers, or by references that cascade.
@@ -79,8 +83,8 @@ pub(crate) struct Column {
 pub(crate) enum ColumnKind {
     /// Whole numbers within these bounds; JSON numbers.
     Integer { min: i64, max: i64 },
-    /// Floating point; JSON numbers.
-    Real,
+    /// Floating point; JSON numbers. Not every database keeps what is none.
+    Real { has_nan: bool },
     /// Decimal numbers; JSON strings, so that no digit is lost. So many digits at most.
     Decimal { digits_max: Option<usize> },
     /// JSON booleans.
@@ -95,6 +99,9 @@ pub(crate) enum ColumnKind {
     Array,
     /// Anything else: a text whose form the database checks.
     Other,
+    /// A column of SQLite whose type has a name that means nothing to it: a text that looks like a
+    /// number is kept as one.
+    Named,
     /// A column of SQLite that takes everything: numbers and texts are kept as what they are.
     Any,
 }
@@ -142,9 +149,12 @@ impl Table {
         list(self.columns.iter().map(|column| column.output.as_str()))
     }
 
-    /// The columns of the key as a statement names them.
+    /// The columns of the key as a statement names them. They are those of the table `t`: a name
+    /// alone could be taken for that of an output.
     pub(crate) fn key_quoted(&self) -> String {
-        list(self.key_columns().map(|column| column.quoted.as_str()))
+        let names: Vec<_> =
+            self.key_columns().map(|column| format!("t.{}", column.quoted)).collect();
+        list(names.iter().map(String::as_str))
     }
 }
 

@@ -58,10 +58,13 @@ pub(crate) fn select(table: &Table, rows: &Rows, placeholder: Placeholder) -> St
     for (at, value) in &rows.filter {
         let column = &table.columns[*at];
         conditions.push(match value {
-            Datum::Null => format!("{} IS NULL", column.quoted),
-            value => format!("{} = {}", column.quoted, parameters.add(column, value.clone())),
+            Datum::Null => format!("t.{} IS NULL", column.quoted),
+            value => format!("t.{} = {}", column.quoted, parameters.add(column, value.clone())),
         });
     }
+    // A row whose key is null has no name.
+    let nullable = table.key_columns().filter(|column| column.is_nullable);
+    conditions.extend(nullable.map(|column| format!("t.{} IS NOT NULL", column.quoted)));
     if let Some(key) = &rows.after {
         let columns = table.key_columns().zip(key);
         let places: Vec<_> =
@@ -69,7 +72,7 @@ pub(crate) fn select(table: &Table, rows: &Rows, placeholder: Placeholder) -> St
         let places = list(places.iter().map(String::as_str));
         conditions.push(format!("({}) > ({places})", table.key_quoted()));
     }
-    let mut text = format!("SELECT {} FROM {}", table.outputs(), table.quoted);
+    let mut text = format!("SELECT {} FROM {} AS t", table.outputs(), table.rows);
     if !conditions.is_empty() {
         text.push_str(" WHERE ");
         text.push_str(&conditions.join(" AND "));
@@ -82,12 +85,12 @@ pub(crate) fn select(table: &Table, rows: &Rows, placeholder: Placeholder) -> St
     parameters.finish(text)
 }
 
-/// What makes a row the one of a key.
+/// What makes a row of `t` the one of a key.
 pub(crate) fn key_is(table: &Table, key: &[Datum], parameters: &mut Parameters) -> String {
     let columns = table.key_columns().zip(key);
     let parts: Vec<_> = columns
         .map(|(column, value)| {
-            format!("{} = {}", column.quoted, parameters.add(column, value.clone()))
+            format!("t.{} = {}", column.quoted, parameters.add(column, value.clone()))
         })
         .collect();
     parts.join(" AND ")

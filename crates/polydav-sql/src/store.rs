@@ -11,9 +11,9 @@ use polydav_store::{
     Walk, WalkDepth, key,
 };
 
-use crate::database::Database;
+use crate::database::{BYTES_MAX, Database};
 use crate::datum::{self, Datum};
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlErrorKind};
 use crate::place::{Place, read_key};
 use crate::row::{Row, bare};
 use crate::run::Running;
@@ -64,8 +64,11 @@ impl SqlStore {
     fn row(&self, table: &Table, key: &Key, path: &ResourcePath) -> Result<Row, Failure> {
         let filter = table.key.iter().copied().zip(key.iter().cloned()).collect();
         let rows = Rows { filter, limit: 1, ..Rows::default() };
-        let found =
-            self.database.rows(table, &rows).map_err(|error| error.to_failure(path.clone()))?;
+        let found = match self.database.rows(table, &rows) {
+            // What is no value of the key's type is no key.
+            Err(error) if error.kind == SqlErrorKind::Value => Vec::new(),
+            found => found.map_err(|error| error.to_failure(path.clone()))?,
+        };
         match found.into_iter().find(|row| row.is_at(table, path)) {
             Some(row) => Ok(row),
             None => fail(FailureKind::NotFound, path),
@@ -87,9 +90,9 @@ impl SqlStore {
             let found = self.database.rows(table, &rows)?;
             let Some(last) = found.last() else { return Ok(()) };
             left -= found.len() as u64;
-            let is_last = (found.len() as u64) < rows.limit;
-            rows.after = Some(table.key.iter().map(|&at| last.0[at].clone()).collect());
             let bytes: u64 = found.iter().map(Row::bytes).sum();
+            let is_last = (found.len() as u64) < rows.limit && bytes < BYTES_MAX;
+            rows.after = Some(last.key(table));
             chunk = (CHUNK_BYTES * found.len() as u64 / bytes.max(1)).clamp(1, CHUNK_MAX);
             for row in found {
                 if visit(row).is_break() {
@@ -326,12 +329,11 @@ impl SqlStore {
     /// The name of the last row of a page, if there are rows behind it.
     fn last_of(&self, table: &Table, rows: &Rows, limit: u64) -> Result<Option<String>, SqlError> {
         let Some(offset) = limit.checked_sub(1) else { return Ok(None) };
-        let around = Rows { limit: 2, offset, ..rows.clone() };
-        let mut around = self.database.rows(table, &around)?.into_iter();
-        Ok(match (around.next(), around.next()) {
-            (Some(last), Some(_)) => Some(last.name(table)),
-            _ => None,
-        })
+        let last = Rows { limit: 1, offset, ..rows.clone() };
+        let Some(last) = self.database.rows(table, &last)?.pop() else { return Ok(None) };
+        let behind = Rows { limit: 1, after: Some(last.key(table)), ..rows.clone() };
+        let behind = self.database.rows(table, &behind)?.pop();
+        Ok(behind.map(|_| last.name(table)))
     }
 
     /// A view: its rows have no names, and no order but its own.
@@ -354,8 +356,9 @@ impl SqlStore {
             .database
             .rows(table, &rows)
             .map_err(|error| error.to_failure(collection.clone()))?;
-        let more = found.len() as u64 > limit;
-        let next = more.then(|| (offset + limit).to_string());
+        let bytes: u64 = found.iter().map(Row::bytes).sum();
+        let more = found.len() as u64 > limit || bytes >= BYTES_MAX;
+        let next = more.then(|| (offset + limit.min(found.len() as u64)).to_string());
         if visit(Listed::Head { columns: names(table), next }).is_break() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use crate::database::{Change, Shape};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::row::Row;
-use crate::schema::{ColumnKind, Table, list};
+use crate::schema::{Table, list};
 use crate::statement::Key;
 
 use super::session::Session;
@@ -60,7 +60,7 @@ pub(super) fn hold(table: &Table, goes: bool) -> String {
     format!(
         "SELECT {} FROM {} AS t JOIN {} ON {} ORDER BY {} FOR {strength} OF t",
         table.outputs(),
-        table.quoted,
+        table.rows,
         unnest(table.key.len()),
         joined(table, 0),
         table.key_quoted(),
@@ -74,7 +74,7 @@ pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>
         && given.is_empty()
     {
         let (quoted, outputs) = (&change.table.quoted, change.table.outputs());
-        let statement = format!("INSERT INTO {quoted} DEFAULT VALUES RETURNING {outputs}");
+        let statement = format!("INSERT INTO {quoted} AS t DEFAULT VALUES RETURNING {outputs}");
         for row in &mut changed {
             let rows = session.query::<&str>(&statement, &[])?;
             *row = rows.first().map(|row| read(row, &change.table, 0)).transpose()?;
@@ -98,7 +98,7 @@ pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>
 
 fn statement(change: &Change) -> String {
     let Change { table, shape, .. } = change;
-    let (quoted, outputs) = (&table.quoted, table.outputs());
+    let (quoted, rows, outputs) = (&table.quoted, &table.rows, table.outputs());
     let value = |(at, &column): (usize, &usize)| {
         format!("v.\"~{}\"::{}", at + 1, table.columns[column].cast)
     };
@@ -108,7 +108,7 @@ fn statement(change: &Change) -> String {
             let values: Vec<_> = given.iter().enumerate().map(value).collect();
             let (values, source) = (values.join(", "), unnest(given.len()));
             format!(
-                "INSERT INTO {quoted} ({names}) SELECT {values} FROM {source} ORDER BY v.\"~n\" \
+                "INSERT INTO {quoted} AS t ({names}) SELECT {values} FROM {source} ORDER BY v.\"~n\" \
                  RETURNING {outputs}"
             )
         }
@@ -122,46 +122,82 @@ fn statement(change: &Change) -> String {
             let (sets, source) = (sets.join(", "), unnest(given.len() + table.key.len()));
             let joined = joined(table, given.len());
             format!(
-                "UPDATE {quoted} AS t SET {sets} FROM {source} WHERE {joined} \
+                "UPDATE {rows} AS t SET {sets} FROM {source} WHERE {joined} \
                  RETURNING v.\"~n\", {outputs}"
             )
         }
         Shape::Delete => {
             let (source, joined) = (unnest(table.key.len()), joined(table, 0));
             format!(
-                "DELETE FROM {quoted} AS t USING {source} WHERE {joined} \
+                "DELETE FROM {rows} AS t USING {source} WHERE {joined} \
                  RETURNING v.\"~n\", {outputs}"
             )
         }
     }
 }
 
-/// Values of one row, of which one isn't of its column's type: the database doesn't say which.
+/// How many of these keys are none that the table can have: a text isn't one of a column's type.
+/// Their places among them.
+pub(super) fn unreadable(
+    session: &Session,
+    table: &Table,
+    keys: &[&Key],
+) -> Result<Vec<usize>, SqlError> {
+    let casts = table.key_columns().enumerate();
+    let casts = casts.map(|(at, column)| format!("count(v.\"~{}\"::{})", at + 1, column.cast));
+    let casts = casts.collect::<Vec<_>>().join(", ");
+    let statement = format!("SELECT {casts} FROM {}", unnest(table.key.len()));
+    let (mut found, mut todo) = (Vec::new(), vec![0..keys.len()]);
+    while let Some(part) = todo.pop() {
+        let arrays = Arrays::of_keys(table, keys[part.clone()].iter().copied());
+        match session.query(&statement, &arrays.0) {
+            Ok(_) => {}
+            Err(error) if error.kind != SqlErrorKind::Value => return Err(error),
+            Err(_) if part.len() == 1 => found.push(part.start),
+            Err(_) => {
+                let middle = part.start + part.len() / 2;
+                todo.extend([part.start..middle, middle..part.end]);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Values of which one isn't of its column's type, or its domain's: the database doesn't say which.
 pub(super) struct Suspect(Vec<Value>);
 
 struct Value {
     column: Box<str>,
     /// The type with its bounds.
     declared: Box<str>,
-    is_text: bool,
+    /// The type without.
+    cast: String,
     text: Option<String>,
 }
 
 impl Suspect {
-    pub(super) fn of(change: &Change, values: &[Datum]) -> Option<Self> {
+    /// The values of a row that is changed.
+    pub(super) fn of_change(change: &Change, values: &[Datum]) -> Option<Self> {
         let (Shape::Insert { given } | Shape::Update { given, .. }) = &change.shape else {
             return None;
         };
+        Some(Self::of(&change.table, given.iter().zip(values)))
+    }
+
+    pub(super) fn of<'a>(
+        table: &Table,
+        values: impl Iterator<Item = (&'a usize, &'a Datum)>,
+    ) -> Self {
         let value = |(&at, datum): (&usize, &Datum)| {
-            let column = &change.table.columns[at];
+            let column = &table.columns[at];
             Value {
                 column: (&*column.name).into(),
                 declared: column.declared.clone(),
-                is_text: column.kind == ColumnKind::Text,
+                cast: column.cast.clone(),
                 text: text(datum),
             }
         };
-        Some(Self(given.iter().zip(values).map(value).collect()))
+        Self(values.map(value).collect())
     }
 
     /// Names the column in the error of a step, by having each value read alone.
@@ -173,13 +209,14 @@ impl Suspect {
 
 impl Value {
     fn is_bad(&self, session: &Session) -> bool {
-        let Some(text) = &self.text else { return false };
-        match session.query(&format!("SELECT $1::text::{}::text", self.declared), &[text]) {
-            // A text that is too long is cut here, and refused where it is stored.
+        let (Some(text), Self { declared, cast, .. }) = (&self.text, self) else { return false };
+        let cut = format!("rtrim($1::text::{declared}::text) <> rtrim($1::text::{cast}::text)");
+        match session.query(&format!("SELECT {cut}"), &[text]) {
+            // A text or a string of bits that is too long is cut here, and refused where it is
+            // stored; a number is rounded in both places.
             Ok(rows) => {
-                let read: Option<String> = rows.first().and_then(|row| row.get(0));
-                let length = |text: &str| text.chars().count();
-                self.is_text && read.is_some_and(|read| length(&read) < length(text.trim_end()))
+                let is_cut = rows.first().and_then(|row| row.get(0)).unwrap_or(false);
+                is_cut && (cast.contains("char") || cast.contains("bit"))
             }
             Err(error) => matches!(error.kind, SqlErrorKind::Value | SqlErrorKind::Check),
         }

@@ -32,17 +32,19 @@ fn kind(code: &str) -> SqlErrorKind {
         "25006" | "428C9" => SqlErrorKind::ReadOnly,
         "42501" => SqlErrorKind::Denied,
         "40001" | "40P01" => SqlErrorKind::Again,
-        "55P03" | "57014" | "53200" | "53300" => SqlErrorKind::Busy,
+        "55P03" | "57014" => SqlErrorKind::Held,
+        "53200" | "53300" => SqlErrorKind::Busy,
         "53100" => SqlErrorKind::Full,
         "25P03" => SqlErrorKind::Gone,
         // Tables, columns, types or functions that aren't there any more.
         "42P01" | "42703" | "42704" | "0A000" => SqlErrorKind::Changed,
-        "42883" => SqlErrorKind::Value,
+        // No function takes it; it has the grammar of no query, path or document.
+        "42883" | "42601" => SqlErrorKind::Value,
         _ => match code.get(..2) {
             Some("22") => SqlErrorKind::Value,
             Some("08" | "57") => SqlErrorKind::Gone,
             Some("53") => SqlErrorKind::Busy,
-            Some("P0" | "23" | "27" | "09") => SqlErrorKind::Refused,
+            Some("P0" | "23" | "27" | "09" | "45") => SqlErrorKind::Refused,
             _ => SqlErrorKind::Other,
         },
     }

@@ -7,13 +7,13 @@ mod schema;
 mod session;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use polydav_store::Durability;
 
-use crate::database::{Change, Changed, Database, Transaction, Trouble, Wanted};
+use crate::database::{Change, Changed, Database, Patience, Transaction, Trouble, Wanted};
 use crate::datum::{self, Datum};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::options::{OpenError, Options};
@@ -54,11 +54,21 @@ struct Postgres {
 /// The tables as they were found, and when.
 struct Seen {
     schema: Arc<Schema>,
-    at: Instant,
+    /// `None` if they are known to be others by now.
+    at: Option<Instant>,
 }
 
-/// The tables are looked for again no sooner than after this time.
+impl Seen {
+    fn is_older_than(&self, age: Duration) -> bool {
+        self.at.is_none_or(|at| at.elapsed() >= age)
+    }
+}
+
+/// The tables are looked for again no sooner than after this time, unless there is a reason.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// They are looked for again at the latest after this time: nobody tells of changes.
+const FRESH: Duration = Duration::from_secs(2);
 
 impl Postgres {
     fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
@@ -73,7 +83,7 @@ impl Postgres {
             .min_idle(Some(0))
             .connection_timeout(PATIENCE)
             .build_unchecked(sessions);
-        let seen = RwLock::new(Seen { schema, at: Instant::now() });
+        let seen = RwLock::new(Seen { schema, at: Some(Instant::now()) });
         Ok(Self { sessions, seen, options: options.clone() })
     }
 
@@ -83,6 +93,31 @@ impl Postgres {
 
     fn seen(&self) -> RwLockReadGuard<'_, Seen> {
         self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks which tables there are. Whoever comes meanwhile goes on with what was known.
+    fn look(&self) -> Result<(), SqlError> {
+        let write = || self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        write().at = Some(Instant::now());
+        let found = self.session().and_then(|session| {
+            let found = schema::find(&session, &self.options);
+            found.map_err(|error| SqlError::new(SqlErrorKind::Changed, error))
+        });
+        match found {
+            Ok(found) => write().schema = Arc::new(found),
+            Err(error) => {
+                write().at = None;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of an error which says that the tables are others than were found.
+    fn doubt(&self, error: &SqlError) {
+        if error.kind == SqlErrorKind::Changed {
+            self.seen.write().unwrap_or_else(PoisonError::into_inner).at = None;
+        }
     }
 
     /// What became of a transaction whose session was lost while it was committed.
@@ -110,19 +145,19 @@ impl Postgres {
 
 impl Database for Postgres {
     fn schema(&self) -> Arc<Schema> {
+        if self.seen().is_older_than(FRESH)
+            && let Err(error) = self.look()
+        {
+            tracing::warn!(%error, "the tables can't be looked at again");
+        }
         Arc::clone(&self.seen().schema)
     }
 
     fn look_again(&self) -> Result<Arc<Schema>, SqlError> {
-        if self.seen().at.elapsed() < LOOK_AGAIN {
-            return Ok(self.schema());
+        if self.seen().is_older_than(LOOK_AGAIN) {
+            self.look()?;
         }
-        let found = schema::find(&*self.session()?, &self.options)
-            .map_err(|error| SqlError::new(SqlErrorKind::Changed, error))?;
-        let schema = Arc::new(found);
-        let seen = Seen { schema: Arc::clone(&schema), at: Instant::now() };
-        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = seen;
-        Ok(schema)
+        Ok(Arc::clone(&self.seen().schema))
     }
 
     fn is_writable(&self) -> bool {
@@ -132,20 +167,32 @@ impl Database for Postgres {
     fn rows(&self, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError> {
         let statement = statement::select(table, rows, placeholder);
         let parameters: Vec<_> = statement.parameters.iter().map(text).collect();
-        let rows = self.session()?.query(&statement.text, &parameters)?;
+        let session = self.session()?;
+        let rows = session.query(&statement.text, &parameters).map_err(|mut error| {
+            self.doubt(&error);
+            if error.kind == SqlErrorKind::Value {
+                let filter = rows.filter.iter().map(|(at, datum)| (at, datum));
+                change::Suspect::of(table, filter).blame(&session, &mut error);
+            }
+            error
+        })?;
         rows.iter().map(|row| read(row, table, 0)).collect()
     }
 
     fn transact(
         &self,
         durability: Durability,
+        patience: Patience,
         work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let session = self.session()?;
-        session.begin(durability)?;
+        let begin = || session.begin(durability, patience);
+        begin()?;
         let writing = Writing {
             session: &session,
+            begin: &begin,
             rows: RefCell::default(),
+            unreadable: RefCell::default(),
             id: RefCell::default(),
             suspect: Cell::default(),
         };
@@ -158,6 +205,7 @@ impl Database for Postgres {
                 if let Some(suspect) = suspect.into_inner() {
                     suspect.blame(&session, &mut trouble.error);
                 }
+                self.doubt(&trouble.error);
                 return Err(trouble);
             }
         }
@@ -204,6 +252,10 @@ type Known = HashMap<(*const Table, String), Option<Row>>;
 /// A transaction that is under way.
 struct Writing<'a> {
     session: &'a Session,
+    /// Begins it anew, after it was rolled back.
+    begin: &'a dyn Fn() -> Result<(), SqlError>,
+    /// The names that are no keys of the tables they are asked of.
+    unreadable: RefCell<HashSet<(*const Table, String)>>,
     /// The rows it holds, as they are by now.
     rows: RefCell<Known>,
     /// Its number, once it has changed something.
@@ -220,6 +272,44 @@ fn name(table: &Table, key: &Key) -> String {
 impl Writing<'_> {
     fn know(&self, table: &Arc<Table>, name: String, row: Option<Row>) {
         self.rows.borrow_mut().insert((Arc::as_ptr(table), name), row);
+    }
+
+    /// Takes hold of rows, table by table.
+    fn hold(&self, by_table: &[(&Arc<Table>, Vec<&Wanted>)]) -> Result<(), SqlError> {
+        for (table, wanted) in by_table {
+            let keys = wanted.iter().map(|wanted| &wanted.key);
+            let keys = keys.filter(|key| !self.is_unreadable(table, key));
+            let goes = wanted.iter().any(|wanted| wanted.goes);
+            let keys = change::Arrays::of_keys(table, keys);
+            let rows = self.session.query(&change::hold(table, goes), &keys.0)?;
+            for wanted in wanted {
+                self.know(table, name(table, &wanted.key), None);
+            }
+            for row in &rows {
+                let row = read(row, table, 0)?;
+                self.know(table, row.name(table), Some(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_unreadable(&self, table: &Arc<Table>, key: &Key) -> bool {
+        let unreadable = self.unreadable.borrow();
+        !unreadable.is_empty() && unreadable.contains(&(Arc::as_ptr(table), name(table, key)))
+    }
+
+    /// Finds out which rows can't be, since their names say what no key of their tables is.
+    fn leave_out_unreadable(
+        &self,
+        by_table: &[(&Arc<Table>, Vec<&Wanted>)],
+    ) -> Result<(), SqlError> {
+        for (table, wanted) in by_table {
+            let keys: Vec<_> = wanted.iter().map(|wanted| &wanted.key).collect();
+            let found = change::unreadable(self.session, table, &keys)?;
+            let names = found.into_iter().map(|at| (Arc::as_ptr(table), name(table, keys[at])));
+            self.unreadable.borrow_mut().extend(names);
+        }
+        Ok(())
     }
 }
 
@@ -238,22 +328,22 @@ impl Transaction for Writing<'_> {
         }
         // In one order everywhere: who takes hold of rows in different orders waits in a circle.
         by_table.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-        for (table, wanted) in by_table {
-            let keys = change::Arrays::of_keys(table, wanted.iter().map(|wanted| &wanted.key));
-            let goes = wanted.iter().any(|wanted| wanted.goes);
-            let rows = self.session.query(&change::hold(table, goes), &keys.0)?;
-            for wanted in wanted {
-                self.know(table, name(table, &wanted.key), None);
+        match self.hold(&by_table) {
+            // Nothing was done so far.
+            Err(error) if error.kind == SqlErrorKind::Value => {
+                self.session.roll_back();
+                self.leave_out_unreadable(&by_table)?;
+                (self.begin)()?;
+                self.hold(&by_table)
             }
-            for row in &rows {
-                let row = read(row, table, 0)?;
-                self.know(table, row.name(table), Some(row));
-            }
+            held => held,
         }
-        Ok(())
     }
 
     fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
+        if self.is_unreadable(table, key) {
+            return Ok(None);
+        }
         let name = name(table, key);
         if let Some(known) = self.rows.borrow().get(&(Arc::as_ptr(table), name.clone())) {
             return Ok(known.clone());
@@ -261,9 +351,9 @@ impl Transaction for Writing<'_> {
         let mut parameters = Parameters::new(placeholder);
         let is = statement::key_is(table, key, &mut parameters);
         let text = format!(
-            "SELECT {} FROM {} WHERE {is} FOR NO KEY UPDATE",
+            "SELECT {} FROM {} AS t WHERE {is} FOR NO KEY UPDATE OF t",
             table.outputs(),
-            table.quoted
+            table.rows
         );
         let statement = parameters.finish(text);
         let parameters: Vec<_> = statement.parameters.iter().map(self::text).collect();
@@ -276,12 +366,13 @@ impl Transaction for Writing<'_> {
     fn change(&self, change: &Change, _: bool) -> Result<Vec<Changed>, SqlError> {
         let changed = change::make(self.session, change);
         let changed = changed.map_err(|error| {
-            if let ([(_, values)], SqlErrorKind::Value, None) =
+            let error = error.of(&change.shape).with_constrained_column(&change.table);
+            if let ([(_, values)], SqlErrorKind::Value | SqlErrorKind::Check, None) =
                 (&*change.rows, error.kind, &error.column)
             {
-                self.suspect.set(change::Suspect::of(change, values));
+                self.suspect.set(change::Suspect::of_change(change, values));
             }
-            error.of(&change.shape).with_constrained_column(&change.table)
+            error
         })?;
         if self.id.borrow().is_none() {
             *self.id.borrow_mut() = self.session.transaction()?;

@@ -15,6 +15,7 @@ use super::session::Session;
 /// Tables and views of a schema, but for partitions: their rows are those of the whole.
 const TABLES: &str = "\
 SELECT c.oid::int8, c.relname::text, n.nspname::text, c.relkind IN ('v', 'm'),
+       c.relkind = 'r' AND c.relhassubclass,
        c.relhasrules AND c.relkind NOT IN ('v', 'm'),
        EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
          OR EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND c.oid IN (f.confrelid, f.conrelid)
@@ -24,21 +25,27 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = coalesce($1::text, current_schema()::text)
   AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition";
 
-/// The columns of those tables, in order. The base type of a domain is what its values are read as;
-/// the types are named without the bounds that a cast would silently cut to, and with them.
+/// The columns of those tables, in order. The base type of a domain is what its values are read as.
+/// The types are named without the bounds that a cast would silently cut to, and as they were
+/// declared. Arrays are told as JSON unless that would lose where their elements begin.
 const COLUMNS: &str = "\
 WITH RECURSIVE base (oid, of) AS (
   SELECT t.oid, t.oid FROM pg_type t
   UNION ALL
   SELECT t.typbasetype, b.of FROM base b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-SELECT a.attrelid::int8, a.attname::text, a.attnum::int4, b.typname::text, b.typcategory::text,
-       format_type(a.atttypid, -1), format_type(a.atttypid, a.atttypmod),
+SELECT a.attrelid::int8, a.attname::text, a.attnum::int4, b.typname::text, b.is_array,
+       format_type(b.oid, -1), format_type(a.atttypid, a.atttypmod),
        a.attnotnull OR EXISTS (SELECT FROM pg_type d WHERE d.oid = a.atttypid AND d.typnotnull),
-       a.atthasdef OR a.attidentity <> '', a.attgenerated <> '' OR a.attidentity = 'a',
+       a.atthasdef OR a.attidentity <> ''
+         OR EXISTS (SELECT FROM pg_type d WHERE d.oid = a.atttypid AND d.typdefault IS NOT NULL),
+       a.attgenerated <> '' OR a.attidentity = 'a',
        coalesce(l.collisdeterministic, true)
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN LATERAL (SELECT t.* FROM base JOIN pg_type t ON t.oid = base.oid
+JOIN LATERAL (SELECT t.oid, t.typname,
+                     e.typarray = t.oid AND e.typtype <> 'c' AND e.typdelim = ','
+                       AND e.typname NOT IN ('json', 'jsonb') AS is_array
+              FROM base JOIN pg_type t ON t.oid = base.oid LEFT JOIN pg_type e ON e.oid = t.typelem
               WHERE base.of = a.atttypid AND t.typtype <> 'd' LIMIT 1) b ON true
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
 WHERE n.nspname = coalesce($1::text, current_schema()::text)
@@ -85,7 +92,10 @@ pub(super) fn find(session: &Session, options: &Options) -> Result<Schema, OpenE
         if is_segment && (table.kind == TableKind::View || !table.key.is_empty()) {
             tables.push(table);
         } else {
-            tracing::info!(table = &*table.name, "it has no primary key, and isn't served");
+            tracing::info!(
+                table = &*table.name,
+                "it has no key that could name its rows, and isn't served"
+            );
         }
     }
     options.check(names.iter().map(String::as_str), &tables)?;
@@ -111,8 +121,8 @@ struct Numbered {
 impl Details {
     fn column(&mut self, row: &Row) {
         let name: String = row.get(1);
-        let (base, category): (&str, &str) = (row.get(3), row.get(4));
-        let kind = kind(base, category);
+        let (base, is_array): (&str, Option<bool>) = (row.get(3), row.get(4));
+        let kind = kind(base, is_array == Some(true));
         let quoted = quote(&name);
         let is_exact = match kind {
             ColumnKind::Integer { .. } => true,
@@ -164,14 +174,19 @@ impl Details {
         let oid: i64 = row.get(0);
         let (name, schema): (String, String) = (row.get(1), row.get(2));
         let is_view: bool = row.get(3);
-        let columns = self.columns.remove(&oid).unwrap_or_default();
+        let mut columns = self.columns.remove(&oid).unwrap_or_default();
         let at = |number: &i32| columns.iter().position(|column| column.number == *number);
         let key: Vec<usize> = self.keys.remove(&oid).iter().flatten().filter_map(at).collect();
         let constraints = self.constraints.remove(&oid).unwrap_or_default().into_iter();
         let constraints = constraints.filter_map(|(name, number)| Some((name, at(&number)?)));
         let constraints = constraints.collect();
-        let has_far_effects = row.get(5);
-        let has_rules: bool = row.get(4);
+        // What names a row has one form, and that is not the one of JSON.
+        for &at in &key {
+            columns[at].column.tell_arrays_as_text();
+        }
+        let has_far_effects = row.get(6);
+        let (has_heirs, has_rules): (bool, bool) = (row.get(4), row.get(5));
+        let quoted = format!("{}.{}", quote(&schema), quote(&name));
         let is_bytes = |&at: &usize| columns[at].column.kind == ColumnKind::Bytes;
         let read_only = match () {
             () if is_view => Some("it is a view"),
@@ -182,14 +197,16 @@ impl Details {
             () => None,
         };
         Table {
-            quoted: format!("{}.{}", quote(&schema), quote(&name)),
+            rows: if has_heirs { format!("ONLY {quoted}") } else { quoted.clone() },
+            quoted,
             kind: if is_view { TableKind::View } else { TableKind::Table },
             has_exact_key: key.iter().all(|&at| columns[at].is_exact),
+            has_loose_key: false,
             columns: columns.into_iter().map(|numbered| numbered.column).collect(),
             key,
             read_only,
             has_far_effects,
-            is_single: has_far_effects || row.get(6),
+            is_single: has_far_effects || row.get(7),
             // They are set immediate.
             is_deferred: false,
             constraints,
@@ -199,32 +216,43 @@ impl Details {
     }
 }
 
-fn kind(base: &str, category: &str) -> ColumnKind {
+fn kind(base: &str, is_array: bool) -> ColumnKind {
     let integer = |min, max| ColumnKind::Integer { min, max };
     match base {
         "int2" => integer(i16::MIN.into(), i16::MAX.into()),
         "int4" => integer(i32::MIN.into(), i32::MAX.into()),
         "int8" => ColumnKind::INTEGER,
         "oid" => integer(0, u32::MAX.into()),
-        "float4" | "float8" => ColumnKind::Real,
+        "float4" | "float8" => ColumnKind::Real { has_nan: true },
         "numeric" => ColumnKind::Decimal { digits_max: None },
         "bool" => ColumnKind::Boolean,
         "text" | "varchar" | "bpchar" | "name" | "citext" => ColumnKind::Text,
         "bytea" => ColumnKind::Bytes,
         "json" | "jsonb" => ColumnKind::Json,
-        _ if category == "A" => ColumnKind::Array,
+        _ if is_array => ColumnKind::Array,
         _ => ColumnKind::Other,
     }
 }
 
-/// What is selected to read a column. Times are told as JSON tells them, which is ISO 8601.
+impl Column {
+    fn tell_arrays_as_text(&mut self) {
+        if self.kind == ColumnKind::Array {
+            self.kind = ColumnKind::Other;
+            self.output = output(self.kind, "", &self.quoted);
+        }
+    }
+}
+
+/// What is selected to read a column. Times are told as JSON tells them, which is ISO 8601; and
+/// addresses, without the length of a prefix that is none.
 fn output(kind: ColumnKind, base: &str, quoted: &str) -> String {
+    let quoted = format!("t.{quoted}");
     match kind {
         ColumnKind::Integer { .. } => format!("{quoted}::int8"),
         ColumnKind::Boolean => format!("{quoted}::int4::int8"),
         ColumnKind::Bytes => format!("{quoted}::bytea"),
         ColumnKind::Array => format!("array_to_json({quoted})::text"),
-        _ if matches!(base, "timestamp" | "timestamptz") => {
+        _ if matches!(base, "timestamp" | "timestamptz" | "inet") => {
             format!("to_json({quoted}) #>> '{{}}'")
         }
         _ => format!("{quoted}::text"),
@@ -240,6 +268,10 @@ pub(super) fn read(row: &Row, at: usize, kind: ColumnKind) -> Result<Datum, SqlE
         ColumnKind::Bytes => {
             row.try_get::<_, Option<Vec<u8>>>(at)?.map_or(Datum::Null, Datum::Bytes)
         }
+        ColumnKind::Real { .. } => match row.try_get::<_, Option<&str>>(at)? {
+            Some(text) => text.parse().map_or_else(|_| Datum::Text(text.to_owned()), Datum::Real),
+            None => Datum::Null,
+        },
         _ => row.try_get::<_, Option<String>>(at)?.map_or(Datum::Null, Datum::Text),
     })
 }

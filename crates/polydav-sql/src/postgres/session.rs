@@ -10,6 +10,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 
+use crate::database::Patience;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::options::OpenError;
 
@@ -151,14 +152,17 @@ impl Session {
 
     /// Begins a transaction. Constraints that could wait for its end don't: they are charged to the
     /// step that breaks them.
-    pub(super) fn begin(&self, durability: Durability) -> Result<(), SqlError> {
-        self.execute(match (durability, self.is_lax) {
-            (Durability::Full, true) => {
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE; \
-                 SET LOCAL synchronous_commit TO on"
-            }
-            _ => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE",
-        })
+    pub(super) fn begin(&self, durability: Durability, patience: Patience) -> Result<(), SqlError> {
+        let mut text = String::from(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE",
+        );
+        if durability == Durability::Full && self.is_lax {
+            text.push_str("; SET LOCAL synchronous_commit TO on");
+        }
+        if patience == Patience::Little {
+            text.push_str("; SET LOCAL lock_timeout TO '100ms'");
+        }
+        self.execute(&text)
     }
 
     pub(super) fn commit(&self) -> Result<(), SqlError> {

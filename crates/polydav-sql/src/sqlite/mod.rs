@@ -13,8 +13,10 @@ use rusqlite::{
     CachedStatement, Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior,
 };
 
-use crate::database::{Change, Changed, Database, Shape, Transaction, Trouble, Wanted};
-use crate::datum::Datum;
+use crate::database::{
+    BYTES_MAX, Change, Changed, Database, Patience, Shape, Transaction, Trouble, Wanted,
+};
+use crate::datum::{self, Datum};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::options::{OpenError, Options};
 use crate::row::Row;
@@ -30,9 +32,6 @@ const READERS_MAX: u32 = 8;
 
 /// So many statements each connection keeps prepared.
 const PREPARED_MAX: usize = 64;
-
-/// Rows read at once have about so many bytes at most.
-const BYTES_MAX: u64 = 1 << 20;
 
 impl SqlStore {
     /// A store over a file of SQLite, which must be there.
@@ -156,14 +155,17 @@ impl r2d2::ManageConnection for Readers {
 
 impl Database for Sqlite {
     fn schema(&self) -> Arc<Schema> {
-        Arc::clone(&self.seen().schema)
+        self.look_again().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the tables can't be looked at again");
+            Arc::clone(&self.seen().schema)
+        })
     }
 
     fn look_again(&self) -> Result<Arc<Schema>, SqlError> {
         let reader = self.reader()?;
         let version = version(&reader)?;
         if self.seen().version == version {
-            return Ok(self.schema());
+            return Ok(Arc::clone(&self.seen().schema));
         }
         let found = schema::find(&reader, &self.options)
             .map_err(|error| SqlError::new(SqlErrorKind::Changed, error))?;
@@ -184,10 +186,17 @@ impl Database for Sqlite {
     fn transact(
         &self,
         durability: Durability,
+        patience: Patience,
         work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let synchronous = self.synchronous(durability);
+        writer
+            .busy_timeout(match patience {
+                Patience::Usual => PATIENCE,
+                Patience::Little => Duration::from_millis(100),
+            })
+            .map_err(SqlError::from)?;
         writer.pragma_update(None, "synchronous", synchronous).map_err(SqlError::from)?;
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -220,12 +229,12 @@ fn select(
 }
 
 fn read(row: &rusqlite::Row<'_>, table: &Table) -> rusqlite::Result<Row> {
-    let datum = |at| row.get_ref(at).map(datum);
+    let datum = |at| row.get_ref(at).map(to_datum);
     Ok(Row((0..table.columns.len()).map(datum).collect::<Result<_, _>>()?))
 }
 
 /// A text that isn't UTF-8 is told with replacement characters.
-fn datum(value: ValueRef<'_>) -> Datum {
+fn to_datum(value: ValueRef<'_>) -> Datum {
     match value {
         ValueRef::Null => Datum::Null,
         ValueRef::Integer(number) => Datum::Integer(number),
@@ -288,10 +297,14 @@ impl Transaction for Writing<'_> {
         let mut all = Vec::with_capacity(change.rows.len());
         for (key, values) in &change.rows {
             let changed = match changing.one(key, values) {
+                Ok(Some(row)) => {
+                    check_kept(change, values, &row)?;
+                    Ok(Some(row))
+                }
                 // What keeps the row from being changed undid its statement, and nothing else.
                 Err(error) if error.is_about_row() => Err(self.blame(error, change, values)?),
                 Err(error) => return Err(error),
-                changed => changed,
+                Ok(None) => Ok(None),
             };
             let stop = stops && !matches!(changed, Ok(Some(_)));
             all.push(changed);
@@ -379,7 +392,26 @@ impl<'a> Changing<'a> {
 }
 
 fn look(table: &Table) -> String {
-    format!("SELECT {} FROM {} WHERE {}", table.outputs(), table.quoted, key(table, 0))
+    format!("SELECT {} FROM {} AS t WHERE {}", table.outputs(), table.rows, key(table, 0))
+}
+
+/// Refuses a text that SQLite took for a number, unless that is the same: `007` would be told as 7
+/// from now on.
+fn check_kept(change: &Change, values: &[Datum], row: &Row) -> Result<(), SqlError> {
+    let (Shape::Insert { given } | Shape::Update { given, .. }) = &change.shape else {
+        return Ok(());
+    };
+    for (&at, value) in given.iter().zip(values) {
+        let (column, kept) = (&change.table.columns[at], &row.0[at]);
+        if let (Datum::Text(text), Datum::Integer(_) | Datum::Real(_)) = (value, kept)
+            && !datum::is_same_number(column, text, kept)
+        {
+            let said = "the database keeps this text as another one";
+            let error = SqlError::new(SqlErrorKind::Value, said);
+            return Err(SqlError { column: Some((&*column.name).into()), ..error });
+        }
+    }
+    Ok(())
 }
 
 /// The statement that makes a change of one row: its values are bound first, its key then.

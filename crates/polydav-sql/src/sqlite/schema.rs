@@ -5,11 +5,9 @@ use std::collections::HashSet;
 use polydav_store::ResourcePath;
 use rusqlite::{Connection, params};
 
+use crate::datum::DIGITS_MAX;
 use crate::options::{OpenError, Options};
 use crate::schema::{Column, ColumnKind, Schema, Table, TableKind, quote};
-
-/// SQLite keeps no more digits of a number with a fraction.
-const DIGITS_MAX: usize = 15;
 
 /// Finds the tables that are served.
 pub(super) fn find(connection: &Connection, options: &Options) -> Result<Schema, OpenError> {
@@ -75,7 +73,10 @@ impl<'a> Finder<'a> {
             if is_segment && (listed.is_view || !table.key.is_empty()) {
                 tables.push(table);
             } else {
-                tracing::info!(table = listed.name, "it has no primary key, and isn't served");
+                tracing::info!(
+                    table = listed.name,
+                    "it has no key that could name its rows, and isn't served"
+                );
             }
         }
         Ok((names, tables))
@@ -83,7 +84,11 @@ impl<'a> Finder<'a> {
 
     fn table(&self, listed: &Listed) -> rusqlite::Result<Table> {
         let compared = self.compared(&listed.name)?;
-        let (mut columns, key) = self.columns(listed, &compared)?;
+        let (mut columns, mut key) = self.columns(listed, &compared)?;
+        // A number and a text that looks like it would have the same name.
+        if key.iter().any(|&at| columns[at].kind == ColumnKind::Any) {
+            key.clear();
+        }
         let rowid = is_rowid(listed, &columns, &key);
         if rowid {
             // It is a number that SQLite gives, if nobody else does.
@@ -102,7 +107,9 @@ impl<'a> Finder<'a> {
         Ok(Table {
             name: listed.name.as_str().into(),
             quoted: format!("\"main\".{}", quote(&listed.name)),
+            rows: format!("\"main\".{}", quote(&listed.name)),
             kind: if listed.is_view { TableKind::View } else { TableKind::Table },
+            has_loose_key: !rowid && !listed.is_strict,
             has_exact_key: rowid || self.compares_bytes(listed, &columns, &key)?,
             read_only: why_read_only(listed, &columns, &key, rowid),
             has_far_effects,
@@ -333,7 +340,7 @@ fn why_read_only(
         return Some("it is a view");
     }
     let mut parts = key.iter().map(|&at| &columns[at]);
-    if parts.clone().any(|column| matches!(column.kind, ColumnKind::Bytes | ColumnKind::Any)) {
+    if parts.clone().any(|column| column.kind == ColumnKind::Bytes) {
         return Some("bytes are part of its key, and can't be written in a URL");
     }
     // Only where there is no number of the row, the key is never null by itself.
@@ -361,10 +368,10 @@ fn kind(declared: &str) -> ColumnKind {
     } else if declared.is_empty() || declared == "ANY" {
         ColumnKind::Any
     } else if has(&["REAL", "FLOA", "DOUB"]) {
-        ColumnKind::Real
+        ColumnKind::Real { has_nan: false }
     } else if has(&["NUM", "DEC"]) {
         ColumnKind::Decimal { digits_max: Some(DIGITS_MAX) }
     } else {
-        ColumnKind::Other
+        ColumnKind::Named
     }
 }
