@@ -12,7 +12,7 @@ use polydav_store::{
 
 use crate::database::{Change, Changed, Shape, Transaction, Trouble, Wanted};
 use crate::datum::{self, Datum};
-use crate::error::{SqlError, SqlErrorKind};
+use crate::error::{Refusal, SqlError, SqlErrorKind};
 use crate::place::{Place, is_typed};
 use crate::row::{Row, bare};
 use crate::schema::{Schema, Table};
@@ -57,24 +57,6 @@ struct Planned {
 enum Decision {
     Change(Planned),
     Done(Done),
-}
-
-/// Why a step isn't done: a refusal of ours, or trouble with the database.
-enum Refusal {
-    Failure(Failure),
-    Sql(SqlError),
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
-
-impl From<SqlError> for Refusal {
-    fn from(error: SqlError) -> Self {
-        Self::Sql(error)
-    }
 }
 
 fn fail<T>(kind: FailureKind, path: &ResourcePath) -> Result<T, Refusal> {

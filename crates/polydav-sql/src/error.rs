@@ -17,6 +17,40 @@ pub(crate) struct SqlError {
     pub(crate) source: Box<dyn StdError + Send + Sync>,
 }
 
+/// Why something isn't done: a refusal of ours, or trouble with the database.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Failure(Failure),
+    Sql(SqlError),
+}
+
+impl Refusal {
+    /// What it comes to for whoever asked about `path`.
+    pub(crate) fn to_failure(&self, path: &ResourcePath) -> Failure {
+        match self {
+            Self::Failure(failure) => failure.clone(),
+            Self::Sql(error) => error.to_failure(path.clone()),
+        }
+    }
+
+    /// Trouble with the database; what was begun to be told can't be begun anew.
+    pub(crate) fn once(error: SqlError, is_begun: bool, path: &ResourcePath) -> Self {
+        if is_begun { error.to_failure(path.clone()).into() } else { error.into() }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<SqlError> for Refusal {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SqlErrorKind {

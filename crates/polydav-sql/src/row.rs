@@ -46,9 +46,10 @@ impl Row {
     }
 
     /// Whether `path` is where it lies: a key may be compared in ways in which several texts are
-    /// equal, and a row has one path.
+    /// equal, and a row has one path. And a trigger may have given it another key.
     pub(crate) fn is_at(&self, table: &Table, path: &ResourcePath) -> bool {
-        table.has_exact_key || path.name() == Some(self.name(table).as_bytes())
+        table.has_exact_key && !table.has_far_effects
+            || path.name() == Some(self.name(table).as_bytes())
     }
 
     /// What is told of it.

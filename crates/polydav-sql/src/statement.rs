@@ -16,6 +16,8 @@ pub(crate) struct Rows {
     pub(crate) filter: Vec<(usize, Datum)>,
     /// Those behind this one.
     pub(crate) after: Option<Key>,
+    /// Up to this one, included.
+    pub(crate) until: Option<Key>,
     /// So many.
     pub(crate) limit: u64,
     /// But for so many at first.
@@ -65,12 +67,13 @@ pub(crate) fn select(table: &Table, rows: &Rows, placeholder: Placeholder) -> St
     // A row whose key is null has no name.
     let nullable = table.key_columns().filter(|column| column.is_nullable);
     conditions.extend(nullable.map(|column| format!("t.{} IS NOT NULL", column.quoted)));
-    if let Some(key) = &rows.after {
+    for (key, sign) in [(&rows.after, ">"), (&rows.until, "<=")] {
+        let Some(key) = key else { continue };
         let columns = table.key_columns().zip(key);
         let places: Vec<_> =
             columns.map(|(column, value)| parameters.add(column, value.clone())).collect();
         let places = list(places.iter().map(String::as_str));
-        conditions.push(format!("({}) > ({places})", table.key_quoted()));
+        conditions.push(format!("({}) {sign} ({places})", table.key_quoted()));
     }
     let mut text = format!("SELECT {} FROM {} AS t", table.outputs(), table.rows);
     if !conditions.is_empty() {

@@ -13,11 +13,11 @@ use polydav_store::{
 
 use crate::database::{BYTES_MAX, Database};
 use crate::datum::{self, Datum};
-use crate::error::{SqlError, SqlErrorKind};
-use crate::place::{Place, read_key};
+use crate::error::{Refusal, SqlError, SqlErrorKind};
+use crate::place::{Place, is_typed, read_key};
 use crate::row::{Row, bare};
 use crate::run::Running;
-use crate::schema::{Schema, Table, TableKind};
+use crate::schema::{Column, Schema, Table, TableKind};
 use crate::statement::{Key, Rows};
 
 /// So many rows are read at once, if they are small.
@@ -61,13 +61,27 @@ impl SqlStore {
         }
     }
 
-    fn row(&self, table: &Table, key: &Key, path: &ResourcePath) -> Result<Row, Failure> {
+    /// Looks at what lies at `path`; once more if the tables turn out to be others than were known.
+    fn look<T>(
+        &self,
+        path: &ResourcePath,
+        mut at: impl FnMut(Place) -> Result<T, Refusal>,
+    ) -> Result<T, Failure> {
+        match at(self.place(path)?) {
+            Err(Refusal::Sql(error)) if error.kind == SqlErrorKind::Changed => {}
+            told => return told.map_err(|refusal| refusal.to_failure(path)),
+        }
+        self.database.look_again().map_err(|error| error.to_failure(path.clone()))?;
+        at(self.place(path)?).map_err(|refusal| refusal.to_failure(path))
+    }
+
+    fn row(&self, table: &Table, key: &Key, path: &ResourcePath) -> Result<Row, Refusal> {
         let filter = table.key.iter().copied().zip(key.iter().cloned()).collect();
         let rows = Rows { filter, limit: 1, ..Rows::default() };
         let found = match self.database.rows(table, &rows) {
             // What is no value of the key's type is no key.
             Err(error) if error.kind == SqlErrorKind::Value => Vec::new(),
-            found => found.map_err(|error| error.to_failure(path.clone()))?,
+            found => found?,
         };
         match found.into_iter().find(|row| row.is_at(table, path)) {
             Some(row) => Ok(row),
@@ -107,8 +121,8 @@ impl SqlStore {
     }
 }
 
-fn fail<T>(kind: FailureKind, path: &ResourcePath) -> Result<T, Failure> {
-    Err(Failure::new(kind, path.clone()))
+fn fail<T, E: From<Failure>>(kind: FailureKind, path: &ResourcePath) -> Result<T, E> {
+    Err(Failure::new(kind, path.clone()).into())
 }
 
 /// Refuses all steps of a database that is only read.
@@ -129,13 +143,13 @@ impl Store for SqlStore {
     }
 
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        match self.place(path)? {
+        self.look(path, |place| match place {
             Place::Root | Place::Table(_) => Ok(bare(path.clone(), Kind::Collection)),
             Place::Row(table, key) => {
                 Ok(self.row(&table, &key, path)?.entry(&table, path.clone(), select))
             }
             Place::NoRow(_) | Place::NoTable | Place::Beyond => fail(FailureKind::NotFound, path),
-        }
+        })
     }
 
     fn walk(
@@ -144,19 +158,20 @@ impl Store for SqlStore {
         walk: &Walk,
         visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
-        match self.place(root)? {
-            Place::Root => self.walk_tables(walk, visit),
-            Place::Table(table) => self
-                .walk_rows(&table, root, walk, &mut 0, visit)
-                .map(drop)
-                .map_err(|error| error.to_failure(root.clone())),
+        self.look(root, |place| match place {
+            Place::Root => Ok(self.walk_tables(walk, visit)),
+            Place::Table(table) => {
+                let mut met = 0;
+                let walked = self.walk_rows(&table, root, walk, &mut met, visit);
+                walked.map(drop).map_err(|error| Refusal::once(error, met > 0, root))
+            }
             Place::Row(table, key) => self.row(&table, &key, root).map(drop),
             Place::NoRow(_) | Place::NoTable | Place::Beyond => fail(FailureKind::NotFound, root),
-        }
+        })
     }
 
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        match self.place(path)? {
+        self.look(path, |place| match place {
             Place::Root | Place::Table(_) => fail(FailureKind::IsCollection, path),
             Place::Row(table, key) => {
                 let row = self.row(&table, &key, path)?;
@@ -164,7 +179,7 @@ impl Store for SqlStore {
                 Ok(Reading { entry, content: Arc::new(Content(row.content(&table))) })
             }
             Place::NoRow(_) | Place::NoTable | Place::Beyond => fail(FailureKind::NotFound, path),
-        }
+        })
     }
 
     fn list(
@@ -173,7 +188,7 @@ impl Store for SqlStore {
         page: &Page,
         visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
-        match self.place(collection)? {
+        self.look(collection, |place| match place {
             Place::Root => {
                 describe(&self.database.schema(), visit);
                 Ok(())
@@ -189,7 +204,7 @@ impl Store for SqlStore {
             Place::NoRow(_) | Place::NoTable | Place::Beyond => {
                 fail(FailureKind::NotFound, collection)
             }
-        }
+        })
     }
 
     fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
@@ -241,11 +256,7 @@ impl Store for SqlStore {
 
 /// Walking.
 impl SqlStore {
-    fn walk_tables(
-        &self,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
+    fn walk_tables(&self, walk: &Walk, visit: &mut dyn FnMut(Visit) -> ControlFlow<()>) {
         let schema = self.database.schema();
         let mut met = 0;
         for table in schema.tables() {
@@ -257,7 +268,7 @@ impl SqlStore {
                 WalkDepth::Infinity { .. } => {
                     met += 1;
                     if visit(Visit::Entry(entry)).is_break() {
-                        return Ok(());
+                        return;
                     }
                     match self.walk_rows(table, &path, walk, &mut met, visit) {
                         Ok(told) => told,
@@ -269,10 +280,9 @@ impl SqlStore {
                 }
             };
             if told.is_break() {
-                return Ok(());
+                return;
             }
         }
-        Ok(())
     }
 
     fn walk_rows(
@@ -306,34 +316,53 @@ impl SqlStore {
         collection: &ResourcePath,
         page: &Page,
         visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        let fail = |error: SqlError| error.to_failure(collection.clone());
+    ) -> Result<(), Refusal> {
         let after = match &page.after {
             None => None,
-            Some(name) => {
-                Some(read_key(table, name.as_bytes()).ok_or_else(|| bad_cursor(collection))?)
-            }
+            Some(name) => Some(self.cursor(table, name, collection)?),
         };
         let filter = filter(table, &page.filter, collection)?;
-        let rows = Rows { filter, after, limit: page.limit.unwrap_or(u64::MAX), offset: 0 };
-        let next = match page.limit {
+        let limit = page.limit.unwrap_or(u64::MAX);
+        let mut rows = Rows { filter, after, limit, ..Rows::default() };
+        let last = match page.limit {
             None => None,
-            Some(limit) => self.last_of(table, &rows, limit).map_err(fail)?,
+            Some(limit) => self.last_of(table, &rows, limit)?,
         };
-        if visit(Listed::Head { columns: names(table), next }).is_break() {
-            return Ok(());
+        let next = last.as_ref().map(|row| row.name(table));
+        if let Some(last) = last {
+            // Rows that come to lie before it meanwhile must not push it off the page.
+            (rows.until, rows.limit) = (Some(last.key(table)), u64::MAX);
         }
-        self.rows(table, rows, &mut |row| visit(Listed::Record(row.content(table)))).map_err(fail)
+        // Told once something was read: before, it could all be begun anew.
+        let mut head = Some(Listed::Head { columns: names(table), next });
+        let told = self.rows(table, rows, &mut |row| {
+            head.take().map_or(ControlFlow::Continue(()), &mut *visit)?;
+            visit(Listed::Record(row.content(table)))
+        });
+        told.map_err(|error| Refusal::once(error, head.is_none(), collection))?;
+        head.map(visit);
+        Ok(())
     }
 
-    /// The name of the last row of a page, if there are rows behind it.
-    fn last_of(&self, table: &Table, rows: &Rows, limit: u64) -> Result<Option<String>, SqlError> {
+    /// The key that a listing goes on behind. Its row may be gone, unless only a row that is there
+    /// could have such a key.
+    fn cursor(&self, table: &Table, name: &str, collection: &ResourcePath) -> Result<Key, Refusal> {
+        let key = read_key(table, name.as_bytes()).ok_or_else(|| bad_cursor(collection))?;
+        if !is_typed(table, &key) {
+            let path = collection.join(name.as_bytes()).map_err(|_| bad_cursor(collection))?;
+            self.row(table, &key, &path).map_err(|_| bad_cursor(collection))?;
+        }
+        Ok(key)
+    }
+
+    /// The last row of a page, if there are rows behind it.
+    fn last_of(&self, table: &Table, rows: &Rows, limit: u64) -> Result<Option<Row>, SqlError> {
         let Some(offset) = limit.checked_sub(1) else { return Ok(None) };
         let last = Rows { limit: 1, offset, ..rows.clone() };
         let Some(last) = self.database.rows(table, &last)?.pop() else { return Ok(None) };
         let behind = Rows { limit: 1, after: Some(last.key(table)), ..rows.clone() };
         let behind = self.database.rows(table, &behind)?.pop();
-        Ok(behind.map(|_| last.name(table)))
+        Ok(behind.map(|_| last))
     }
 
     /// A view: its rows have no names, and no order but its own.
@@ -343,19 +372,16 @@ impl SqlStore {
         collection: &ResourcePath,
         page: &Page,
         visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Refusal> {
         let offset = match page.after.as_deref().map(str::parse::<u32>) {
             None => 0,
             Some(Ok(offset)) => u64::from(offset),
-            Some(Err(_)) => return Err(bad_cursor(collection)),
+            Some(Err(_)) => return Err(bad_cursor(collection).into()),
         };
         let limit = page.limit.unwrap_or(u64::MAX).min(VIEW_PAGE_MAX);
         let filter = filter(table, &page.filter, collection)?;
-        let rows = Rows { filter, after: None, limit: limit + 1, offset };
-        let found = self
-            .database
-            .rows(table, &rows)
-            .map_err(|error| error.to_failure(collection.clone()))?;
+        let rows = Rows { filter, limit: limit + 1, offset, ..Rows::default() };
+        let found = self.database.rows(table, &rows)?;
         let bytes: u64 = found.iter().map(Row::bytes).sum();
         let more = found.len() as u64 > limit || bytes >= BYTES_MAX;
         let next = more.then(|| (offset + limit.min(found.len() as u64)).to_string());
@@ -403,34 +429,36 @@ fn filter(
 /// Tells of each table what it is.
 fn describe(schema: &Schema, visit: &mut dyn FnMut(Listed) -> ControlFlow<()>) {
     let columns = ["table", "kind", "key", "columns"].map(Arc::from).to_vec();
-    let mut told = visit(Listed::Head { columns, next: None });
+    if visit(Listed::Head { columns, next: None }).is_break() {
+        return;
+    }
     for table in schema.tables() {
-        if told.is_break() {
+        if visit(Listed::Record(described(table))).is_break() {
             return;
         }
-        told = visit(Listed::Record(describe_table(table).into()));
     }
 }
 
-fn describe_table(table: &Table) -> Vec<u8> {
+/// What a table is, as JSON.
+fn described(table: &Table) -> Bytes {
+    let string = |text: &str| serde_json::Value::from(text).to_string();
+    let column = |column: &Column| {
+        format!(
+            r#"{{"name":{},"type":{},"nullable":{},"readOnly":{}}}"#,
+            string(&column.name),
+            string(&column.declared),
+            column.is_nullable,
+            column.is_read_only || table.read_only.is_some(),
+        )
+    };
     let kind = match table.kind {
         TableKind::Table => "table",
         TableKind::View => "view",
     };
-    let text = |text: &str| serde_json::Value::from(text).to_string();
-    let columns = table.columns.iter().map(|column| {
-        let (name, declared) = (text(&column.name), text(&column.declared));
-        let (nullable, read_only) =
-            (column.is_nullable, column.is_read_only || table.read_only.is_some());
-        format!(
-            r#"{{"name":{name},"type":{declared},"nullable":{nullable},"readOnly":{read_only}}}"#
-        )
-    });
-    let columns = columns.collect::<Vec<_>>().join(",");
-    let key = table.key_columns().map(|column| text(&column.name)).collect::<Vec<_>>().join(",");
-    let name = text(&table.name);
-    format!(r#"{{"table":{name},"kind":"{kind}","key":[{key}],"columns":[{columns}]}}"#)
-        .into_bytes()
+    let key: Vec<_> = table.key_columns().map(|column| string(&column.name)).collect();
+    let columns: Vec<_> = table.columns.iter().map(column).collect();
+    let (name, key, columns) = (string(&table.name), key.join(","), columns.join(","));
+    format!(r#"{{"table":{name},"kind":"{kind}","key":[{key}],"columns":[{columns}]}}"#).into()
 }
 
 /// The content of a row.

@@ -487,7 +487,7 @@ fn large_rows_are_listed_and_paged() {
         "CREATE TABLE t (k INTEGER PRIMARY KEY, v text); CREATE VIEW view AS SELECT v FROM t;";
     both(sql, |database| {
         let store = &database.open();
-        let large = "x".repeat(3 << 20);
+        let large = "x".repeat((1 << 20) + 1);
         let rows = (0..3).map(|number| put_record(format!("t/{number}"), [("v", text(&large))]));
         assert_eq!(tell(store, rows), ["created"; 3]);
         for (table, limit) in

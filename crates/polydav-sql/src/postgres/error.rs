@@ -1,9 +1,10 @@
 //! What PostgreSQL complains of, by SQLSTATE.
 
 use tokio_postgres::Error;
+use tokio_postgres::error::DbError;
 
+use crate::database::{Change, Shape};
 use crate::error::{SqlError, SqlErrorKind};
-use crate::schema::Table;
 
 impl From<Error> for SqlError {
     fn from(error: Error) -> Self {
@@ -51,8 +52,14 @@ fn kind(code: &str) -> SqlErrorKind {
 }
 
 impl SqlError {
-    /// With the column that the constraint is about, if it is one of this table.
-    pub(super) fn with_constrained_column(mut self, table: &Table) -> Self {
+    /// With the column that the constraint is about, if it is one of the rows that are changed.
+    pub(super) fn about(mut self, Change { table, shape, .. }: &Change) -> Self {
+        let said = self.source.downcast_ref::<Error>().and_then(Error::as_db_error);
+        let is_elsewhere = said.and_then(DbError::table).is_some_and(|name| name != &*table.name);
+        // What a trigger did to other tables, or what other rows have against a removal.
+        if *shape == Shape::Delete || (table.has_far_effects && is_elsewhere) {
+            return Self { column: None, ..self };
+        }
         if let (None, Some(constraint)) = (&self.column, &self.constraint) {
             let named = table.constraints.iter().find(|(name, _)| name == constraint);
             self.column = named.map(|&(_, at)| (&*table.columns[at].name).into());

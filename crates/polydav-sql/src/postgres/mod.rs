@@ -366,7 +366,7 @@ impl Transaction for Writing<'_> {
     fn change(&self, change: &Change, _: bool) -> Result<Vec<Changed>, SqlError> {
         let changed = change::make(self.session, change);
         let changed = changed.map_err(|error| {
-            let error = error.of(&change.shape).with_constrained_column(&change.table);
+            let error = error.of(&change.shape).about(change);
             if let ([(_, values)], SqlErrorKind::Value | SqlErrorKind::Check, None) =
                 (&*change.rows, error.kind, &error.column)
             {

@@ -49,15 +49,12 @@ fn kind(failure: &ffi::Error) -> SqlErrorKind {
 
 type Blamed = (Option<Box<str>>, Option<Box<str>>);
 
-/// The column and the constraint that a message names: `UNIQUE constraint failed: t.a, t.b`,
+/// The columns and the constraint that a message names: `UNIQUE constraint failed: t.a, t.b`,
 /// `NOT NULL constraint failed: t.a`, `CHECK constraint failed: name`.
 fn blamed(failure: &ffi::Error, said: &str) -> Blamed {
     let Some((_, names)) = said.split_once("constraint failed: ") else { return (None, None) };
     match kind(failure) {
-        SqlErrorKind::Unique | SqlErrorKind::Null if !names.contains(", ") => {
-            let column = names.split_once('.').map_or(names, |(_, column)| column);
-            (Some(column.into()), None)
-        }
+        SqlErrorKind::Unique | SqlErrorKind::Null => (Some(names.into()), None),
         SqlErrorKind::Check => (None, Some(names.into())),
         _ => (None, None),
     }
@@ -78,9 +75,14 @@ impl SqlError {
         )
     }
 
-    /// With the column that a check is about. One without a name is told as its expression: that is
-    /// SQL, and nobody's business.
+    /// With the column of this table that is at fault. A check without a name is told as its
+    /// expression: that is SQL, and nobody's business.
     pub(super) fn with_columns_of(mut self, table: &Table) -> Self {
+        // One of another table is at fault in what a trigger did.
+        self.column = self.column.and_then(|named| {
+            let named = named.strip_prefix(&*table.name)?.strip_prefix('.')?;
+            table.column(named).map(|at| (&*table.columns[at].name).into())
+        });
         let Some(constraint) = self.constraint.take() else { return self };
         let named = table.constraints.iter().find(|(name, _)| *name == constraint);
         if let Some(&(_, at)) = named {

@@ -301,8 +301,15 @@ impl Transaction for Writing<'_> {
                     check_kept(change, values, &row)?;
                     Ok(Some(row))
                 }
-                // What keeps the row from being changed undid its statement, and nothing else.
-                Err(error) if error.is_about_row() => Err(self.blame(error, change, values)?),
+                Err(error) if error.is_about_row() => {
+                    let error = self.blame(error, change, values)?;
+                    // What keeps the row from being changed undid its statement, and nothing else;
+                    // but a trigger may have undone all, or left what it did itself.
+                    if change.table.has_far_effects || self.connection.is_autocommit() {
+                        return Err(error);
+                    }
+                    Err(error)
+                }
                 Err(error) => return Err(error),
                 Ok(None) => Ok(None),
             };

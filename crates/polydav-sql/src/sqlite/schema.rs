@@ -101,6 +101,7 @@ impl<'a> Finder<'a> {
         let mut touching = self.references.iter().filter(|reference| touches(reference));
         let is_deferred = touching.clone().any(|reference| self.is_deferred(&reference.from));
         let has_far_effects = self.triggered.contains(&listed.name.to_lowercase())
+            || has_words(&listed.sql, "ON CONFLICT")
             || touching.clone().any(|reference| reference.cascades);
         let is_single =
             has_far_effects || touching.any(|reference| same(&reference.from, &reference.to));
@@ -202,8 +203,7 @@ impl<'a> Finder<'a> {
     /// doesn't tell, but keeps the statement that made the table.
     fn is_deferred(&self, table: &str) -> bool {
         let listed = self.listed.iter().find(|listed| same(&listed.name, table));
-        let words = |sql: &str| sql.to_uppercase().split_whitespace().collect::<Vec<_>>().join(" ");
-        listed.is_some_and(|listed| words(&listed.sql).contains("INITIALLY DEFERRED"))
+        listed.is_some_and(|listed| has_words(&listed.sql, "INITIALLY DEFERRED"))
     }
 
     /// Whether the key compares as its texts do: texts byte by byte, and nothing else beside them.
@@ -315,6 +315,12 @@ fn inside<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
         depth == 0
     });
     &words[..end.unwrap_or(words.len())]
+}
+
+/// Whether these words follow each other in a statement.
+fn has_words(sql: &str, wanted: &str) -> bool {
+    let words = words(sql).join(" ").to_uppercase();
+    words.contains(wanted)
 }
 
 /// Names of SQLite are the same in upper and lower case.
