@@ -16,7 +16,8 @@ pub(crate) const BYTES_MAX: u64 = 1 << 20;
 
 /// A database. All methods block.
 pub(crate) trait Database: Send + Sync + 'static {
-    /// The tables there are, as they were found not long ago.
+    /// The tables there are, as they were found last: not long ago, or whoever relies on them is
+    /// told that they changed.
     fn schema(&self) -> Arc<Schema>;
 
     /// Looks again which tables there are.

@@ -71,7 +71,7 @@ impl<'a> Running<'a> {
             }
             let begun = Instant::now();
             if let Err((part, trouble)) = self.attempt(part) {
-                if matches!(trouble.error.kind, SqlErrorKind::Held | SqlErrorKind::Busy) {
+                if trouble.error.kind == SqlErrorKind::Held {
                     self.waited += begun.elapsed();
                 }
                 self.divide(part, trouble, &mut todo);
@@ -127,10 +127,14 @@ impl<'a> Running<'a> {
                 todo.push(again(steps, tries + 1));
             }
             // It is no step's fault: to divide would have each of them wait.
-            SqlErrorKind::Gone
-            | SqlErrorKind::Away
-            | SqlErrorKind::Busy
-            | SqlErrorKind::Changed => self.fail(steps, &error),
+            SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Changed => {
+                self.fail(steps, &error)
+            }
+            SqlErrorKind::Busy => {
+                // The others would wait for the same.
+                self.waited = WAIT_MAX;
+                self.fail(steps, &error);
+            }
             _ if steps.len() == 1 => self.fail(steps, &error),
             _ => {
                 let at =

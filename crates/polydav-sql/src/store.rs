@@ -49,10 +49,11 @@ impl SqlStore {
         Self { database }
     }
 
-    /// What lies at `path`, or may. A table nobody knows may have been made since.
+    /// What lies at `path`, or may. A table may have been made or dropped since it was looked for;
+    /// whoever reads a row will see that.
     fn place(&self, path: &ResourcePath) -> Result<Place, Failure> {
         match Place::of(&self.database.schema(), path) {
-            Place::NoTable => {
+            Place::NoTable | Place::Table(_) => {
                 let schema =
                     self.database.look_again().map_err(|error| error.to_failure(path.clone()))?;
                 Ok(Place::of(&schema, path))
@@ -159,7 +160,10 @@ impl Store for SqlStore {
         visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         self.look(root, |place| match place {
-            Place::Root => Ok(self.walk_tables(walk, visit)),
+            Place::Root => {
+                self.walk_tables(&*self.database.look_again()?, walk, visit);
+                Ok(())
+            }
             Place::Table(table) => {
                 let mut met = 0;
                 let walked = self.walk_rows(&table, root, walk, &mut met, visit);
@@ -190,7 +194,7 @@ impl Store for SqlStore {
     ) -> Result<(), Failure> {
         self.look(collection, |place| match place {
             Place::Root => {
-                describe(&self.database.schema(), visit);
+                describe(&*self.database.look_again()?, visit);
                 Ok(())
             }
             Place::Table(table) if table.kind == TableKind::View => {
@@ -256,8 +260,12 @@ impl Store for SqlStore {
 
 /// Walking.
 impl SqlStore {
-    fn walk_tables(&self, walk: &Walk, visit: &mut dyn FnMut(Visit) -> ControlFlow<()>) {
-        let schema = self.database.schema();
+    fn walk_tables(
+        &self,
+        schema: &Schema,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) {
         let mut met = 0;
         for table in schema.tables() {
             let path = table.path();

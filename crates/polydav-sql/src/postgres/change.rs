@@ -1,6 +1,6 @@
 //! Changing many rows by one statement: their values come as arrays, one for each column.
 
-use crate::database::{Change, Shape};
+use crate::database::{Change, Patience, Shape};
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::row::Row;
@@ -54,11 +54,17 @@ fn joined(table: &Table, behind: usize) -> String {
 }
 
 /// Takes hold of rows by their keys, in the order of the keys. What is only changed needn't hold up
-/// those who refer to it.
-pub(super) fn hold(table: &Table, goes: bool) -> String {
+/// those who refer to it. Without patience, rows that others hold are left out.
+pub(super) fn hold(table: &Table, goes: bool, patience: Patience) -> String {
     let strength = if goes { "UPDATE" } else { "NO KEY UPDATE" };
+    let skip = if patience == Patience::Little { " SKIP LOCKED" } else { "" };
+    format!("{} FOR {strength} OF t{skip}", see(table))
+}
+
+/// Reads rows by their keys, in the order of the keys.
+pub(super) fn see(table: &Table) -> String {
     format!(
-        "SELECT {} FROM {} AS t JOIN {} ON {} ORDER BY {} FOR {strength} OF t",
+        "SELECT {} FROM {} AS t JOIN {} ON {} ORDER BY {}",
         table.outputs(),
         table.rows,
         unnest(table.key.len()),

@@ -191,7 +191,9 @@ impl Database for Postgres {
         let writing = Writing {
             session: &session,
             begin: &begin,
+            patience,
             rows: RefCell::default(),
+            held: RefCell::default(),
             unreadable: RefCell::default(),
             id: RefCell::default(),
             suspect: Cell::default(),
@@ -254,6 +256,9 @@ struct Writing<'a> {
     session: &'a Session,
     /// Begins it anew, after it was rolled back.
     begin: &'a dyn Fn() -> Result<(), SqlError>,
+    patience: Patience,
+    /// The names of rows that others hold.
+    held: RefCell<HashSet<(*const Table, String)>>,
     /// The names that are no keys of the tables they are asked of.
     unreadable: RefCell<HashSet<(*const Table, String)>>,
     /// The rows it holds, as they are by now.
@@ -281,13 +286,28 @@ impl Writing<'_> {
             let keys = keys.filter(|key| !self.is_unreadable(table, key));
             let goes = wanted.iter().any(|wanted| wanted.goes);
             let keys = change::Arrays::of_keys(table, keys);
-            let rows = self.session.query(&change::hold(table, goes), &keys.0)?;
+            let hold = change::hold(table, goes, self.patience);
+            let rows = self.session.query(&hold, &keys.0)?;
             for wanted in wanted {
                 self.know(table, name(table, &wanted.key), None);
             }
             for row in &rows {
                 let row = read(row, table, 0)?;
                 self.know(table, row.name(table), Some(row));
+            }
+            if self.patience == Patience::Little {
+                self.note_held(table, &keys)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes which rows are there, and weren't taken hold of.
+    fn note_held(&self, table: &Arc<Table>, keys: &change::Arrays) -> Result<(), SqlError> {
+        for row in &self.session.query(&change::see(table), &keys.0)? {
+            let name = (Arc::as_ptr(table), read(row, table, 0)?.name(table));
+            if !matches!(self.rows.borrow().get(&name), Some(Some(_))) {
+                self.held.borrow_mut().insert(name);
             }
         }
         Ok(())
@@ -345,6 +365,9 @@ impl Transaction for Writing<'_> {
             return Ok(None);
         }
         let name = name(table, key);
+        if self.held.borrow().contains(&(Arc::as_ptr(table), name.clone())) {
+            return Err(SqlError::new(SqlErrorKind::Held, "somebody else holds the row"));
+        }
         if let Some(known) = self.rows.borrow().get(&(Arc::as_ptr(table), name.clone())) {
             return Ok(known.clone());
         }

@@ -155,10 +155,7 @@ impl r2d2::ManageConnection for Readers {
 
 impl Database for Sqlite {
     fn schema(&self) -> Arc<Schema> {
-        self.look_again().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the tables can't be looked at again");
-            Arc::clone(&self.seen().schema)
-        })
+        Arc::clone(&self.seen().schema)
     }
 
     fn look_again(&self) -> Result<Arc<Schema>, SqlError> {
@@ -180,7 +177,9 @@ impl Database for Sqlite {
     }
 
     fn rows(&self, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError> {
-        select(&*self.reader()?, table, &statement::select(table, rows, placeholder))
+        let reader = self.reader()?;
+        self.check_unchanged(&reader)?;
+        select(&reader, table, &statement::select(table, rows, placeholder))
     }
 
     fn transact(

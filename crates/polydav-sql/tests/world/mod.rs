@@ -217,3 +217,51 @@ pub(crate) fn listed(store: &dyn Store, collection: &str) -> Vec<String> {
 pub(crate) fn bytes(bytes: &[u8]) -> Value {
     Value::Bytes(Bytes::copy_from_slice(bytes))
 }
+
+/// A session of somebody else's with a database of PostgreSQL.
+pub(crate) struct Outsider {
+    psql: std::process::Child,
+    input: std::process::ChildStdin,
+    output: std::io::BufReader<std::process::ChildStdout>,
+}
+
+impl Outsider {
+    pub(crate) fn of(database: &Database) -> Self {
+        use std::process::Stdio;
+        let Database::Postgres { server, name } = database else { panic!("it has no sessions") };
+        let mut psql = server.client("psql", name);
+        psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut psql = psql.spawn().unwrap();
+        let (input, output) = (psql.stdin.take().unwrap(), psql.stdout.take().unwrap());
+        Self { psql, input, output: std::io::BufReader::new(output) }
+    }
+
+    /// Has statements done, without waiting for it.
+    pub(crate) fn begin(&mut self, sql: &str) {
+        use std::io::Write as _;
+        writeln!(self.input, "{sql};\n\\echo done").unwrap();
+    }
+
+    /// Waits until what was begun is done.
+    pub(crate) fn finish(&mut self) {
+        use std::io::BufRead as _;
+        let mut line = String::new();
+        while line.trim() != "done" {
+            line.clear();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "psql ended");
+        }
+    }
+
+    pub(crate) fn sql(&mut self, sql: &str) {
+        self.begin(sql);
+        self.finish();
+    }
+}
+
+impl Drop for Outsider {
+    fn drop(&mut self) {
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
+    }
+}
