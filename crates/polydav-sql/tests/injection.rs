@@ -254,12 +254,12 @@ fn names_in_options_are_names() {
         let before = database.dump();
         for attempt in ATTEMPTS {
             let one = || vec![(*attempt).to_owned()];
-            let column = || vec![format!("t.{attempt}")];
+            let column = |table: &str| vec![(table.to_owned(), (*attempt).to_owned())];
             for options in [
-                Options { tables: one(), ..Options::default() },
+                Options { tables: Some(one()), ..Options::default() },
                 Options { deny_tables: one(), ..Options::default() },
-                Options { read_only_columns: one(), ..Options::default() },
-                Options { read_only_columns: column(), ..Options::default() },
+                Options { read_only_columns: column(attempt), ..Options::default() },
+                Options { read_only_columns: column("t"), ..Options::default() },
             ] {
                 assert!(database.open_with(&options).is_err(), "{options:?}");
             }

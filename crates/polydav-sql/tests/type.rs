@@ -7,7 +7,7 @@ mod world;
 
 use polydav_store::kit::{add, content, found, json, path, put_record, tell, text, update};
 use polydav_store::{Field, Store, Value};
-use world::{Database, bytes, columns, each, given_by, listed, record};
+use world::{Database, bytes, columns, given_by, listed, record};
 
 /// A type, and values of it: each as it is given, and as the content of the record has it.
 type Type = (&'static str, Vec<(Value, String)>);
@@ -557,7 +557,7 @@ fn null_is_neither_absent_nor_empty() {
         let store = &database.open();
         let full = [("a", text("x")), ("b", text("y")), ("c", text("z"))];
         let given = |a, b| put_record("t/1", [("a", a), ("b", b), ("c", text(""))]);
-        let mut row = |draft| {
+        let row = |draft| {
             let verdict = tell(store, [draft]).remove(0);
             assert!(matches!(&*verdict, "created" | "done"), "{verdict}");
             record(store, "t/1")
