@@ -27,7 +27,8 @@ pub(crate) async fn serve(setup: Setup) -> Result<(), Error> {
 /// Opens what is served, and the listeners.
 pub(crate) async fn prepare(setup: Setup) -> Result<(Server, Dav, Options), Error> {
     let users = setup.htpasswd.as_deref().map(read_users).transpose()?;
-    let engine = open(&setup)?;
+    // A store may wait for its database, which a thread that drives tasks may not.
+    let engine = tokio::task::block_in_place(|| open(&setup))?;
     let server = Server::bind(&setup.listen)
         .await
         .map_err(|(address, source)| Error::Listen { address, source })?;
