@@ -14,6 +14,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what tests print is their report")]
 
 pub mod batch;
+pub mod database;
 pub mod folder;
 pub mod http;
 pub mod litmus;
@@ -24,6 +25,7 @@ pub mod requirement;
 pub mod server;
 pub mod transcript;
 
+pub use database::{Database, databases};
 pub use folder::Folder;
 pub use postgres::{Postgres, require_postgres};
 pub use program::{Finished, run, shell};

@@ -1,15 +1,17 @@
 //! The three clients that must work as they are written: curl, PHP's cURL, Python's requests.
 //!
-//! Each sends `examples/batch-data.xml` to a server of its own over the same sample folder. All
-//! are answered 207 with the same items, and leave the same tree.
+//! Each sends `examples/batch-data.xml` to a server of its own over the same sample folder, and the
+//! sample shop beside it, in SQLite and in PostgreSQL. All are answered 207 with the same items, and
+//! leave the same tree and the same rows.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use conformance::batch::{self, Answer};
+use conformance::database::postgres_of;
 use conformance::folder::{Tree, assert_same};
-use conformance::{Folder, Server, require, run};
+use conformance::{Database, Folder, Server, databases, require, run};
 
 /// Operation, resource and status of each item of the example.
 const EXPECTED: [(&str, &str, u16); 11] = [
@@ -26,27 +28,55 @@ const EXPECTED: [(&str, &str, u16); 11] = [
     ("create", "/records/orders/", 201),
 ];
 
+/// What makes the sample shop.
+const SHOP: &str = include_str!("../../examples/shop.sql");
+
+/// Its orders once the example was done; sums in cents.
+const ORDERS: &str = "\
+1001|1|shipped|12050|
+1002|2|open|1800|gift wrap
+1003|1|open|725|
+1004|2|open|1250|
+";
+
 #[test]
 fn curl_php_and_python_get_the_same_207() {
     if !require(&["curl", "php", "python3"]) {
         return;
     }
-    let curl = tried(|url| {
-        let mut curl = Command::new("curl");
-        curl.args(["-i", "-X", "POST", "-d", "@batch-data.xml", url]);
-        curl
-    });
-    let php = tried(|url| script("php", "batch.php", url));
-    // Debian's, for which Debian's requests is installed.
-    let python = tried(|url| script("/usr/bin/python3", "batch.py", url));
-    for (answer, tree) in [&curl, &php, &python] {
-        let said = answer.items.iter().map(|i| (i.op.as_str(), i.href.as_str(), i.status));
-        assert_eq!(said.collect::<Vec<_>>(), EXPECTED);
-        assert_eq!(answer.counts, [11, 8, 3, 0]);
-        assert_same(tree, &expected_tree());
+    // What SQLite does by itself: a new key is the one behind the last.
+    let next = "ALTER TABLE orders ALTER id RESTART WITH 1004;";
+    let postgres = format!("{}\n{next}", postgres_of(SHOP));
+    let mut answers: Vec<Answer> = Vec::new();
+    for client in [curl, php, python] {
+        for shop in databases(SHOP, &postgres) {
+            let (answer, tree) = tried(&shop, client);
+            let said = answer.items.iter().map(|i| (i.op.as_str(), i.href.as_str(), i.status));
+            assert_eq!(said.collect::<Vec<_>>(), EXPECTED);
+            assert_eq!(answer.counts, [11, 8, 3, 0]);
+            assert_same(&tree, &expected_tree());
+            let orders = "SELECT id, customer, status, CAST(total * 100 AS INTEGER), note FROM orders \
+                          ORDER BY id";
+            assert_eq!(shop.sql(orders), ORDERS, "{shop:?}");
+            answers.push(answer);
+        }
     }
-    assert_eq!(curl.0, php.0);
-    assert_eq!(curl.0, python.0);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+fn curl(url: &str) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args(["-i", "-X", "POST", "-d", "@batch-data.xml", url]);
+    curl
+}
+
+fn php(url: &str) -> Command {
+    script("php", "batch.php", url)
+}
+
+/// Debian's, for which Debian's requests is installed.
+fn python(url: &str) -> Command {
+    script("/usr/bin/python3", "batch.py", url)
 }
 
 fn script(program: &str, name: &str, url: &str) -> Command {
@@ -56,9 +86,10 @@ fn script(program: &str, name: &str, url: &str) -> Command {
 }
 
 /// What a client is answered, and the tree after it.
-fn tried(client: impl FnOnce(&str) -> Command) -> (Answer, Tree) {
+fn tried(shop: &Database, client: fn(&str) -> Command) -> (Answer, Tree) {
     let folder = sample();
-    let server = Server::serve(&folder);
+    let server = Server::builder().folder(folder.path()).mount("/records", shop.source());
+    let server = server.as_nobody().start();
     let mut command = client(&format!("{}batch-operation", server.url()));
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let said = run(command.current_dir(examples)).success().stdout;
