@@ -1,9 +1,9 @@
 //! How the key of a record is spelled as the last segment of its path: the same in every store.
 //!
 //! The parts of the key, as texts, joined by commas. In each part `%`, `,`, `/`, `\` and NUL are
-//! written as `%25`, `%2C`, `%2F`, `%5C` and `%00`; an empty part is a lone `%`; a segment that would be `.` or
-//! `..` has its dots written as `%2E`. A key is spelled in this way only, so that a record has one
-//! path.
+//! written as `%25`, `%2C`, `%2F`, `%5C` and `%00`: some clients take the backslash for a slash, and
+//! URLs that have one are refused. An empty part is a lone `%`; a segment that would be `.` or `..`
+//! has its dots written as `%2E`. A key is spelled in this way only, so that a record has one path.
 
 /// The segment of the key with these parts, of which there is at least one.
 pub fn write<S: AsRef<str>>(parts: impl IntoIterator<Item = S>) -> String {
@@ -32,7 +32,6 @@ fn write_part(part: &str) -> String {
             '%' => written.push_str("%25"),
             ',' => written.push_str("%2C"),
             '/' => written.push_str("%2F"),
-            // A URL can't have it, not even percent-encoded.
             '\\' => written.push_str("%5C"),
             '\0' => written.push_str("%00"),
             _ => written.push(letter),
@@ -110,6 +109,7 @@ mod tests {
             (b"\xff", 1),
             (b"a\0", 1),
             (b"a/b", 1),
+            (b"a\\b", 1),
             (b",", 2),
             (b"a,", 2),
             (b"%2E,a", 2),
@@ -120,7 +120,7 @@ mod tests {
 
     /// Texts in which what is escaped is frequent.
     fn part() -> impl Strategy<Value = String> {
-        "[%,/\0.2EeCa\u{fc}]{0,4}"
+        r"[%,/\\\x00.25EeCa\u{fc}]{0,4}"
     }
 
     proptest! {
