@@ -53,13 +53,13 @@ impl Execution<'_> {
             }
             Action::Patch { target, changes } => Ok(Work::Patch { target, changes }.into()),
             Action::Add { collection: subject, .. } | Action::Update { target: subject, .. } => {
-                Err(self.refuse_record(subject))
+                Ok(Work::Refuse { subject }.into())
             }
             _ => Err(Failure::new(FailureKind::Unsupported, ResourcePath::root())),
         }
     }
 
-    /// There are files here, and no records.
+    /// There are files here, and no records. What is there may have been made by the step before.
     fn refuse_record(&mut self, subject: ResourcePath) -> Failure {
         match self.look(&subject) {
             Ok(Some(_)) => Failure::new(FailureKind::Unsuited, subject),
@@ -85,6 +85,7 @@ impl Execution<'_> {
             }
             Work::Rename { way, rows, aside } => self.rename(way, rows, aside),
             Work::Patch { target, changes } => self.patch(target, changes),
+            Work::Refuse { subject } => failed(self.refuse_record(subject)),
         }
     }
 

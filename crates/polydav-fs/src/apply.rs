@@ -76,6 +76,10 @@ pub(crate) enum Work {
         target: ResourcePath,
         changes: Vec<PropertyChange>,
     },
+    /// What is done to records alone.
+    Refuse {
+        subject: ResourcePath,
+    },
 }
 
 /// From where to where.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
 
 use polydav_fs::{FolderStore, Options};
-use polydav_store::{Condition, FailureKind, Kind, Outcome, Overwrite, Select, Store, kit};
+use polydav_store::{Action, Condition, FailureKind, Kind, Outcome, Overwrite, Select, Store, kit};
 use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
 const BOTH: [bool; 2] = [true, false];
@@ -28,6 +28,18 @@ fn a_file_is_put_and_put_over() {
         assert_eq!(fs::metadata(world.at("a")).unwrap().mode() & 0o7777, 0o640);
         world.is_tidy();
     }
+}
+
+/// Also in a folder that the step before made: both are prepared together.
+#[test]
+fn a_folder_takes_no_records() {
+    let world = World::new(true);
+    let add = |collection| Action::add(path(collection), Vec::new());
+    let update = Action::Update { target: path("d"), record: Vec::new() };
+    let outcomes = world.run(vec![mkcol("d"), add("d"), add("none"), update]);
+    let kinds: Vec<_> = outcomes.into_iter().map(|o| o.err().map(|f| f.kind)).collect();
+    let (unsuited, missing) = (Some(FailureKind::Unsuited), Some(FailureKind::NotFound));
+    assert_eq!(kinds, [None, unsuited, missing, unsuited]);
 }
 
 /// Grants reading and writing to the owner and to the user 1001, nothing to the group. The
