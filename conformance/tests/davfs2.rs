@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use conformance::folder::{assert_same, tree};
-use conformance::{Folder, Server, require, require_root, run, shell};
+use conformance::database::postgres_of;
+use conformance::{Folder, Server, databases, require, require_root, run, shell};
 
 /// A mounted folder; it is unmounted with the value, whatever happened.
 struct Mount<'a> {
@@ -72,6 +73,35 @@ fn a_working_day() {
     assert_same(&without_lost_and_found(&point), &local.tree());
     mount.unmount();
     server.stop();
+}
+
+#[test]
+fn rows_are_files() {
+    if !require_root() || !require(&["mount.davfs"]) {
+        return;
+    }
+    let sql = "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        INSERT INTO person (id, name) VALUES (1, 'Ada'), (2, 'Grace');";
+    for database in databases(sql, &postgres_of(sql)) {
+        let (folder, home) = (Folder::new(), Folder::new());
+        let server = Server::builder().folder(folder.path()).mount("/records", database.source());
+        let server = server.as_nobody().start();
+        home.make_folder("mnt");
+        let point = home.join("mnt");
+        let mount = Mount::new(&home, &point, server.url());
+        let script = r#"
+            ls records/person
+            cat records/person/1; echo
+            rm records/person/2
+            test ! -e records/person/2
+            mkdir beside && cp records/person/1 beside/ada.json"#;
+        let said = shell(&point, &[], script).success();
+        assert_eq!(said.stdout, "1\n2\n{\"id\":1,\"name\":\"Ada\"}\n");
+        mount.unmount();
+        assert_eq!(database.sql("SELECT id, name FROM person"), "1|Ada\n");
+        assert_eq!(folder.read("beside/ada.json"), b"{\"id\":1,\"name\":\"Ada\"}");
+        server.stop();
+    }
 }
 
 /// davfs2 shows a folder of its own in every mounted one.
