@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use conformance::folder::{assert_same, tree};
 use conformance::database::postgres_of;
+use conformance::folder::{assert_same, tree};
 use conformance::{Folder, Server, databases, require, require_root, run, shell};
 
 /// A mounted folder; it is unmounted with the value, whatever happened.
