@@ -25,9 +25,16 @@ pub struct Folder {
 impl Folder {
     /// An empty folder, on a real disk: the usual place for temporary files may be in memory.
     pub fn new() -> Self {
+        Self::new_in(Path::new("/var/tmp"))
+    }
+
+    /// An empty folder within this one.
+    pub fn new_in(parent: &Path) -> Self {
         let mut builder = tempfile::Builder::new();
         builder.prefix("polydav-").permissions(Permissions::from_mode(0o755));
-        let folder = Self { folder: builder.tempdir_in("/var/tmp").expect("/var/tmp is writable") };
+        let folder = builder.tempdir_in(parent);
+        let folder = folder.unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
+        let folder = Self { folder };
         folder.hand_over(folder.path());
         folder
     }

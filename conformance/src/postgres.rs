@@ -37,7 +37,13 @@ impl Postgres {
     /// A server of the test's own, as it comes: it syncs what it commits.
     #[track_caller]
     pub fn start() -> Self {
-        let server = Self { home: Folder::new(), databases: AtomicUsize::new(0) };
+        Self::start_in(Folder::new())
+    }
+
+    /// The same in this folder.
+    #[track_caller]
+    pub fn start_in(home: Folder) -> Self {
+        let server = Self { home, databases: AtomicUsize::new(0) };
         let data = server.data();
         let mut initdb = program("initdb");
         initdb.args(["--auth=trust", "--username=polydav", "--no-sync", "--no-instructions"]);
@@ -113,7 +119,8 @@ impl Postgres {
     pub fn client(&self, name: &str, database: &str) -> Command {
         let mut client = program(name);
         client.args(["--username", "polydav", "--host"]).arg(self.home.path());
-        client.arg("--dbname").arg(database);
+        // An option would be called otherwise by each program.
+        client.env("PGDATABASE", database);
         client
     }
 }
