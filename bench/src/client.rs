@@ -61,16 +61,18 @@ impl Client {
         headers: &[&str],
         body: &[u8],
     ) -> Result<Answer> {
+        let mut request = self.head(method, target, headers, body.len() as u64)?;
+        request.extend_from_slice(body);
         let start = Instant::now();
-        self.begin(method, target, headers, body.len() as u64)?;
-        self.stream.write_all(body)?;
+        self.stream.write_all(&request)?;
         self.receive(start)
     }
 
     /// Sends a request with a body of `length` bytes, in portions of `portion`.
     pub(crate) fn upload(&mut self, target: &str, portion: &[u8], length: u64) -> Result<Answer> {
+        let head = self.head("PUT", target, &[], length)?;
         let start = Instant::now();
-        self.begin("PUT", target, &[], length)?;
+        self.stream.write_all(&head)?;
         let mut left = length;
         while left > 0 {
             let count = left.min(portion.len() as u64);
@@ -80,7 +82,7 @@ impl Client {
         self.receive(start)
     }
 
-    fn begin(&mut self, method: &str, target: &str, headers: &[&str], length: u64) -> Result {
+    fn head(&self, method: &str, target: &str, headers: &[&str], length: u64) -> Result<Vec<u8>> {
         let host = self.stream.peer_addr()?;
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
         for header in headers {
@@ -88,7 +90,7 @@ impl Client {
             head += "\r\n";
         }
         head += &format!("Content-Length: {length}\r\n\r\n");
-        Ok(self.stream.write_all(head.as_bytes())?)
+        Ok(head.into_bytes())
     }
 
     fn receive(&mut self, start: Instant) -> Result<Answer> {
@@ -106,7 +108,7 @@ impl Client {
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).to_lowercase();
         let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
-        let mut content = Content::new(&head)?;
+        let mut content = Content::new(status, &head)?;
         content.take(&self.buffer[end..filled]);
         while !content.is_whole() {
             let count = self.stream.read(&mut self.buffer)?;
@@ -136,9 +138,12 @@ const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 const MARK: &[u8] = b"<D:response>";
 
 impl Content {
-    fn new(head: &str) -> Result<Self> {
+    fn new(status: u16, head: &str) -> Result<Self> {
         let announced = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let announced = announced.map(|length| length.trim().parse()).transpose()?;
+        let announced = match status {
+            204 => Some(0),
+            _ => announced.map(|length| length.trim().parse()).transpose()?,
+        };
         if announced.is_none() && !head.contains("transfer-encoding: chunked") {
             return Err("an answer has neither length nor chunks".into());
         }

@@ -1,6 +1,7 @@
 //! A journaled ext4 file system in a file, mounted for as long as it is needed.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,7 +27,10 @@ impl Image {
         if !rustix::process::geteuid().is_root() {
             return Err("it takes root to mount an image".into());
         }
-        let folder = tempfile::Builder::new().prefix("polydav-bench-").tempdir_in("/var/tmp")?;
+        let mut builder = tempfile::Builder::new();
+        // PostgreSQL works in it as another user.
+        builder.prefix("polydav-bench-").permissions(Permissions::from_mode(0o755));
+        let folder = builder.tempdir_in("/var/tmp")?;
         let (image, mount) = (folder.path().join("image"), folder.path().join("mount"));
         File::create(&image)?.set_len(BYTES)?;
         std::fs::create_dir(&mount)?;

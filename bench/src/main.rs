@@ -18,6 +18,7 @@ mod moves;
 mod nginx;
 mod polydav;
 mod process;
+mod records;
 mod report;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--runs N] [--quick] [PART]...
-  PART     one of: listing, content, moves; all, if none is named
+  PART     one of: listing, content, moves, records; all, if none is named
   --runs   how often each is measured (7)
   --quick  a tenth of everything, and nothing written down: to see whether it works
 ";
@@ -54,7 +55,7 @@ impl Settings {
             match &*argument {
                 "--quick" => settings.shrink = 10,
                 "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse()?,
-                "listing" | "content" | "moves" => settings.parts.push(argument),
+                "listing" | "content" | "moves" | "records" => settings.parts.push(argument),
                 _ => return Err(USAGE.into()),
             }
         }
@@ -92,6 +93,9 @@ fn run(settings: &Settings) -> Result {
     }
     if settings.wants("content") {
         content::measure(image.path(), settings, &mut report)?;
+    }
+    if settings.wants("records") {
+        records::measure(image.path(), settings, &mut report)?;
     }
     println!("\n{}", report.table());
     if settings.is_whole() {

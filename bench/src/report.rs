@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 pub(crate) enum Goal {
     /// This much, of this.
     AtMost(f64, &'static str),
+    /// No less than this much.
+    AtLeast(f64, &'static str),
 }
 
 #[derive(Debug)]
@@ -75,6 +77,11 @@ impl Report {
              which is all that any program can do. \
              `full` syncs before it answers, and is compared with that loop and an `fsync` of both \
              folders.\n\
+             - *By hand* is one `UPDATE … FROM (VALUES …)` of the same rows, or one `SELECT` of all \
+             columns, through the driver that polydav uses. `pgbench` runs the same `UPDATE` by key \
+             (`-M prepared -c 32 -j 2`), and *a loop* does, beside SQLite, with a commit for each. \
+             Single requests come on 32 connections, one in flight on each. SQLite has \
+             `synchronous=FULL`, PostgreSQL is as it comes; both lie on the image.\n\
              - Times are those of the client, from the first byte sent to the last received; it \
              runs on the same machine.\n\n{machine}",
             self.table()
@@ -86,17 +93,18 @@ impl Line {
     fn goal(&self) -> String {
         match self.held {
             Some((_, Goal::AtMost(most, unit))) => format!("≤ {most} {unit}"),
+            Some((_, Goal::AtLeast(least, unit))) => format!("≥ {least} {unit}"),
             None => String::new(),
         }
     }
 
     fn verdict(&self) -> String {
-        match self.held {
-            Some((value, Goal::AtMost(most, unit))) => {
-                let verdict = if value <= most { "pass" } else { "**miss**" };
-                format!("{verdict}: {value:.2} {unit}")
-            }
-            None => String::new(),
-        }
+        let Some((value, goal)) = self.held else { return String::new() };
+        let (is_met, unit) = match goal {
+            Goal::AtMost(most, unit) => (value <= most, unit),
+            Goal::AtLeast(least, unit) => (value >= least, unit),
+        };
+        let verdict = if is_met { "pass" } else { "**miss**" };
+        format!("{verdict}: {value:.2} {unit}")
     }
 }
