@@ -128,7 +128,7 @@ impl<'a> Running<'a> {
             }
             // It is no step's fault: to divide would have each of them wait.
             SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Changed => {
-                self.fail(steps, &error)
+                self.fail(steps, &error);
             }
             SqlErrorKind::Busy => {
                 // The others would wait for the same.

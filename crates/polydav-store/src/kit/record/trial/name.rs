@@ -32,7 +32,7 @@ const WORDS: [(&str, &str); 16] = [
     ("a?b#c&d+e;f", "a?b#c&d+e;f"),
     ("'; DROP TABLE word; --", "'; DROP TABLE word; --"),
     ("ü é \u{1f600}", "ü é \u{1f600}"),
-    ("\"\\", "\"\\"),
+    ("\"\\", "\"%5C"),
 ];
 
 fn row(word: &str) -> String {
