@@ -46,6 +46,8 @@ pub(crate) enum Patience {
     Usual,
     /// A moment: the run has waited already.
     Little,
+    /// Not at all.
+    None,
 }
 
 /// A transaction that changes rows. What it looked at stays as it is until its end.

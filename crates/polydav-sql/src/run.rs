@@ -21,7 +21,7 @@ use crate::schema::Schema;
 /// How often the same steps are tried where others are in the way.
 const TRIES_MAX: u32 = 8;
 
-/// So long a run waits for others, all in all. What is still to be done then is given up.
+/// So long a run waits for others, all in all. Then it does what it can do without.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A run on its way.
@@ -40,6 +40,14 @@ pub(crate) struct Running<'a> {
 struct Part {
     steps: Range<usize>,
     tries: u32,
+    /// Whether what one of them gives was taken already.
+    conflicted: bool,
+}
+
+impl Part {
+    fn new(steps: Range<usize>) -> Self {
+        Self { steps, tries: 0, conflicted: false }
+    }
 }
 
 impl<'a> Running<'a> {
@@ -58,21 +66,19 @@ impl<'a> Running<'a> {
     pub(crate) fn run(mut self) {
         let schema = self.database.schema();
         let parts = cut(&schema, &self.steps).into_iter().rev();
-        let mut todo: Vec<_> = parts.map(|steps| Part { steps, tries: 0 }).collect();
+        let mut todo: Vec<_> = parts.map(Part::new).collect();
         while let Some(part) = todo.pop() {
             if let Some(kind) = self.course.over() {
                 self.give_up(part.steps, kind);
                 continue;
             }
-            if self.waited >= WAIT_MAX {
-                let said = "the run has waited long enough";
-                self.fail(part.steps, &SqlError::new(SqlErrorKind::Busy, said));
-                continue;
-            }
             let begun = Instant::now();
             if let Err((part, trouble)) = self.attempt(part) {
-                if trouble.error.kind == SqlErrorKind::Held {
-                    self.waited += begun.elapsed();
+                match trouble.error.kind {
+                    SqlErrorKind::Held => self.waited += begun.elapsed(),
+                    // The others would wait for the same.
+                    SqlErrorKind::Busy => self.waited = WAIT_MAX,
+                    _ => {}
                 }
                 self.divide(part, trouble, &mut todo);
             }
@@ -85,7 +91,12 @@ impl<'a> Running<'a> {
         let mut outcomes = Vec::new();
         let schema = self.database.schema();
         let steps = &self.steps[part.steps.clone()];
-        let patience = if self.waited.is_zero() { Patience::Usual } else { Patience::Little };
+        let patience = match self.waited {
+            Duration::ZERO => Patience::Usual,
+            waited if waited < WAIT_MAX && steps.len() == 1 => Patience::Little,
+            // Whoever needs what others hold is to be found, and waits alone.
+            _ => Patience::None,
+        };
         let done = self.database.transact(self.durability, patience, &mut |transaction| {
             course = self.course.clone();
             outcomes.clear();
@@ -110,9 +121,8 @@ impl<'a> Running<'a> {
 
     /// Nothing of the part was done. It is tried again, or divided, or given up.
     fn divide(&mut self, part: Part, trouble: Trouble, todo: &mut Vec<Part>) {
-        let Part { steps, tries } = part;
+        let Part { steps, tries, conflicted } = part;
         let Trouble { at, error } = trouble;
-        let again = |steps: Range<usize>, tries| Part { steps, tries };
         match error.kind {
             SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
                 if tries + 1 < TRIES_MAX =>
@@ -124,16 +134,16 @@ impl<'a> Running<'a> {
                 {
                     tracing::warn!(%error, "the tables can't be looked at again");
                 }
-                todo.push(again(steps, tries + 1));
+                todo.push(Part { steps, tries: tries + 1, conflicted });
             }
             // It is no step's fault: to divide would have each of them wait.
-            SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Changed => {
-                self.fail(steps, &error);
-            }
-            SqlErrorKind::Busy => {
-                // The others would wait for the same.
-                self.waited = WAIT_MAX;
-                self.fail(steps, &error);
+            SqlErrorKind::Gone
+            | SqlErrorKind::Away
+            | SqlErrorKind::Busy
+            | SqlErrorKind::Changed => self.fail(steps, &error),
+            // What is taken may have been made just now: then it can be seen the next time.
+            SqlErrorKind::Unique if steps.len() == 1 && !conflicted => {
+                todo.push(Part { steps, tries, conflicted: true });
             }
             _ if steps.len() == 1 => self.fail(steps, &error),
             _ => {
@@ -142,9 +152,7 @@ impl<'a> Running<'a> {
                 let middle = at.start + at.len() / 2;
                 let parts =
                     [at.end..steps.end, middle..at.end, at.start..middle, steps.start..at.start];
-                todo.extend(
-                    parts.into_iter().filter(|part| !part.is_empty()).map(|part| again(part, 0)),
-                );
+                todo.extend(parts.into_iter().filter(|part| !part.is_empty()).map(Part::new));
             }
         }
     }

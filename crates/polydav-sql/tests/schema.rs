@@ -380,14 +380,14 @@ fn triggers_may_refuse() {
             assert_eq!(told, expected);
             let steps = steps().into_iter().enumerate().map(|(at, draft)| draft.step(at)).collect();
             for outcome in apply(store, &NoLocks, run(steps)) {
-                assert!(!shown(&outcome).contains("secret"));
+                assert!(!detail(&outcome).contains("secret"));
             }
             assert_eq!(listed(store, table), [r#"{"k":1,"v":"b"}"#, r#"{"k":2,"v":"no"}"#]);
         }
     });
 }
 
-fn shown(outcome: &Outcome) -> String {
+fn detail(outcome: &Outcome) -> String {
     match outcome {
         Ok(_) => String::new(),
         Err(failure) => failure.detail.as_deref().unwrap_or_default().to_owned(),
@@ -485,7 +485,6 @@ fn references_are_kept() {
                 put_record("at/1", [("x", text("1")), ("y", text("1"))]),
             ],
         );
-        let at = "Conflict /at/1";
         let expected = [
             "Conflict /tree/2 [up]",
             "created",
@@ -498,7 +497,7 @@ fn references_are_kept() {
             "created",
             "done",
             "NotFound /cut/3",
-            at,
+            "Conflict /at/1",
             "created",
             "created",
         ];

@@ -57,7 +57,7 @@ fn joined(table: &Table, behind: usize) -> String {
 /// those who refer to it. Without patience, rows that others hold are left out.
 pub(super) fn hold(table: &Table, goes: bool, patience: Patience) -> String {
     let strength = if goes { "UPDATE" } else { "NO KEY UPDATE" };
-    let skip = if patience == Patience::Little { " SKIP LOCKED" } else { "" };
+    let skip = if patience == Patience::None { " SKIP LOCKED" } else { "" };
     format!("{} FOR {strength} OF t{skip}", see(table))
 }
 
@@ -142,8 +142,8 @@ fn statement(change: &Change) -> String {
     }
 }
 
-/// How many of these keys are none that the table can have: a text isn't one of a column's type.
-/// Their places among them.
+/// Which of these keys are none that the table can have, by their places: a text isn't one of a
+/// column's type.
 pub(super) fn unreadable(
     session: &Session,
     table: &Table,
@@ -153,16 +153,16 @@ pub(super) fn unreadable(
     let casts = casts.map(|(at, column)| format!("count(v.\"~{}\"::{})", at + 1, column.cast));
     let casts = casts.collect::<Vec<_>>().join(", ");
     let statement = format!("SELECT {casts} FROM {}", unnest(table.key.len()));
-    let (mut found, mut todo) = (Vec::new(), vec![0..keys.len()]);
-    while let Some(part) = todo.pop() {
-        let arrays = Arrays::of_keys(table, keys[part.clone()].iter().copied());
+    let (mut found, mut todo) = (Vec::new(), vec![(0, keys)]);
+    while let Some((first, keys)) = todo.pop() {
+        let arrays = Arrays::of_keys(table, keys.iter().copied());
         match session.query(&statement, &arrays.0) {
             Ok(_) => {}
             Err(error) if error.kind != SqlErrorKind::Value => return Err(error),
-            Err(_) if part.len() == 1 => found.push(part.start),
+            Err(_) if keys.len() == 1 => found.push(first),
             Err(_) => {
-                let middle = part.start + part.len() / 2;
-                todo.extend([part.start..middle, middle..part.end]);
+                let (front, back) = keys.split_at(keys.len() / 2);
+                todo.extend([(first, front), (first + front.len(), back)]);
             }
         }
     }

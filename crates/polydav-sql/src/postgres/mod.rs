@@ -30,6 +30,9 @@ const SESSIONS_MAX: u32 = 32;
 /// How long we wait for a session, and for a server that is being started again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often rows are taken hold of that were made while others were waited for.
+const HOLD_TRIES_MAX: u32 = 4;
+
 /// For how long we try to learn what became of a transaction whose session was lost.
 const DOUBT_MAX: Duration = Duration::from_secs(15);
 
@@ -282,35 +285,58 @@ impl Writing<'_> {
     /// Takes hold of rows, table by table.
     fn hold(&self, by_table: &[(&Arc<Table>, Vec<&Wanted>)]) -> Result<(), SqlError> {
         for (table, wanted) in by_table {
-            let keys = wanted.iter().map(|wanted| &wanted.key);
-            let keys = keys.filter(|key| !self.is_unreadable(table, key));
             let goes = wanted.iter().any(|wanted| wanted.goes);
-            let keys = change::Arrays::of_keys(table, keys);
-            let hold = change::hold(table, goes, self.patience);
-            let rows = self.session.query(&hold, &keys.0)?;
+            let keys = wanted.iter().map(|wanted| &wanted.key);
+            let keys = keys.filter(|key| !self.is_unreadable(table, key)).cloned().collect();
             for wanted in wanted {
                 self.know(table, name(table, &wanted.key), None);
             }
-            for row in &rows {
-                let row = read(row, table, 0)?;
-                self.know(table, row.name(table), Some(row));
-            }
-            if self.patience == Patience::Little {
-                self.note_held(table, &keys)?;
-            }
+            self.hold_all(table, keys, goes)?;
         }
         Ok(())
     }
 
-    /// Notes which rows are there, and weren't taken hold of.
-    fn note_held(&self, table: &Arc<Table>, keys: &change::Arrays) -> Result<(), SqlError> {
-        for row in &self.session.query(&change::see(table), &keys.0)? {
-            let name = (Arc::as_ptr(table), read(row, table, 0)?.name(table));
-            if !matches!(self.rows.borrow().get(&name), Some(Some(_))) {
-                self.held.borrow_mut().insert(name);
+    /// Takes hold of rows of a table. While we wait for a row somebody may remove it and make it
+    /// again: then the one that is waited for is gone, and the new one wasn't there to be seen.
+    fn hold_all(&self, table: &Arc<Table>, keys: Vec<Key>, goes: bool) -> Result<(), SqlError> {
+        let mut missing = keys;
+        for _ in 0..HOLD_TRIES_MAX {
+            self.hold_once(table, &missing, goes)?;
+            missing.retain(|key| !self.holds(table, &name(table, key)));
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let keys = change::Arrays::of_keys(table, missing.iter());
+            let there = self.session.query(&change::see(table), &keys.0)?;
+            let there: Vec<_> =
+                there.iter().map(|row| read(row, table, 0)).collect::<Result<_, _>>()?;
+            let there = there.iter().filter(|row| !self.holds(table, &row.name(table)));
+            if self.patience == Patience::None {
+                let names = there.map(|row| (Arc::as_ptr(table), row.name(table)));
+                self.held.borrow_mut().extend(names);
+                return Ok(());
+            }
+            missing = there.map(|row| row.key(table)).collect();
+            if missing.is_empty() {
+                return Ok(());
             }
         }
+        Err(SqlError::new(SqlErrorKind::Again, "rows are made as fast as they are removed"))
+    }
+
+    fn hold_once(&self, table: &Arc<Table>, keys: &[Key], goes: bool) -> Result<(), SqlError> {
+        let hold = change::hold(table, goes, self.patience);
+        let keys = change::Arrays::of_keys(table, keys.iter());
+        for row in &self.session.query(&hold, &keys.0)? {
+            let row = read(row, table, 0)?;
+            self.know(table, row.name(table), Some(row));
+        }
         Ok(())
+    }
+
+    fn holds(&self, table: &Arc<Table>, name: &str) -> bool {
+        let rows = self.rows.borrow();
+        matches!(rows.get(&(Arc::as_ptr(table), name.to_owned())), Some(Some(_)))
     }
 
     fn is_unreadable(&self, table: &Arc<Table>, key: &Key) -> bool {

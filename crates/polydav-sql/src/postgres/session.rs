@@ -159,9 +159,11 @@ impl Session {
         if durability == Durability::Full && self.is_lax {
             text.push_str("; SET LOCAL synchronous_commit TO on");
         }
-        if patience == Patience::Little {
-            text.push_str("; SET LOCAL lock_timeout TO '100ms'");
-        }
+        text.push_str(match patience {
+            Patience::Usual => "",
+            Patience::Little => "; SET LOCAL lock_timeout TO '100ms'",
+            Patience::None => "; SET LOCAL lock_timeout TO '10ms'",
+        });
         self.execute(&text)
     }
 

@@ -194,6 +194,7 @@ impl Database for Sqlite {
             .busy_timeout(match patience {
                 Patience::Usual => PATIENCE,
                 Patience::Little => Duration::from_millis(100),
+                Patience::None => Duration::ZERO,
             })
             .map_err(SqlError::from)?;
         writer.pragma_update(None, "synchronous", synchronous).map_err(SqlError::from)?;
