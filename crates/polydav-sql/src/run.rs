@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use polydav_store::{
-    Course, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report, Run, Step,
+    Course, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report, ResourcePath, Run,
+    Step,
 };
 
 use crate::attempt::Attempt;
@@ -108,7 +109,8 @@ impl<'a> Running<'a> {
             Ok(()) => {}
             Err(Trouble { error, .. }) if error.kind == SqlErrorKind::InDoubt => {
                 tracing::error!(%error, "a transaction is in doubt");
-                outcomes = outcomes.into_iter().map(in_doubt).collect();
+                let subjects = steps.iter().map(Step::subject);
+                outcomes = outcomes.into_iter().zip(subjects).map(in_doubt).collect();
             }
             Err(trouble) => return Err((part, trouble)),
         }
@@ -184,10 +186,9 @@ fn pause(kind: SqlErrorKind, tries: u32) {
 }
 
 /// What was done may be done, or not.
-fn in_doubt(outcome: Outcome) -> Outcome {
+fn in_doubt((outcome, subject): (Outcome, &ResourcePath)) -> Outcome {
     outcome.and_then(|_| {
-        let root = polydav_store::ResourcePath::root();
-        Err(Failure::new(FailureKind::Internal, root)
+        Err(Failure::new(FailureKind::Internal, subject.clone())
             .with_detail("the database could not tell whether it was done")
             .with_effect(Effect::Unknown))
     })
@@ -209,7 +210,7 @@ fn cut(schema: &Schema, steps: &[Step]) -> Vec<Range<usize>> {
     parts
 }
 
-fn is_deferred(schema: &Schema, path: &polydav_store::ResourcePath) -> bool {
+fn is_deferred(schema: &Schema, path: &ResourcePath) -> bool {
     match Place::of(schema, path) {
         Place::Row(table, _) | Place::NoRow(table) | Place::Table(table) => table.is_deferred,
         Place::Root | Place::NoTable | Place::Beyond => false,
