@@ -164,6 +164,9 @@ impl Session {
             Patience::Little => "; SET LOCAL lock_timeout TO '100ms'",
             Patience::None => "; SET LOCAL lock_timeout TO '10ms'",
         });
+        if patience != Patience::Usual {
+            text.push_str("; SET LOCAL statement_timeout TO '10s'");
+        }
         self.execute(&text)
     }
 

@@ -7,16 +7,27 @@ use crate::schema::Table;
 
 impl From<Error> for SqlError {
     fn from(error: Error) -> Self {
-        let kind = match &error {
-            Error::SqliteFailure(failure, _) => kind(failure),
-            _ => SqlErrorKind::Other,
+        let (failure, said) = match &error {
+            Error::SqliteFailure(failure, said) => (Some(failure), said.as_deref()),
+            Error::SqlInputError { error, msg, .. } => (Some(error), Some(&**msg)),
+            _ => (None, None),
         };
-        let (column, constraint) = match &error {
-            Error::SqliteFailure(failure, Some(said)) => blamed(failure, said),
+        let kind = match (failure, said) {
+            (Some(failure), Some(said)) if lacks_name(failure, said) => SqlErrorKind::Changed,
+            _ => failure.map_or(SqlErrorKind::Other, kind),
+        };
+        let (column, constraint) = match (failure, said) {
+            (Some(failure), Some(said)) => blamed(failure, said),
             _ => (None, None),
         };
         Self { kind, column, constraint, source: error.into() }
     }
+}
+
+/// Whether a table or column isn't there. Names come from what was found: it was.
+fn lacks_name(failure: &ffi::Error, said: &str) -> bool {
+    failure.extended_code == ffi::SQLITE_ERROR
+        && (said.starts_with("no such ") || said.contains("has no column named"))
 }
 
 fn kind(failure: &ffi::Error) -> SqlErrorKind {

@@ -4,7 +4,7 @@ mod error;
 mod schema;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use polydav_store::Durability;
@@ -45,8 +45,9 @@ impl SqlStore {
 
 /// A file of SQLite.
 struct Sqlite {
-    writer: Mutex<Connection>,
-    readers: r2d2::Pool<Readers>,
+    /// There is one: a file has one writer.
+    writer: r2d2::Pool<Connections>,
+    readers: r2d2::Pool<Connections>,
     seen: RwLock<Seen>,
     options: Options,
     is_writable: bool,
@@ -69,15 +70,9 @@ impl Sqlite {
             writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(fail)?;
         let version = version(&writer).map_err(fail)?;
         let schema = Arc::new(schema::find(&writer, options)?);
-        let readers = r2d2::Pool::builder()
-            .max_size(READERS_MAX)
-            .min_idle(Some(0))
-            .test_on_check_out(false)
-            .connection_timeout(PATIENCE)
-            .build_unchecked(Readers { path: path.to_owned() });
         Ok(Self {
-            writer: Mutex::new(writer),
-            readers,
+            writer: pool(path, Use::Write, 1),
+            readers: pool(path, Use::Read, READERS_MAX),
             seen: RwLock::new(Seen { version, schema }),
             options: options.clone(),
             is_writable,
@@ -85,8 +80,13 @@ impl Sqlite {
         })
     }
 
-    fn reader(&self) -> Result<r2d2::PooledConnection<Readers>, SqlError> {
+    fn reader(&self) -> Result<r2d2::PooledConnection<Connections>, SqlError> {
         self.readers.get().map_err(|error| SqlError::new(SqlErrorKind::Busy, error))
+    }
+
+    /// Waits for its turn.
+    fn writer(&self) -> Result<r2d2::PooledConnection<Connections>, SqlError> {
+        self.writer.get().map_err(|error| SqlError::new(SqlErrorKind::Busy, error))
     }
 
     fn seen(&self) -> RwLockReadGuard<'_, Seen> {
@@ -128,19 +128,38 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))
 }
 
-/// Makes the connections that read.
+/// Makes connections.
 #[derive(Debug)]
-struct Readers {
+struct Connections {
     path: PathBuf,
+    usage: Use,
 }
 
-impl r2d2::ManageConnection for Readers {
+/// What connections are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Read,
+    Write,
+}
+
+/// So many connections at most. They are opened when they are needed, and waited for no longer than
+/// whoever else has the file.
+fn pool(path: &Path, usage: Use, count: u32) -> r2d2::Pool<Connections> {
+    r2d2::Pool::builder()
+        .max_size(count)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .connection_timeout(PATIENCE)
+        .build_unchecked(Connections { path: path.to_owned(), usage })
+}
+
+impl r2d2::ManageConnection for Connections {
     type Connection = Connection;
     type Error = rusqlite::Error;
 
     fn connect(&self) -> rusqlite::Result<Connection> {
         let connection = connect(&self.path)?;
-        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "query_only", self.usage == Use::Read)?;
         Ok(connection)
     }
 
@@ -188,7 +207,7 @@ impl Database for Sqlite {
         patience: Patience,
         work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer()?;
         let synchronous = self.synchronous(durability);
         writer
             .busy_timeout(match patience {
