@@ -5,7 +5,7 @@ use std::sync::Arc;
 use polydav_store::{ResourcePath, key};
 
 use crate::datum::{self, Datum};
-use crate::schema::{Schema, Table};
+use crate::schema::{Column, Schema, Table};
 use crate::statement::Key;
 
 /// What may lie at a path.
@@ -63,7 +63,8 @@ pub(crate) fn read_key(table: &Table, name: &[u8]) -> Option<Key> {
 
 /// Whether a new row may have this key: its parts are of their columns' types.
 pub(crate) fn is_typed(table: &Table, key: &Key) -> bool {
-    table.key_columns().zip(key).all(|(column, datum)| {
+    let is_typed = |(column, datum): (&Column, &Datum)| {
         datum::read_text(column, &datum::to_text(column, datum)).as_ref() == Ok(datum)
-    })
+    };
+    !table.has_loose_key || table.key_columns().zip(key).all(is_typed)
 }

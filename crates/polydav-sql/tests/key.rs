@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use polydav_store::kit::{add, fields, found, json, path, put_record, remove, tell, text, update};
 use polydav_store::{
-    FailureKind, Page, ResourcePath, Select, Store, Value, Visit, Walk, WalkDepth, key,
+    FailureKind, Listed, Page, ResourcePath, Select, Store, Value, Visit, Walk, WalkDepth, key,
 };
 use world::{Database, both, each, listed, page, record};
 
@@ -528,5 +528,30 @@ fn a_page_goes_on_behind_a_key_alone() {
             store.locate(&path("t"), &fields([("k", Value::Null)])).unwrap_err().kind,
             FailureKind::Invalid
         );
+    });
+}
+
+/// A page ends where it says it does, though somebody makes rows before its end meanwhile: the next
+/// one goes on there, and no row is left out.
+#[test]
+fn a_row_is_not_pushed_off_its_page() {
+    both("CREATE TABLE t (k INTEGER PRIMARY KEY);", |database| {
+        let store = &database.open();
+        let rows = (1..=100).map(|k| put_record(format!("t/{}", 2 * k), []));
+        assert!(tell(store, rows).iter().all(|told| told == "created"));
+        let asked = Page { limit: Some(50), ..Page::default() };
+        let mut told = Vec::new();
+        let listed = store.list(&path("t"), &asked, &mut |listed| {
+            match listed {
+                Listed::Head { next, .. } => {
+                    assert_eq!(next.as_deref(), Some("100"));
+                    assert_eq!(tell(store, [put_record("t/99", [])]), ["created"]);
+                }
+                Listed::Record(json) => told.push(String::from_utf8(json.to_vec()).unwrap()),
+            }
+            ControlFlow::Continue(())
+        });
+        listed.unwrap();
+        assert_eq!(told.last().unwrap(), r#"{"k":100}"#);
     });
 }

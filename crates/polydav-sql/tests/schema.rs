@@ -857,3 +857,38 @@ fn checks_name_their_column() {
         assert_eq!(told, expected);
     });
 }
+
+/// What SQLite is told to do about values that are taken, it does; whatever it undoes by that is
+/// done again.
+#[test]
+fn clauses_about_conflicts_are_heeded() {
+    let table = |clause: &str| {
+        format!(
+            "CREATE TABLE {clause} (k INTEGER PRIMARY KEY, v text UNIQUE ON CONFLICT {clause});
+             INSERT INTO {clause} VALUES (1, 'a');"
+        )
+    };
+    let clauses = ["rollback", "abort", "fail", "ignore", "replace"];
+    let database = Database::sqlite(&clauses.map(table).concat());
+    let store = &database.open();
+    for (clause, verdict) in [
+        ("rollback", "Conflict /rollback/3 [v]"),
+        ("abort", "Conflict /abort/3 [v]"),
+        ("fail", "Conflict /fail/3 [v]"),
+        ("ignore", "Invalid /ignore/3"),
+        ("replace", "created"),
+    ] {
+        let at = |k: usize| format!("{clause}/{k}");
+        let told = tell(
+            store,
+            [
+                put_record(at(2), [("v", text("b"))]),
+                put_record(at(3), [("v", text("a"))]),
+                put_record(at(4), [("v", text("c"))]),
+                put_record(at(1), [("v", text("d"))]),
+            ],
+        );
+        let last = if clause == "replace" { "created" } else { "done" };
+        assert_eq!(told, ["created", verdict, "created", last], "{clause}");
+    }
+}

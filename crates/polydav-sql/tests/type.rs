@@ -724,3 +724,21 @@ fn a_row_is_found_by_values_of_its_columns() {
         );
     });
 }
+
+/// As JSON they look the same; as columns they don't.
+#[test]
+fn the_null_of_json_is_a_value() {
+    if !conformance::require_postgres() {
+        return;
+    }
+    let database = Database::postgres("CREATE TABLE t (k integer PRIMARY KEY, a json, b jsonb);");
+    let store = &database.open();
+    let given = || [("a", text("null")), ("b", text(" null "))];
+    assert_eq!(tell(store, [put_record("t/1", given()), put_record("t/2", [])]), ["created"; 2]);
+    for (k, value) in [(1, text("null")), (2, Value::Null)] {
+        assert_eq!(record(store, format!("t/{k}")), format!(r#"{{"k":{k},"a":null,"b":null}}"#));
+        let columns = columns(store, format!("t/{k}"));
+        assert_eq!((&columns[1].value, &columns[2].value), (&value, &value));
+    }
+    assert_eq!(database.sql("SELECT k FROM t WHERE a IS NULL AND b IS NULL"), "2");
+}
