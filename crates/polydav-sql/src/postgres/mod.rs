@@ -8,7 +8,7 @@ mod session;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use polydav_store::Durability;
@@ -50,6 +50,9 @@ impl SqlStore {
 /// A database of PostgreSQL.
 struct Postgres {
     sessions: r2d2::Pool<Sessions>,
+    /// Makes the sessions of the pool, and the witness.
+    connector: Sessions,
+    witness: Mutex<Option<Witness>>,
     seen: RwLock<Seen>,
     options: Options,
 }
@@ -67,6 +70,11 @@ impl Seen {
     }
 }
 
+/// A session that does nothing. As long as it answers, the server that it began with has not crashed:
+/// a crash ends all sessions. A server that was started again gives the numbers of transactions once
+/// more that it lost, so what it says of a number may be about another transaction.
+type Witness = Arc<Mutex<Session>>;
+
 /// The tables are looked for again no sooner than after this time, unless there is a reason.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -75,19 +83,19 @@ const FRESH: Duration = Duration::from_secs(2);
 
 impl Postgres {
     fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let sessions = Sessions::new(url)?;
+        let connector = Sessions::new(url)?;
         // By itself first: the pool would try for long, and not say why it can't.
-        let session = r2d2::ManageConnection::connect(&sessions)
+        let session = r2d2::ManageConnection::connect(&connector)
             .map_err(|error| OpenError::Database(error.into()))?;
         let schema = Arc::new(schema::find(&session, options)?);
-        drop(session);
+        let witness = Mutex::new(Some(Arc::new(Mutex::new(session))));
         let sessions = r2d2::Pool::builder()
             .max_size(SESSIONS_MAX)
             .min_idle(Some(0))
             .connection_timeout(PATIENCE)
-            .build_unchecked(sessions);
+            .build_unchecked(connector.clone());
         let seen = RwLock::new(Seen { schema, at: Some(Instant::now()) });
-        Ok(Self { sessions, seen, options: options.clone() })
+        Ok(Self { sessions, connector, witness, seen, options: options.clone() })
     }
 
     fn session(&self) -> Result<r2d2::PooledConnection<Sessions>, SqlError> {
@@ -96,6 +104,22 @@ impl Postgres {
 
     fn seen(&self) -> RwLockReadGuard<'_, Seen> {
         self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who will know, of a transaction that begins now, whether the server crashed since.
+    fn witness(&self) -> Result<Witness, SqlError> {
+        let mut witness = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(witness) = &*witness {
+            return Ok(Arc::clone(witness));
+        }
+        let session = r2d2::ManageConnection::connect(&self.connector)
+            .map_err(|error| SqlError { kind: SqlErrorKind::Away, ..error })?;
+        Ok(Arc::clone(witness.insert(Arc::new(Mutex::new(session)))))
+    }
+
+    /// Sessions were lost, and perhaps the witness with them.
+    fn forget_witness(&self) {
+        *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Looks which tables there are. Whoever comes meanwhile goes on with what was known.
@@ -124,26 +148,37 @@ impl Postgres {
     }
 
     /// What became of a transaction whose session was lost while it was committed.
-    fn resolve(&self, id: &str, lost: SqlError) -> Result<(), SqlError> {
+    fn resolve(&self, id: &str, witness: &Witness, lost: SqlError) -> Result<(), SqlError> {
         let deadline = Instant::now() + DOUBT_MAX;
-        let in_doubt = |lost: SqlError| SqlError { kind: SqlErrorKind::InDoubt, ..lost };
+        let as_kind = |kind, lost: SqlError| Err(SqlError { kind, ..lost });
         loop {
             match self.session().and_then(|session| session.status(id)) {
-                Ok(Some(status)) if status == "committed" => return Ok(()),
+                Ok(Some(status)) if status == "committed" && answers(witness) => return Ok(()),
                 Ok(Some(status)) if status == "aborted" => {
-                    return Err(SqlError { kind: SqlErrorKind::Gone, ..lost });
+                    return as_kind(SqlErrorKind::Gone, lost);
                 }
-                // Older than the server remembers.
-                Ok(None) => return Err(in_doubt(lost)),
+                // It isn't known whose number it is, or it is older than the server remembers.
+                Ok(Some(status)) if status == "committed" => {
+                    return as_kind(SqlErrorKind::InDoubt, lost);
+                }
+                Ok(None) => return as_kind(SqlErrorKind::InDoubt, lost),
                 Ok(Some(_)) => {}
+                // A number that is still to be given: the server lost what was done.
+                Err(error) if error.kind == SqlErrorKind::Value => {
+                    return as_kind(SqlErrorKind::Gone, lost);
+                }
                 Err(error) => tracing::warn!(%error, "the database can't be asked about a commit"),
             }
             if Instant::now() >= deadline {
-                return Err(in_doubt(lost));
+                return as_kind(SqlErrorKind::InDoubt, lost);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+fn answers(witness: &Witness) -> bool {
+    witness.lock().unwrap_or_else(PoisonError::into_inner).execute("").is_ok()
 }
 
 impl Database for Postgres {
@@ -189,8 +224,9 @@ impl Database for Postgres {
         work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let session = self.session()?;
+        let witness = self.witness()?;
         let begin = || session.begin(durability, patience);
-        begin()?;
+        begin().inspect_err(|_| self.forget_witness())?;
         let writing = Writing {
             session: &session,
             begin: &begin,
@@ -211,6 +247,9 @@ impl Database for Postgres {
                     suspect.blame(&session, &mut trouble.error);
                 }
                 self.doubt(&trouble.error);
+                if trouble.error.kind == SqlErrorKind::Gone {
+                    self.forget_witness();
+                }
                 return Err(trouble);
             }
         }
@@ -218,7 +257,8 @@ impl Database for Postgres {
         match (error.kind, id.into_inner()) {
             (SqlErrorKind::Gone, Some(id)) => {
                 drop(session);
-                Ok(self.resolve(&id, error)?)
+                self.forget_witness();
+                Ok(self.resolve(&id, &witness, error)?)
             }
             // Without a number it has changed nothing.
             _ => Err(error.into()),

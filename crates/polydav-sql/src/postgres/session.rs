@@ -28,7 +28,7 @@ const PREPARED_MAX: usize = 256;
 const IDLE_MAX: Duration = Duration::from_millis(500);
 
 /// Makes sessions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sessions {
     config: Config,
 }
