@@ -14,7 +14,7 @@ const WORKERS: usize = 4;
 
 #[test]
 fn transcripts() {
-    if !require(&["chattr", "mount"]) {
+    if !require(&["chattr", "mount", "sqlite3"]) {
         return;
     }
     let wanted = std::env::var("TRANSCRIPT").unwrap_or_default();

@@ -8,6 +8,8 @@
 //! === server --public-url https://h/dav/      more arguments for the server (may be missing)
 //! === mounts /=a /b=c                         folders in it that are served in its place, and where
 //!                                             (may be missing)
+//! === sql /r                                  a database at that path, made by these statements of
+//! CREATE TABLE t (a PRIMARY KEY);             SQLite (may be missing)
 //! === disk 4 MiB                              the folder is a disk of this size (may be missing)
 //! === tree                                    what is in the folder before the server starts
 //! a/                                          a folder
@@ -27,6 +29,8 @@
 //! Location: (none)                            a field that must not be there
 //! === tree after                              what must be in the folder now
 //! === tree unchanged                          or: not a byte, not an inode, not a time differs
+//! === rows SELECT a FROM t                    what the database must hold now, a line a row
+//! x|y
 //! ```
 //!
 //! Names are percent-encoded where they aren't visible ASCII. A body is all lines behind the first
@@ -54,12 +58,12 @@ use std::fs;
 use std::path::Path;
 
 use crate::http::{self, Response};
-use crate::{Server, require_root};
+use crate::{Database, Server, require_root};
 
 use self::canonical::Form;
 use self::pattern::Variables;
 use self::scene::{Scene, Snapshot};
-use self::script::{Body, Part, Reply, Request, Script};
+use self::script::{Body, Part, Reply, Request, Rows, Script};
 
 /// Runs a transcript; panics with what differs. Where it needs root and isn't, it is skipped.
 pub fn run(file: &Path, bless: bool) {
@@ -91,6 +95,7 @@ pub fn run(file: &Path, bless: bool) {
 struct Run {
     server: Server,
     scene: Scene,
+    database: Option<Database>,
     before: Snapshot,
     variables: Variables,
     last: Option<Response>,
@@ -107,10 +112,14 @@ impl Run {
             let (path, name) = mount.split_once('=').expect("a mount is /PATH=NAME");
             builder = builder.mount(path, scene.path().join(name));
         }
+        let database = script.sql.as_ref().map(|(_, sql)| Database::sqlite(sql));
+        if let (Some((path, _)), Some(database)) = (&script.sql, &database) {
+            builder = builder.mount(path, database.source());
+        }
         let server = builder.start();
         let before = scene.snapshot();
         let variables = Variables::new(server.host());
-        Self { server, scene, before, variables, last: None }
+        Self { server, scene, database, before, variables, last: None }
     }
 
     /// Plays a part; what it should say, if it was to be blessed and says something else.
@@ -139,6 +148,21 @@ impl Run {
                 }
                 let (was, is) = (self.before.exactly(), now.exactly());
                 Err(format!("the tree was touched:\n{}", difference(&was, &is, None)))
+            }
+            Part::Rows(rows) => self.rows(rows, bless),
+        }
+    }
+
+    fn rows(&self, rows: &Rows, bless: bool) -> Result<Option<String>, String> {
+        let database = self.database.as_ref().ok_or("rows without a database")?;
+        let said = database.sql(&rows.question);
+        let found = said.trim_end_matches('\n');
+        match found == rows.answer {
+            true => Ok(None),
+            false if bless => Ok(Some(format!("{found}\n\n"))),
+            false => {
+                let difference = difference(&rows.answer, found, None);
+                Err(format!("the rows differ:\n{difference}"))
             }
         }
     }

@@ -99,7 +99,7 @@ fn changing(text: &str, before: &str) -> Option<(Kind, usize)> {
     let cases = [
         (Kind::Token, true),
         (Kind::Date, true),
-        (Kind::Id, !is_hex_before),
+        (Kind::Id, !is_hex_before && !tag_before),
         (Kind::Number, seconds_before),
     ];
     for (kind, possible) in cases {
@@ -110,7 +110,9 @@ fn changing(text: &str, before: &str) -> Option<(Kind, usize)> {
         }
     }
     let length = Kind::Etag.length(text)?;
-    let is_tag = tag_before && length >= 16 && text[..length].contains('-');
+    // A file's has its parts joined; a row's is what an id looks like.
+    let is_one = Kind::Id.length(text) == Some(length) || text[..length].contains('-');
+    let is_tag = tag_before && length >= 16 && is_one;
     is_tag.then_some((Kind::Etag, length))
 }
 

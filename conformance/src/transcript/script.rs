@@ -10,6 +10,8 @@ pub(super) struct Script {
     pub(super) arguments: Vec<String>,
     /// Folders that are served instead of the whole: `/PATH=NAME`.
     pub(super) mounts: Vec<String>,
+    /// A database of SQLite: where it is mounted, and the statements that make it.
+    pub(super) sql: Option<(String, String)>,
     /// The size of the disk in bytes, where it matters.
     pub(super) disk: Option<u64>,
     /// What is in the folder at first.
@@ -33,6 +35,13 @@ pub(super) enum Part {
     Reply(Reply),
     After(Vec<Entry>),
     Unchanged,
+    Rows(Rows),
+}
+
+/// A question to the database, and what it must answer.
+pub(super) struct Rows {
+    pub(super) question: String,
+    pub(super) answer: String,
 }
 
 pub(super) struct Request {
@@ -61,6 +70,7 @@ impl Script {
             opening: String::new(),
             arguments: Vec::new(),
             mounts: Vec::new(),
+            sql: None,
             disk: None,
             tree: Vec::new(),
             sections: Vec::new(),
@@ -91,6 +101,10 @@ impl Script {
                 self.mounts = mounts.iter().map(|&mount| mount.to_owned()).collect();
                 Ok(Part::Opening)
             }
+            ["sql", path] => {
+                self.sql = Some(((*path).to_owned(), text.to_owned()));
+                Ok(Part::Opening)
+            }
             ["disk", size, "MiB"] => {
                 let size: u64 = size.parse().map_err(|_| "no size".to_owned())?;
                 self.disk = Some(size << 20);
@@ -102,6 +116,10 @@ impl Script {
             }
             ["tree", "after"] => Ok(Part::After(scene::parse(text)?)),
             ["tree", "unchanged"] => Ok(Part::Unchanged),
+            ["rows", question @ ..] => {
+                let answer = text.trim_end_matches('\n').to_owned();
+                Ok(Part::Rows(Rows { question: question.join(" "), answer }))
+            }
             ["request", ..] => request(text).map(Part::Request),
             ["reply"] => Ok(Part::Reply(reply(text))),
             _ => Err(format!("unknown section {heading:?}")),
@@ -160,6 +178,16 @@ mod tests {
         let again: String =
             script.sections.iter().map(|s| format!("{}\n{}", s.heading, s.text)).collect();
         assert_eq!(script.opening + &again, text);
+    }
+
+    #[test]
+    fn reads_a_database_and_a_question() {
+        let text = "=== sql /r\nCREATE TABLE t (a);\n\n=== rows SELECT a FROM t\n1\n2\n\n";
+        let script = Script::parse(text).expect("it is one");
+        let sql = "CREATE TABLE t (a);\n\n".to_owned();
+        assert_eq!(script.sql, Some(("/r".to_owned(), sql)));
+        let Part::Rows(rows) = &script.sections[1].part else { panic!("no rows") };
+        assert_eq!((&*rows.question, &*rows.answer), ("SELECT a FROM t", "1\n2"));
     }
 
     #[test]
