@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use conformance::folder::{Tree, assert_same};
 use conformance::http::{self, Response};
-use conformance::{Folder, Server, require};
+use conformance::{Database, Folder, Server, require};
 
 /// Far more than any of these needs on a busy machine, far less than work that grows would take.
 const SOON: Duration = Duration::from_secs(5);
@@ -482,5 +482,205 @@ fn conditions_that_multiply() {
     assert_eq!(all.status, 207, "{:.200}", all.text());
     let based = format!("<batch base='{long}'>{}</batch>", "<mkcol href='a'/>".repeat(10_000));
     world.says("POST /batch-operation", &[], based.as_bytes(), 413, "16777216 bytes");
+    world.end();
+}
+
+const PEOPLE: &str =
+    "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INTEGER);
+    INSERT INTO person VALUES (1, 'Ada', 36);";
+
+/// A database in which nothing may change either.
+fn with_records() -> Option<(World, Database, String)> {
+    if !require(&["sqlite3"]) {
+        return None;
+    }
+    let (folder, database) = (Folder::new(), Database::sqlite(PEOPLE));
+    folder.write("a", "a");
+    let before = folder.tree();
+    let server = Server::builder().folder(folder.path()).mount("/records", database.source());
+    let world = World { server: server.as_nobody().start(), folder, before };
+    let dump = database.dump();
+    Some((world, database, dump))
+}
+
+#[test]
+fn bodies_that_are_no_records() {
+    let Some((world, database, dump)) = with_records() else { return };
+    let deep = format!("{{\"name\": {}", "[".repeat(100_000));
+    let many: Vec<_> = (0..100_000).map(|n| format!("\"c{n}\": 1")).collect();
+    let many = format!("{{{}}}", many.join(","));
+    let long = format!("{{\"{}\": 1}}", "x".repeat(1_000_000));
+    for body in [
+        "",
+        " ",
+        "{",
+        "}",
+        "null",
+        "1",
+        "\"name\"",
+        "{\"name\"}",
+        "{\"name\":}",
+        "{\"name\": \"x\",}",
+        "{'name': \"x\"}",
+        "{name: \"x\"}",
+        "{\"name\": \"x\"} {}",
+        "{\"name\": \"x\", \"name\": \"y\"}",
+        "{\"name\": \"x\", \"n\\u0061me\": \"y\"}",
+        "{\"name\": \"\\ud800\"}",
+        "{\"name\": \"\\x\"}",
+        "{\"name\": \"\u{1}\"}",
+        "{\"name\": \"\\u0000\"}",
+        "{\"name\": null}",
+        "{\"name\": \"x\", \"age\": 1e999}",
+        "{\"name\": \"x\", \"age\": NaN}",
+        "{\"name\": \"x\", \"age\": 01}",
+        "{\"name\": \"x\", \"age\": 1.5}",
+        "{\"name\": \"x\", \"age\": 99999999999999999999}",
+        "{\"name\": \"x\", \"age\": true}",
+        "{\"name\": \"x\", \"age\": \"\"}",
+        "{\"name\": \"x\", \"age\": [1]}",
+        "{\"name\": \"x\", \"age\": {\"$ref\": \"#\"}}",
+        "{\"name\": \"x\", \"id\": \"one\"}",
+        "{\"name\": \"x\", \"\": 1}",
+        "\u{feff}x{\"name\": \"x\"}",
+        "<person><name>x</name></person>",
+        &deep,
+        &many,
+        &long,
+    ] {
+        for line in ["PUT /records/person/1", "PUT /records/person/9", "PATCH /records/person/1"] {
+            world.refused(line, &[], body.as_bytes());
+        }
+        world.refused("POST /records/person/", &[], body.as_bytes());
+    }
+    for body in [&b"{\"name\": \"\xff\"}"[..], b"{\"name\": \"\xed\xa0\x80\"}", b"\xff\xfe{\0}\0"] {
+        world.refused("PATCH /records/person/1", &[], body);
+        world.refused("POST /records/person/", &[], body);
+    }
+    let huge = format!("{{\"name\": \"{}\"}}", "x".repeat(9 << 20));
+    for line in ["PUT /records/person/1", "PATCH /records/person/1", "POST /records/person/"] {
+        world.says(line, &[], huge.as_bytes(), 413, "bytes");
+        for kind in ["text/html", "application/json-patch+json"] {
+            world.says(line, &[("Content-Type", kind)], b"{}", 415, kind);
+        }
+        let coded = [("Content-Encoding", "gzip")];
+        world.says(line, &coded, b"{}", 415, "Content-Encoding");
+    }
+    assert_eq!(database.dump(), dump);
+    world.end();
+}
+
+#[test]
+fn arrays_that_are_no_records() {
+    let Some((world, database, dump)) = with_records() else { return };
+    let many = format!("[{}]", vec!["{\"name\": \"x\"}"; 10_001].join(","));
+    for body in
+        ["[", "[1]", "[null]", "[[]]", "[{}", "[{},]", "[{}] x", "[\"x\"]", "[{\"a\"}]", &many]
+    {
+        world.refused("POST /records/person/", &[], body.as_bytes());
+        world.refused("PATCH /records/person/", &[], body.as_bytes());
+    }
+    for target in ["/records/person/1", "/records/", "/records/none/", "/a"] {
+        world.refused(&format!("POST {target}"), &[], b"[{\"name\": \"x\"}]");
+        world.refused(&format!("PATCH {target}"), &[], b"[{\"id\": 1, \"name\": \"x\"}]");
+    }
+    assert_eq!(database.dump(), dump);
+    world.end();
+}
+
+#[test]
+fn queries_that_ask_for_nothing() {
+    let Some((world, database, dump)) = with_records() else { return };
+    let long = format!("name={}", "x".repeat(9_000));
+    let many: Vec<_> = (0..101).map(|n| format!("c{n}=1")).collect();
+    let many = many.join("&");
+    for query in [
+        "limit=0",
+        "limit=-1",
+        "limit=",
+        "limit=1.5",
+        "limit=1e3",
+        "limit=99999999999999999999",
+        "limit=1&limit=2",
+        "limit",
+        "cursor=",
+        "cursor=x",
+        "cursor=1,2",
+        "&",
+        "=",
+        "name",
+        "=1",
+        "name=1&name=2",
+        "name=%",
+        "name=%zz",
+        "name=%ff",
+        "name=%00",
+        "none=1",
+        "NAME=1",
+        "age=x",
+        "age=",
+        &long,
+        &many,
+    ] {
+        for method in ["GET", "HEAD"] {
+            world.refused(&format!("{method} /records/person/?{query}"), &[], b"");
+        }
+    }
+    assert_eq!(database.dump(), dump);
+    world.end();
+}
+
+/// Columns in XML: as properties, and as fields of operations.
+#[test]
+fn columns_that_are_none() {
+    let Some((world, database, dump)) = with_records() else { return };
+    for property in [
+        "<c:age null='maybe'/>",
+        "<c:age null='true'>1</c:age>",
+        "<c:age encoding='hex'>01</c:age>",
+        "<c:name encoding='base64'>*</c:name>",
+        "<c:name encoding='base64'>AA</c:name>",
+        "<c:name><b/></c:name>",
+        "<c:name type='text'>x</c:name>",
+        "<c:name null='true'/>",
+        "<c:age>one</c:age>",
+        "<c:none>1</c:none>",
+        "<c:_x0000_>1</c:_x0000_>",
+        "<c:_xD800_>1</c:_xD800_>",
+        "<getetag>x</getetag>",
+        "<name xmlns='urn:other'>x</name>",
+    ] {
+        let set = format!("<set><prop><c:age>1</c:age>{property}</prop></set>");
+        let names = "xmlns='DAV:' xmlns:c='urn:polydav:columns:1'";
+        let update = format!("<propertyupdate {names}>{set}</propertyupdate>");
+        let answer =
+            http::send(&world.server, "PROPPATCH", "/records/person/1", &[], update.as_bytes());
+        let text = answer.text();
+        assert!(answer.status == 207 && !text.contains("200 OK"), "{property}: {text}");
+    }
+    for fields in [
+        "<field>1</field>",
+        "<field name='name'><b/></field>",
+        "<field name='name'>1</field><field name='name'>2</field>",
+        "<field name='age' null='maybe'/>",
+        "<field name='age' null='true'>1</field>",
+        "<field name='age' encoding='hex'>1</field>",
+        "<field name='age' more='x'>1</field>",
+        "<value name='age'>1</value>",
+        "text",
+    ] {
+        for op in ["create href='/records/person/'", "update href='/records/person/1'"] {
+            let verb = op.split(' ').next().unwrap_or_default();
+            let batch = format!("<batch><{op}>{fields}</{verb}></batch>");
+            world.refused("POST /batch-operation", &[], batch.as_bytes());
+        }
+    }
+    for values in ["1", "[]", "\"x\"", "null", "{\"age\": 1, \"age\": 2}", "{\"age\"}"] {
+        let batch = format!(
+            "[{{\"op\": \"update\", \"href\": \"/records/person/1\", \"values\": {values}}}]"
+        );
+        world.refused("POST /batch-operation", &[], batch.as_bytes());
+    }
+    assert_eq!(database.dump(), dump);
     world.end();
 }
