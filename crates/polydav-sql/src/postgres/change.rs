@@ -82,12 +82,12 @@ pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>
         let (quoted, outputs) = (&change.table.quoted, change.table.outputs());
         let statement = format!("INSERT INTO {quoted} AS t DEFAULT VALUES RETURNING {outputs}");
         for row in &mut changed {
-            let rows = session.query::<&str>(&statement, &[])?;
+            let rows = session.change::<&str>(&statement, &[])?;
             *row = rows.first().map(|row| read(row, &change.table, 0)).transpose()?;
         }
         return Ok(changed);
     }
-    let rows = session.query(&statement(change), &Arrays::of(change).0)?;
+    let rows = session.change(&statement(change), &Arrays::of(change).0)?;
     for (at, row) in rows.iter().enumerate() {
         let (at, row) = match change.shape {
             // An insertion tells of rows in the order of their making, and of nothing else.

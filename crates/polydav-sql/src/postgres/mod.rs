@@ -226,7 +226,7 @@ impl Database for Postgres {
         let session = self.session()?;
         let witness = self.witness()?;
         let begin = || session.begin(durability, patience);
-        begin().inspect_err(|_| self.forget_witness())?;
+        begin();
         let writing = Writing {
             session: &session,
             begin: &begin,
@@ -234,11 +234,10 @@ impl Database for Postgres {
             rows: RefCell::default(),
             held: RefCell::default(),
             unreadable: RefCell::default(),
-            id: RefCell::default(),
             suspect: Cell::default(),
         };
         let worked = work(&writing);
-        let Writing { id, suspect, .. } = writing;
+        let Writing { suspect, .. } = writing;
         match worked {
             Ok(()) => {}
             Err(mut trouble) => {
@@ -254,7 +253,7 @@ impl Database for Postgres {
             }
         }
         let Err(error) = session.commit() else { return Ok(()) };
-        match (error.kind, id.into_inner()) {
+        match (error.kind, session.number()) {
             (SqlErrorKind::Gone, Some(id)) => {
                 drop(session);
                 self.forget_witness();
@@ -298,7 +297,7 @@ type Known = HashMap<(*const Table, String), Option<Row>>;
 struct Writing<'a> {
     session: &'a Session,
     /// Begins it anew, after it was rolled back.
-    begin: &'a dyn Fn() -> Result<(), SqlError>,
+    begin: &'a dyn Fn(),
     patience: Patience,
     /// The names of rows that others hold.
     held: RefCell<HashSet<(*const Table, String)>>,
@@ -306,8 +305,6 @@ struct Writing<'a> {
     unreadable: RefCell<HashSet<(*const Table, String)>>,
     /// The rows it holds, as they are by now.
     rows: RefCell<Known>,
-    /// Its number, once it has changed something.
-    id: RefCell<Option<String>>,
     /// What has one bad value among several.
     suspect: Cell<Option<change::Suspect>>,
 }
@@ -419,7 +416,7 @@ impl Transaction for Writing<'_> {
             Err(error) if error.kind == SqlErrorKind::Value => {
                 self.session.roll_back();
                 self.leave_out_unreadable(&by_table)?;
-                (self.begin)()?;
+                (self.begin)();
                 self.hold(&by_table)
             }
             held => held,
@@ -463,9 +460,6 @@ impl Transaction for Writing<'_> {
             }
             error
         })?;
-        if self.id.borrow().is_none() {
-            *self.id.borrow_mut() = self.session.transaction()?;
-        }
         if change.table.has_far_effects {
             // Rows may have changed that nobody named.
             self.rows.borrow_mut().clear();

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use polydav_store::Durability;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::SslMode;
@@ -23,6 +24,9 @@ const SETTINGS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'; \
 
 /// So many statements each session keeps prepared.
 const PREPARED_MAX: usize = 256;
+
+/// The number of a transaction, if it has one already.
+const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
 /// One that wasn't used for this long is asked whether it is still there.
 const IDLE_MAX: Duration = Duration::from_millis(500);
@@ -61,6 +65,10 @@ pub(super) struct Session {
     prepared: RefCell<HashMap<String, Statement>>,
     /// Whether commits aren't waited for unless that is asked for.
     is_lax: bool,
+    /// What begins the transaction, until it goes out together with the first question.
+    opening: RefCell<Option<String>>,
+    /// The number of the transaction under way, once it has changed something.
+    number: RefCell<Option<String>>,
     used: Cell<Instant>,
 }
 
@@ -91,6 +99,8 @@ impl r2d2::ManageConnection for Sessions {
             client,
             prepared: RefCell::default(),
             is_lax: lax.get::<_, &str>(0) == "off",
+            opening: RefCell::default(),
+            number: RefCell::default(),
             used: Cell::new(Instant::now()),
         })
     }
@@ -105,12 +115,12 @@ impl r2d2::ManageConnection for Sessions {
 }
 
 impl Session {
-    fn wait<T>(
+    fn wait<T, E: Into<SqlError>>(
         &self,
-        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        answer: impl Future<Output = Result<T, E>>,
     ) -> Result<T, SqlError> {
         let runtime = self.runtime.as_ref().expect("it is there until the session is dropped");
-        let answered = runtime.block_on(answer).map_err(SqlError::from);
+        let answered = runtime.block_on(answer).map_err(E::into);
         self.used.set(Instant::now());
         if let Err(error) = &answered
             && error.kind == SqlErrorKind::Changed
@@ -129,7 +139,45 @@ impl Session {
         let statement = self.prepare(text)?;
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|parameter| parameter as _).collect();
-        self.wait(self.client.query(&statement, &parameters))
+        self.wait(self.opened(self.client.query(&statement, &parameters)))
+    }
+
+    /// Has something changed in the transaction, and asks for its number in the same breath.
+    pub(super) fn change<P: ToSql + Sync>(
+        &self,
+        text: &str,
+        parameters: &[P],
+    ) -> Result<Vec<Row>, SqlError> {
+        if self.number.borrow().is_some() {
+            return self.query(text, parameters);
+        }
+        let (statement, number) = (self.prepare(text)?, self.prepare(NUMBER)?);
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|parameter| parameter as _).collect();
+        let (rows, number) = self.wait(self.opened(async {
+            let changing = self.client.query(&statement, &parameters);
+            let (rows, number) = join(changing, self.client.query(&number, &[])).await;
+            // What one failed with is why the other did.
+            Ok((rows?, number?))
+        }))?;
+        *self.number.borrow_mut() = number.first().and_then(|row| row.get(0));
+        Ok(rows)
+    }
+
+    /// An answer, to a question before which the transaction is begun if it wasn't yet.
+    async fn opened<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, SqlError> {
+        let Some(opening) = self.opening.take() else { return Ok(answer.await?) };
+        match join(self.client.batch_execute(&opening), answer).await {
+            (Ok(()), answered) => Ok(answered?),
+            (Err(error), Err(_)) => Err(error.into()),
+            // What was asked for was done, in no transaction of ours.
+            (Err(error), Ok(_)) => {
+                Err(SqlError { kind: SqlErrorKind::InDoubt, ..SqlError::from(error) })
+            }
+        }
     }
 
     fn prepare(&self, text: &str) -> Result<Statement, SqlError> {
@@ -152,7 +200,7 @@ impl Session {
 
     /// Begins a transaction. Constraints that could wait for its end don't: they are charged to the
     /// step that breaks them.
-    pub(super) fn begin(&self, durability: Durability, patience: Patience) -> Result<(), SqlError> {
+    pub(super) fn begin(&self, durability: Durability, patience: Patience) {
         let mut text = String::from(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE",
         );
@@ -167,24 +215,30 @@ impl Session {
         if patience != Patience::Usual {
             text.push_str("; SET LOCAL statement_timeout TO '10s'");
         }
-        self.execute(&text)
+        self.number.take();
+        self.opening.replace(Some(text));
     }
 
     pub(super) fn commit(&self) -> Result<(), SqlError> {
-        self.execute("COMMIT")
+        match self.opening.take() {
+            Some(_) => Ok(()),
+            None => self.execute("COMMIT"),
+        }
     }
 
     /// Gives up what was begun. If that fails the session is lost, and the transaction with it.
     pub(super) fn roll_back(&self) {
+        if self.opening.take().is_some() {
+            return;
+        }
         if let Err(error) = self.execute("ROLLBACK") {
             tracing::debug!(%error, "a transaction ended with its session");
         }
     }
 
     /// The number of the transaction under way, if it has changed something.
-    pub(super) fn transaction(&self) -> Result<Option<String>, SqlError> {
-        let rows = self.query::<&str>("SELECT pg_current_xact_id_if_assigned()::text", &[])?;
-        Ok(rows.first().and_then(|row| row.get(0)))
+    pub(super) fn number(&self) -> Option<String> {
+        self.number.borrow().clone()
     }
 
     /// What became of a transaction: `committed`, `aborted`, `in progress`, or nothing if the
