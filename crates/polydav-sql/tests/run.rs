@@ -257,7 +257,7 @@ fn rows_that_others_hold_cost_nothing_but_themselves() {
             if is_held || k == 999 { format!("Busy /t/{at}") } else { "done".to_owned() };
         assert_eq!(told, expected);
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
     outsider.sql("COMMIT");
     let told = tell(store, [update("t/3", [("v", text("y"))]), put_record("t/1001", [])]);
     assert_eq!(told, ["done", "done"]);
@@ -350,7 +350,7 @@ fn a_file_that_others_hold_is_busy() {
     for (k, told) in tell(store, steps()).into_iter().enumerate() {
         assert_eq!(told, format!("Busy /{}/{k}", if k % 2 == 0 { "t" } else { "late" }));
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "it took {:?}", begun.elapsed());
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(record(store, "t/1"), r#"{"k":1,"v":"theirs"}"#);
     assert!(tell(store, steps()).iter().all(|told| told == "created"));
