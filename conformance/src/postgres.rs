@@ -56,8 +56,9 @@ impl Postgres {
         self.home.join("data")
     }
 
+    /// Starts it again after [`halt`](Self::halt).
     #[track_caller]
-    fn launch(&self) {
+    pub fn launch(&self) {
         let options = format!("-k {} -c listen_addresses=''", self.home.path().display());
         let mut control = self.control();
         control.arg("--log").arg(self.home.join("log")).args(["--options", &options]);
@@ -77,7 +78,8 @@ impl Postgres {
         self.launch();
     }
 
-    fn halt(&self) {
+    /// Ends every process of it at once.
+    pub fn halt(&self) {
         run(self.control().args(["--mode", "immediate", "--wait", "stop"]));
     }
 

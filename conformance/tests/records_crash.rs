@@ -269,3 +269,43 @@ fn postgresql_crashes_in_the_middle() {
     assert!(hits > 0, "no batch was hit in its middle");
     server.stop();
 }
+
+/// While PostgreSQL is away files are served as ever, and rows are a 503; once it is back, so are they.
+#[test]
+fn postgresql_is_away_for_a_while() {
+    if !require(&[]) || !require_postgres() {
+        return;
+    }
+    let postgres = Arc::new(Postgres::start());
+    let name = postgres.database(&postgres_of(TABLE));
+    let database = Database::Postgres(Arc::clone(&postgres), name);
+    let folder = Folder::new();
+    let server = Server::builder().folder(folder.path()).mount("/records", database.source());
+    let server = server.as_nobody().start();
+    let ask = |method, target| send(&server, method, target, &[], b"");
+    let batch = |name: &str| {
+        let fields =
+            ["code", "a", "b"].map(|field| format!("<field name='{field}'>{name}</field>"));
+        let document = format!(
+            "<batch><put href='/{name}-1'/><create href='/records/item/'>{}</create>\
+             <put href='/{name}-2'/></batch>",
+            fields.concat()
+        );
+        batch::parse(post(server.address(), "/batch-operation", &document).text()).statuses()
+    };
+    assert_eq!(batch("before"), [201, 201, 201]);
+    postgres.halt();
+    for target in ["/records/item/1", "/records/item/", "/records/item/?limit=1"] {
+        let answer = ask("GET", target);
+        let again = answer.header("retry-after").is_some();
+        assert_eq!((answer.status, again), (503, true), "{target}: {}", answer.text());
+    }
+    assert_eq!(post(server.address(), "/records/item/", &row("lost")).status, 503);
+    assert_eq!(batch("meanwhile"), [201, 503, 201]);
+    assert_eq!(ask("GET", "/meanwhile-2").status, 200);
+    postgres.launch();
+    assert_eq!(ask("GET", "/records/item/1").status, 200);
+    assert_eq!(batch("after"), [201, 201, 201]);
+    assert_eq!(database.sql("SELECT code FROM item ORDER BY id"), "before\nafter\n");
+    server.stop();
+}
