@@ -28,8 +28,18 @@ pub(crate) struct Attempt<'a> {
     locks: &'a dyn LockView,
     steps: &'a [Step],
     course: &'a mut Course,
+    care: Care,
     outcomes: Vec<Option<Outcome>>,
     pending: Option<Pending>,
+}
+
+/// What is done before a row is changed, where that isn't already known to be needless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// Nothing. What succeeds is done; why anything else isn't has to be found out by looking.
+    None,
+    /// All rows are taken hold of, and looked at.
+    Look,
 }
 
 /// Changes that were decided on and not yet handed to the database.
@@ -70,9 +80,10 @@ impl<'a> Attempt<'a> {
         locks: &'a dyn LockView,
         steps: &'a [Step],
         course: &'a mut Course,
+        care: Care,
     ) -> Self {
         let outcomes = steps.iter().map(|_| None).collect();
-        Self { schema, transaction, locks, steps, course, outcomes, pending: None }
+        Self { schema, transaction, locks, steps, course, care, outcomes, pending: None }
     }
 
     /// Does all steps; their outcomes hold once the transaction is committed.
@@ -87,7 +98,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn prefetch(&self) -> Result<(), SqlError> {
-        if !self.transaction.knows_rows() {
+        if !self.looks_first() {
             return Ok(());
         }
         let mut wanted = Vec::new();
@@ -343,7 +354,11 @@ impl<'a> Attempt<'a> {
 
     /// Whether a row must be seen before it is changed.
     fn must_look(&self, table: &Table) -> bool {
-        self.transaction.knows_rows() || !table.has_exact_key
+        self.looks_first() || !table.has_exact_key
+    }
+
+    fn looks_first(&self) -> bool {
+        self.care == Care::Look && self.transaction.knows_rows()
     }
 
     /// Adds a change to those pending, or begins anew.

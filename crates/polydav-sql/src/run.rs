@@ -13,7 +13,7 @@ use polydav_store::{
     Step,
 };
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Care};
 use crate::database::{Database, Patience, Trouble};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::place::Place;
@@ -43,11 +43,14 @@ struct Part {
     tries: u32,
     /// Whether what one of them gives was taken already.
     conflicted: bool,
+    care: Care,
 }
 
 impl Part {
+    /// A row that is changed alone keeps nobody waiting in a circle: it is changed at once.
     fn new(steps: Range<usize>) -> Self {
-        Self { steps, tries: 0, conflicted: false }
+        let care = if steps.len() == 1 { Care::None } else { Care::Look };
+        Self { steps, tries: 0, conflicted: false, care }
     }
 }
 
@@ -99,10 +102,16 @@ impl<'a> Running<'a> {
             _ => Patience::None,
         };
         let done = self.database.transact(self.durability, patience, &mut |transaction| {
-            course = self.course.clone();
             outcomes.clear();
-            let attempt = Attempt::new(&schema, transaction, self.locks, steps, &mut course);
-            outcomes = attempt.perform()?;
+            for care in [part.care, Care::Look] {
+                course = self.course.clone();
+                let (locks, course) = (self.locks, &mut course);
+                let attempt = Attempt::new(&schema, transaction, locks, steps, course, care);
+                outcomes = attempt.perform()?;
+                if care == Care::Look || outcomes.iter().all(Result::is_ok) {
+                    break;
+                }
+            }
             Ok(())
         });
         match done {
@@ -123,7 +132,7 @@ impl<'a> Running<'a> {
 
     /// Nothing of the part was done. It is tried again, or divided, or given up.
     fn divide(&mut self, part: Part, trouble: Trouble, todo: &mut Vec<Part>) {
-        let Part { steps, tries, conflicted } = part;
+        let Part { steps, tries, conflicted, care } = part;
         let Trouble { at, error } = trouble;
         match error.kind {
             SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
@@ -136,7 +145,7 @@ impl<'a> Running<'a> {
                 {
                     tracing::warn!(%error, "the tables can't be looked at again");
                 }
-                todo.push(Part { steps, tries: tries + 1, conflicted });
+                todo.push(Part { steps, tries: tries + 1, conflicted, care });
             }
             // It is no step's fault: to divide would have each of them wait.
             SqlErrorKind::Gone
@@ -145,7 +154,11 @@ impl<'a> Running<'a> {
             | SqlErrorKind::Changed => self.fail(steps, &error),
             // What is taken may have been made just now: then it can be seen the next time.
             SqlErrorKind::Unique if steps.len() == 1 && !conflicted => {
-                todo.push(Part { steps, tries, conflicted: true });
+                todo.push(Part { steps, tries, conflicted: true, care });
+            }
+            // That it isn't there is the better reason.
+            SqlErrorKind::Value if care == Care::None => {
+                todo.push(Part { steps, tries, conflicted, care: Care::Look });
             }
             _ if steps.len() == 1 => self.fail(steps, &error),
             _ => {
@@ -154,7 +167,8 @@ impl<'a> Running<'a> {
                 let middle = at.start + at.len() / 2;
                 let parts =
                     [at.end..steps.end, middle..at.end, at.start..middle, steps.start..at.start];
-                todo.extend(parts.into_iter().filter(|part| !part.is_empty()).map(Part::new));
+                let parts = parts.into_iter().filter(|part| !part.is_empty());
+                todo.extend(parts.map(|steps| Part { care, ..Part::new(steps) }));
             }
         }
     }
