@@ -36,6 +36,17 @@ impl Arrays {
     }
 }
 
+/// A source of the rows of a change, as [`unnest`] is. One row comes as values of its own: the
+/// database then keeps its plan, and needn't make one each time.
+fn source(change: &Change, columns: usize) -> String {
+    if change.rows.len() != 1 {
+        return unnest(columns);
+    }
+    let places: String = (1..=columns).map(|at| format!("${at}::text, ")).collect();
+    let names: String = (1..=columns).map(|at| format!("\"~{at}\", ")).collect();
+    format!("(VALUES ({places}1::bigint)) AS v({names}\"~n\")")
+}
+
 /// A source of rows named `v`: a column `~1` and so on for each array, and `~n`, the number of the
 /// row from 1.
 fn unnest(arrays: usize) -> String {
@@ -87,7 +98,11 @@ pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>
         }
         return Ok(changed);
     }
-    let rows = session.change(&statement(change), &Arrays::of(change).0)?;
+    let (statement, Arrays(arrays)) = (statement(change), Arrays::of(change));
+    let rows = match change.rows.len() {
+        1 => session.change(&statement, &arrays.concat())?,
+        _ => session.change(&statement, &arrays)?,
+    };
     for (at, row) in rows.iter().enumerate() {
         let (at, row) = match change.shape {
             // An insertion tells of rows in the order of their making, and of nothing else.
@@ -112,7 +127,7 @@ fn statement(change: &Change) -> String {
         Shape::Insert { given } => {
             let names = list(given.iter().map(|&at| table.columns[at].quoted.as_str()));
             let values: Vec<_> = given.iter().enumerate().map(value).collect();
-            let (values, source) = (values.join(", "), unnest(given.len()));
+            let (values, source) = (values.join(", "), source(change, given.len()));
             format!(
                 "INSERT INTO {quoted} AS t ({names}) SELECT {values} FROM {source} ORDER BY v.\"~n\" \
                  RETURNING {outputs}"
@@ -125,7 +140,7 @@ fn statement(change: &Change) -> String {
                 sets.map(|(at, column)| format!("{} = {}", name(*column), value((at, column))));
             let resets = reset.iter().map(|&at| format!("{} = DEFAULT", name(at)));
             let sets: Vec<_> = sets.chain(resets).collect();
-            let (sets, source) = (sets.join(", "), unnest(given.len() + table.key.len()));
+            let (sets, source) = (sets.join(", "), source(change, given.len() + table.key.len()));
             let joined = joined(table, given.len());
             format!(
                 "UPDATE {rows} AS t SET {sets} FROM {source} WHERE {joined} \
@@ -133,7 +148,7 @@ fn statement(change: &Change) -> String {
             )
         }
         Shape::Delete => {
-            let (source, joined) = (unnest(table.key.len()), joined(table, 0));
+            let (source, joined) = (source(change, table.key.len()), joined(table, 0));
             format!(
                 "DELETE FROM {rows} AS t USING {source} WHERE {joined} \
                  RETURNING v.\"~n\", {outputs}"
