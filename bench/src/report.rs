@@ -64,8 +64,8 @@ impl Report {
     pub(crate) fn page(&self, machine: &str, runs: usize) -> String {
         format!(
             "# Performance\n\n\
-             Written by `cargo xtask bench` (as root, with Debian's `nginx` and \
-             `libnginx-mod-http-dav-ext`; it makes a journaled ext4 image of its own and removes \
+             Written by `cargo xtask bench` (as root, with Debian's `nginx`, \
+             `libnginx-mod-http-dav-ext` and `postgresql`; it makes a journaled ext4 image of its own and removes \
              it).\nMedians of {runs} runs, in which polydav and what it is compared \
              with take turns. Seconds are this machine's; ratios last longer.\n\n{}\n\
              How it is measured:\n\n\
