@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use multistatus::xml::Limits;
 use polydav_engine::Engine;
 use polydav_proto::record::begins_list;
-use polydav_store::{Capabilities, Content, Failure, ResourcePath, Stage, Staged, Store};
+use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
 
 use crate::body::Incoming;
 use crate::problem::Problem;
@@ -213,15 +213,6 @@ pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Resul
     let (engine, path) = (engine.clone(), path.clone());
     let entry = blocking(move || engine.store().find(&path)).await?;
     Ok(entry.is_some_and(|entry| entry.is_collection()))
-}
-
-/// What the store can do at the path.
-pub(crate) async fn capabilities(
-    engine: &Engine,
-    path: &ResourcePath,
-) -> Result<Capabilities, Problem> {
-    let (store, path) = (engine.store().clone(), path.clone());
-    blocking(move || Ok::<_, Problem>(store.capabilities(&path))).await
 }
 
 /// Runs `work` on a thread that may block.

@@ -43,8 +43,12 @@ pub(crate) fn is_known(method: &str) -> bool {
 /// Windows asks for `MS-Author-Via`: without it, it takes the server for none of WebDAV.
 pub(crate) async fn options(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
     let store = engine.store().clone();
-    let allowed = move || Ok::<_, Problem>(record::allowed(&*store, &request.path));
-    let allowed = intake::blocking(allowed).await?.unwrap_or(ALLOWED);
+    let allowed = if store.capabilities(&request.path).records {
+        let allowed = move || Ok::<_, Problem>(record::allowed(&*store, &request.path));
+        intake::blocking(allowed).await?.unwrap_or(ALLOWED)
+    } else {
+        ALLOWED
+    };
     let mut response = Response::new(Body::default());
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(allowed));

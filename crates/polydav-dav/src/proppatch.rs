@@ -31,7 +31,7 @@ pub(crate) async fn proppatch(
     let body = intake::collect(body, options.xml_bytes_max).await?;
     let update = PropertyUpdate::parse(&body, intake::xml_limits())?;
     let guard = request.guard()?;
-    let capabilities = intake::capabilities(engine, &request.path).await?;
+    let capabilities = engine.store().capabilities(&request.path);
     let (action, refused) = plan(capabilities, request.path.clone(), &update);
     let step = Step::new(0, guard, action);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();

@@ -10,7 +10,7 @@ use polydav_store::{
     ResourcePath, Select, Step, View,
 };
 
-use crate::database::{Change, Changed, Shape, Transaction, Trouble, Wanted};
+use crate::database::{Behind, Change, Changed, Shape, Transaction, Trouble, Wanted};
 use crate::datum::{self, Datum};
 use crate::error::{Refusal, SqlError, SqlErrorKind};
 use crate::place::{Place, is_typed};
@@ -386,11 +386,19 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
+    fn behind(&self) -> Behind {
+        match self.care {
+            Care::None if self.steps.len() == 1 => Behind::Nothing,
+            _ if self.course.stops() => Behind::Stop,
+            _ => Behind::Others,
+        }
+    }
+
     /// Has the pending changes made.
     fn flush(&mut self) -> Result<(), Trouble> {
         let Some(Pending { change, steps, .. }) = self.pending.take() else { return Ok(()) };
         let at = || Some(steps[0].0..steps[steps.len() - 1].0 + 1);
-        let changed = self.transaction.change(&change, self.course.stops());
+        let changed = self.transaction.change(&change, self.behind());
         let changed = changed.map_err(|error| Trouble { at: at(), error })?;
         let mut changed = changed.into_iter();
         for (number, (at, path)) in steps.into_iter().enumerate() {

@@ -23,6 +23,10 @@ pub(crate) trait Database: Send + Sync + 'static {
     /// Looks again which tables there are.
     fn look_again(&self) -> Result<Arc<Schema>, SqlError>;
 
+    /// How many transactions that change a single row are worth having at a time: more of them go
+    /// faster together.
+    fn places(&self) -> usize;
+
     /// Whether it can be changed at all.
     fn is_writable(&self) -> bool;
 
@@ -63,11 +67,22 @@ pub(crate) trait Transaction {
 
     /// Makes a change of rows. For each: the row as it is now (as it was, if it is removed), or
     /// `None` if there was none; or why it isn't changed, if the transaction can go on without it.
-    /// With `stops`, none behind the first that isn't changed is tried, nor told.
+    /// [`Behind`] says which of them are tried.
     ///
     /// # Errors
     /// The transaction can't go on: some of the rows are at fault, or something else is.
-    fn change(&self, change: &Change, stops: bool) -> Result<Vec<Changed>, SqlError>;
+    fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError>;
+}
+
+/// What stands behind a change in its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// Others, whatever becomes of its rows.
+    Others,
+    /// Others, if all its rows are changed: none behind the first that isn't is tried, nor told.
+    Stop,
+    /// Nothing, and nothing was before it: it may be committed as soon as it is made.
+    Nothing,
 }
 
 /// What became of one row.

@@ -14,6 +14,7 @@ mod error;
 mod options;
 mod place;
 mod postgres;
+mod queue;
 mod row;
 mod run;
 mod schema;

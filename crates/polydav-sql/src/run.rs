@@ -9,8 +9,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use polydav_store::{
-    Course, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report, ResourcePath, Run,
-    Step,
+    Course, Done, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report,
+    ResourcePath, Run, Step,
 };
 
 use crate::attempt::{Attempt, Care};
@@ -66,8 +66,19 @@ impl<'a> Running<'a> {
         Self { database, locks, report, steps, course, durability, waited: Duration::ZERO }
     }
 
-    /// Performs and reports every step, in order.
-    pub(crate) fn run(mut self) {
+    /// Waits but a little for others: who needs what they hold for longer is a
+    /// [`FailureKind::Busy`].
+    pub(crate) fn hurried(self) -> Self {
+        Self { waited: Duration::from_millis(1), ..self }
+    }
+
+    /// Waits for nobody: who needs what others hold is a [`FailureKind::Busy`] at once.
+    pub(crate) fn impatient(self) -> Self {
+        Self { waited: WAIT_MAX, ..self }
+    }
+
+    /// Performs and reports every step, in order; gives the steps back.
+    pub(crate) fn run(mut self) -> Vec<Step> {
         let schema = self.database.schema();
         let parts = cut(&schema, &self.steps).into_iter().rev();
         let mut todo: Vec<_> = parts.map(Part::new).collect();
@@ -87,6 +98,7 @@ impl<'a> Running<'a> {
                 self.divide(part, trouble, &mut todo);
             }
         }
+        self.steps
     }
 
     /// Does a part in one transaction; reports it once that is committed.
@@ -119,6 +131,8 @@ impl<'a> Running<'a> {
             Ok(()) => {}
             Err(Trouble { error, .. }) if error.kind == SqlErrorKind::InDoubt => {
                 tracing::error!(%error, "a transaction is in doubt");
+                // What it came to may have been lost with it.
+                outcomes.resize_with(steps.len(), || Ok(Done::default()));
                 let subjects = steps.iter().map(Step::subject);
                 outcomes = outcomes.into_iter().zip(subjects).map(in_doubt).collect();
             }

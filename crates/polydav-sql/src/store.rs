@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use polydav_store::{
-    Broken, Capabilities, Course, Entry, Failure, FailureKind, Fields, Kind, Listed, LockView,
-    Page, ReadAt, Reading, Report, ResourcePath, Run, Select, Space, Stage, Step, Store, Visit,
-    Walk, WalkDepth, key,
+    Broken, Cancel, Capabilities, Course, Entry, Failure, FailureKind, Fields, Kind, Listed,
+    LockView, OnFailure, Outcome, Page, ReadAt, Reading, Report, ResourcePath, Run, Select, Space,
+    Stage, Step, Store, Visit, Walk, WalkDepth, key,
 };
 
 use crate::database::{BYTES_MAX, Database};
 use crate::datum::{self, Datum};
 use crate::error::{Refusal, SqlError, SqlErrorKind};
 use crate::place::{Place, is_typed, read_key};
+use crate::queue::{Fate, Journey, Queue, Turn};
 use crate::row::{Row, bare};
 use crate::run::Running;
 use crate::schema::{Column, Schema, Table, TableKind};
@@ -36,6 +37,7 @@ const VIEW_PAGE_MAX: u64 = 1_000;
 /// A store over the tables of a database.
 pub struct SqlStore {
     database: Arc<dyn Database>,
+    queue: Queue,
 }
 
 impl fmt::Debug for SqlStore {
@@ -46,7 +48,7 @@ impl fmt::Debug for SqlStore {
 
 impl SqlStore {
     pub(crate) fn new(database: Arc<dyn Database>) -> Self {
-        Self { database }
+        Self { queue: Queue::new(database.places()), database }
     }
 
     /// What lies at `path`, or may. A table may have been made or dropped since it was looked for;
@@ -249,12 +251,71 @@ impl Store for SqlStore {
             refuse(run, report);
             return Ok(());
         }
-        Running::new(&*self.database, run, locks, report).run();
+        if let [step] = &run.steps[..]
+            && self.is_swift(step)
+        {
+            self.apply_one(run, locks, report);
+        } else {
+            Running::new(&*self.database, run, locks, report).run();
+        }
         Ok(())
     }
 
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
         Ok(None)
+    }
+}
+
+/// Changing single rows.
+impl SqlStore {
+    /// Whether a step takes no longer than others of its kind: who knows what triggers do.
+    fn is_swift(&self, step: &Step) -> bool {
+        match Place::of(&self.database.schema(), step.subject()) {
+            Place::Row(table, _) | Place::NoRow(table) | Place::Table(table) => {
+                !table.has_far_effects && !table.is_deferred
+            }
+            Place::Root | Place::NoTable | Place::Beyond => true,
+        }
+    }
+
+    /// Performs a run of one step, together with those that come at the same time. All runs of a
+    /// store see the same locks.
+    fn apply_one(&self, mut run: Run, locks: &dyn LockView, report: &mut dyn Report) {
+        let Some(step) = run.steps.pop() else { return };
+        let index = step.index();
+        let fate = match self.queue.enter(step, run.cancel.clone()) {
+            Turn::Over(fate) => fate,
+            Turn::Go(mut journey) => self.apply_together(&mut journey, &run, locks),
+        };
+        match fate {
+            Fate::Done(outcome) => report.outcome(index, outcome),
+            // It waits for whoever is in its way by itself.
+            Fate::Again(step) => {
+                let run = Run { steps: vec![step], ..run };
+                Running::new(&*self.database, run, locks, report).run();
+            }
+        }
+    }
+
+    /// Does the steps of a journey, and tells those who came along; returns what became of the
+    /// first. Nobody waits for others there, or but a little if there is no company.
+    fn apply_together(&self, journey: &mut Journey<'_>, like: &Run, locks: &dyn LockView) -> Fate {
+        let steps = journey.take_steps();
+        let mut outcomes = Vec::with_capacity(steps.len());
+        let mut note = |_: usize, outcome: Outcome| outcomes.push(outcome);
+        // Whether to go on was asked when each of those who came along set out.
+        let cancel = if journey.has_company() { Cancel::never() } else { like.cancel.clone() };
+        let run = Run { steps, on_failure: OnFailure::Continue, cancel, ..*like };
+        let running = Running::new(&*self.database, run, locks, &mut note);
+        let steps =
+            if journey.has_company() { running.impatient().run() } else { running.hurried().run() };
+        let mut fates = outcomes.into_iter().zip(steps).map(|(outcome, step)| match outcome {
+            Err(failure) if failure.kind == FailureKind::Busy => Fate::Again(step),
+            outcome => Fate::Done(outcome),
+        });
+        let own = fates.next().expect("a journey has a first step");
+        journey.tell(fates);
+        own
     }
 }
 

@@ -147,9 +147,10 @@ pub struct Broken {
 
 /// A place where resources are kept.
 ///
-/// All methods block; none may be called from a thread that must not.
+/// All methods but [`Store::capabilities`] block; none of those may be called from a thread that must
+/// not.
 pub trait Store: Send + Sync + 'static {
-    /// What it can do at and under `path`.
+    /// What it can do at and under `path`. It knows that by heart.
     fn capabilities(&self, path: &ResourcePath) -> Capabilities;
 
     /// The resource at `path`.

@@ -22,7 +22,7 @@ pub(crate) async fn post(
     service: Service<'_>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    check(service, &request.path, &request.headers).await?;
+    check(service, &request.path, &request.headers)?;
     body::check_type(&request.headers)?;
     let start = intake::begin(&mut request.body).await?;
     if begins_list(&start) == Some(true) {
@@ -45,7 +45,7 @@ pub(crate) async fn patch(
     service: Service<'_>,
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
-    check(service, &request.path, &request.headers).await?;
+    check(service, &request.path, &request.headers)?;
     // RFC 5789 §2.2.
     let with_types =
         |problem: Problem| problem.with_header(options::ACCEPT_PATCH, options::MERGE_PATCH);
@@ -61,13 +61,8 @@ pub(crate) async fn patch(
 }
 
 /// Refuses what is bound to fail before the body is asked for.
-async fn check(
-    service: Service<'_>,
-    path: &ResourcePath,
-    headers: &HeaderMap,
-) -> Result<(), Problem> {
-    let capabilities = intake::capabilities(service.engine, path).await?;
-    if !capabilities.records {
+fn check(service: Service<'_>, path: &ResourcePath, headers: &HeaderMap) -> Result<(), Problem> {
+    if !service.engine.store().capabilities(path).records {
         return Err(not_allowed(options::ALLOWED));
     }
     batch::refuse_key(headers)

@@ -7,7 +7,7 @@ use crate::row::Row;
 use crate::schema::{Table, list};
 use crate::statement::Key;
 
-use super::session::Session;
+use super::session::{Session, Way};
 use super::{read, text};
 
 /// Values of many rows, column by column.
@@ -85,7 +85,11 @@ pub(super) fn see(table: &Table) -> String {
 }
 
 /// Makes a change; for each row, what it is now.
-pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>>, SqlError> {
+pub(super) fn make(
+    session: &Session,
+    change: &Change,
+    way: Way,
+) -> Result<Vec<Option<Row>>, SqlError> {
     let mut changed: Vec<Option<Row>> = change.rows.iter().map(|_| None).collect();
     if let Shape::Insert { given } = &change.shape
         && given.is_empty()
@@ -93,15 +97,15 @@ pub(super) fn make(session: &Session, change: &Change) -> Result<Vec<Option<Row>
         let (quoted, outputs) = (&change.table.quoted, change.table.outputs());
         let statement = format!("INSERT INTO {quoted} AS t DEFAULT VALUES RETURNING {outputs}");
         for row in &mut changed {
-            let rows = session.change::<&str>(&statement, &[])?;
+            let rows = session.change::<&str>(&statement, &[], way)?;
             *row = rows.first().map(|row| read(row, &change.table, 0)).transpose()?;
         }
         return Ok(changed);
     }
     let (statement, Arrays(arrays)) = (statement(change), Arrays::of(change));
     let rows = match change.rows.len() {
-        1 => session.change(&statement, &arrays.concat())?,
-        _ => session.change(&statement, &arrays)?,
+        1 => session.change(&statement, &arrays.concat(), way)?,
+        _ => session.change(&statement, &arrays, way)?,
     };
     for (at, row) in rows.iter().enumerate() {
         let (at, row) = match change.shape {

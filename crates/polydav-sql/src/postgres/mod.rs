@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use polydav_store::Durability;
 
-use crate::database::{Change, Changed, Database, Patience, Transaction, Trouble, Wanted};
+use crate::database::{Behind, Change, Changed, Database, Patience, Transaction, Trouble, Wanted};
 use crate::datum::{self, Datum};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::options::{OpenError, Options};
@@ -22,10 +22,13 @@ use crate::schema::{Column, Schema, Table};
 use crate::statement::{self, Key, Parameters, Rows};
 use crate::store::SqlStore;
 
-use self::session::{Session, Sessions};
+use self::session::{Session, Sessions, Way};
 
 /// How many sessions there are at most.
 const SESSIONS_MAX: u32 = 32;
+
+/// How many transactions of single rows are under way at a time.
+const PLACES: usize = 2;
 
 /// How long we wait for a session, and for a server that is being started again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -198,6 +201,10 @@ impl Database for Postgres {
         Ok(Arc::clone(&self.seen().schema))
     }
 
+    fn places(&self) -> usize {
+        PLACES
+    }
+
     fn is_writable(&self) -> bool {
         !self.options.read_only
     }
@@ -246,7 +253,7 @@ impl Database for Postgres {
                     suspect.blame(&session, &mut trouble.error);
                 }
                 self.doubt(&trouble.error);
-                if trouble.error.kind == SqlErrorKind::Gone {
+                if matches!(trouble.error.kind, SqlErrorKind::Gone | SqlErrorKind::InDoubt) {
                     self.forget_witness();
                 }
                 return Err(trouble);
@@ -315,6 +322,13 @@ fn name(table: &Table, key: &Key) -> String {
 }
 
 impl Writing<'_> {
+    /// Whether a change may be committed as soon as it is made: nothing has to be looked at
+    /// afterwards.
+    fn needs_nothing_more(&self, change: &Change) -> bool {
+        let table = &change.table;
+        self.patience == Patience::Little && table.has_exact_key && !table.has_far_effects
+    }
+
     fn know(&self, table: &Arc<Table>, name: String, row: Option<Row>) {
         self.rows.borrow_mut().insert((Arc::as_ptr(table), name), row);
     }
@@ -449,8 +463,12 @@ impl Transaction for Writing<'_> {
         Ok(row)
     }
 
-    fn change(&self, change: &Change, _: bool) -> Result<Vec<Changed>, SqlError> {
-        let changed = change::make(self.session, change);
+    fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError> {
+        let way = match behind {
+            Behind::Nothing if self.needs_nothing_more(change) => Way::Alone,
+            _ => Way::Within,
+        };
+        let changed = change::make(self.session, change, way);
         let changed = changed.map_err(|error| {
             let error = error.of(&change.shape).about(change);
             if let ([(_, values)], SqlErrorKind::Value | SqlErrorKind::Check, None) =

@@ -15,12 +15,13 @@ use crate::database::Patience;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::options::OpenError;
 
-/// How texts of times, intervals, bytes and numbers look, and how long we wait for others. A lock
-/// is waited for as long as our own requests wait for each other.
+/// How texts of times, intervals, bytes and numbers look, and how long we wait for others: for a
+/// lock only a little ([`Patience::Little`]), unless a transaction says otherwise.
 const SETTINGS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'; \
     SET IntervalStyle TO 'iso_8601'; SET bytea_output TO 'hex'; SET extra_float_digits TO 1; \
-    SET lock_timeout TO '5s'; SET statement_timeout TO '60s'; \
-    SET idle_in_transaction_session_timeout TO '60s'";
+    SET lock_timeout TO '1s'; SET statement_timeout TO '60s'; \
+    SET idle_in_transaction_session_timeout TO '60s'; SET default_transaction_read_only TO off; \
+    SET default_transaction_isolation TO 'read committed'";
 
 /// So many statements each session keeps prepared.
 const PREPARED_MAX: usize = 256;
@@ -56,6 +57,15 @@ impl Sessions {
     }
 }
 
+/// How a change is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Within the transaction that was begun.
+    Within,
+    /// By itself, if nothing was asked in the transaction yet.
+    Alone,
+}
+
 /// A session. The runtime is its own: whoever waits for an answer also does the work of the
 /// connection, so that no other thread has to be woken.
 pub(super) struct Session {
@@ -67,6 +77,8 @@ pub(super) struct Session {
     is_lax: bool,
     /// What begins the transaction, until it goes out together with the first question.
     opening: RefCell<Option<String>>,
+    /// Whether a statement outside of any transaction would be as durable as within.
+    may_go_alone: Cell<bool>,
     /// The number of the transaction under way, once it has changed something.
     number: RefCell<Option<String>>,
     used: Cell<Instant>,
@@ -100,6 +112,7 @@ impl r2d2::ManageConnection for Sessions {
             prepared: RefCell::default(),
             is_lax: lax.get::<_, &str>(0) == "off",
             opening: RefCell::default(),
+            may_go_alone: Cell::default(),
             number: RefCell::default(),
             used: Cell::new(Instant::now()),
         })
@@ -142,12 +155,16 @@ impl Session {
         self.wait(self.opened(self.client.query(&statement, &parameters)))
     }
 
-    /// Has something changed in the transaction, and asks for its number in the same breath.
+    /// Has something changed. Within the transaction, its number is asked for in the same breath.
     pub(super) fn change<P: ToSql + Sync>(
         &self,
         text: &str,
         parameters: &[P],
+        way: Way,
     ) -> Result<Vec<Row>, SqlError> {
+        if way == Way::Alone && self.may_go_alone.get() && self.opening.borrow().is_some() {
+            return self.change_alone(text, parameters);
+        }
         if self.number.borrow().is_some() {
             return self.query(text, parameters);
         }
@@ -162,6 +179,22 @@ impl Session {
         }))?;
         *self.number.borrow_mut() = number.first().and_then(|row| row.get(0));
         Ok(rows)
+    }
+
+    /// Has something changed by a statement that is its own transaction. If its answer is lost,
+    /// nobody knows what became of it: it has no number to ask by.
+    fn change_alone<P: ToSql + Sync>(
+        &self,
+        text: &str,
+        parameters: &[P],
+    ) -> Result<Vec<Row>, SqlError> {
+        let statement = self.prepare(text)?;
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|parameter| parameter as _).collect();
+        self.wait(self.client.query(&statement, &parameters)).map_err(|error| match error.kind {
+            SqlErrorKind::Gone => SqlError { kind: SqlErrorKind::InDoubt, ..error },
+            _ => error,
+        })
     }
 
     /// An answer, to a question before which the transaction is begun if it wasn't yet.
@@ -208,14 +241,16 @@ impl Session {
             text.push_str("; SET LOCAL synchronous_commit TO on");
         }
         text.push_str(match patience {
-            Patience::Usual => "",
-            Patience::Little => "; SET LOCAL lock_timeout TO '100ms'",
+            Patience::Usual => "; SET LOCAL lock_timeout TO '5s'",
+            Patience::Little => "",
             Patience::None => "; SET LOCAL lock_timeout TO '10ms'",
         });
         if patience != Patience::Usual {
             text.push_str("; SET LOCAL statement_timeout TO '10s'");
         }
         self.number.take();
+        // By itself a statement would be committed without the disk.
+        self.may_go_alone.set(durability == Durability::Relaxed || !self.is_lax);
         self.opening.replace(Some(text));
     }
 

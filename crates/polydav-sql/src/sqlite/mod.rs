@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use crate::database::{
-    BYTES_MAX, Change, Changed, Database, Patience, Shape, Transaction, Trouble, Wanted,
+    BYTES_MAX, Behind, Change, Changed, Database, Patience, Shape, Transaction, Trouble, Wanted,
 };
 use crate::datum::{self, Datum};
 use crate::error::{SqlError, SqlErrorKind};
@@ -191,6 +191,10 @@ impl Database for Sqlite {
         Ok(schema)
     }
 
+    fn places(&self) -> usize {
+        1
+    }
+
     fn is_writable(&self) -> bool {
         self.is_writable
     }
@@ -223,7 +227,15 @@ impl Database for Sqlite {
         self.check_unchanged(&transaction)?;
         // Whatever fails, the transaction is rolled back when it is dropped.
         work(&Writing { connection: &transaction })?;
-        transaction.commit().map_err(|error| SqlError::from(error).into())
+        transaction.commit().map_err(|error| in_commit(error.into()).into())
+    }
+}
+
+/// If the disk fails under a commit, what was written of it may still turn up at the next start.
+fn in_commit(error: SqlError) -> SqlError {
+    match error.kind {
+        SqlErrorKind::Other => SqlError { kind: SqlErrorKind::InDoubt, ..error },
+        _ => error,
     }
 }
 
@@ -311,7 +323,7 @@ impl Transaction for Writing<'_> {
         Ok(rows.next()?.map(|row| read(row, table)).transpose()?)
     }
 
-    fn change(&self, change: &Change, stops: bool) -> Result<Vec<Changed>, SqlError> {
+    fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError> {
         let mut changing = Changing::prepare(self.connection, change)?;
         let mut all = Vec::with_capacity(change.rows.len());
         for (key, values) in &change.rows {
@@ -332,7 +344,7 @@ impl Transaction for Writing<'_> {
                 Err(error) => return Err(error),
                 Ok(None) => Ok(None),
             };
-            let stop = stops && !matches!(changed, Ok(Some(_)));
+            let stop = behind == Behind::Stop && !matches!(changed, Ok(Some(_)));
             all.push(changed);
             if stop {
                 break;
