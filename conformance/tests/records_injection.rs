@@ -50,7 +50,7 @@ const ATTACKS: &[&str] = &[
     "$ref",
     "{\"$ref\": \"#/0\"}",
     "$(id)",
-    "pg_sleep(10)",
+    "pg_terminate_backend(1)",
     "E'\\x27'",
     "\u{ff07} OR 1=1",
     "\u{2bc}; --",

@@ -169,8 +169,13 @@ fn find(engine: &Engine, asked: &Asked, no_query: Option<Problem>) -> Result<Fou
     let store = engine.store();
     let entry = store.stat(path, &Select::None);
     let is_listing = |entry: &Entry| entry.is_collection() && entry.record;
+    let may_ask = match &entry {
+        Ok(entry) => is_listing(entry),
+        // That it can't be told is the better reason.
+        Err(failure) => failure.kind != FailureKind::NotFound,
+    };
     if let Some(problem) = no_query
-        && !entry.as_ref().is_ok_and(is_listing)
+        && !may_ask
     {
         return Err(problem);
     }

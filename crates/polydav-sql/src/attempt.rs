@@ -469,11 +469,11 @@ impl<'a> Attempt<'a> {
                 change.table.has_far_effects && self.transaction.row(&change.table, key)?.is_some()
             }
         };
-        Ok(Err(match is_there {
-            true => SqlError::new(SqlErrorKind::Refused, "nothing was changed")
-                .to_failure(subject.clone()),
-            false => Failure::new(FailureKind::NotFound, subject.clone()),
-        }))
+        if is_there {
+            // What the trigger did beside must not stay behind a failure.
+            return Err(SqlError::new(SqlErrorKind::Refused, "nothing was changed"));
+        }
+        Ok(Err(Failure::new(FailureKind::NotFound, subject.clone())))
     }
 }
 

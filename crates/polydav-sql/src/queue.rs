@@ -98,11 +98,17 @@ impl Queue {
                 return Turn::Go(Journey { queue: self, steps: vec![step], seats: Vec::new() });
             }
             let seat = Arc::<Seat>::default();
-            state.waiting.push(Waiting { step, cancel, seat: Arc::clone(&seat) });
+            let (cancel, seat_of) = (cancel.clone(), Arc::clone(&seat));
+            state.waiting.push(Waiting { step, cancel, seat: seat_of });
             seat
         };
         match self.wait(&seat) {
             Word::Over(fate) => Turn::Over(fate),
+            Word::Go(step) if cancel.is_asked() => {
+                self.arrive();
+                let failure = Failure::new(FailureKind::NotAttempted, step.subject().clone());
+                Turn::Over(Fate::Done(Err(failure)))
+            }
             Word::Go(step) => Turn::Go(self.depart(step)),
         }
     }

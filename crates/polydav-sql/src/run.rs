@@ -35,6 +35,16 @@ pub(crate) struct Running<'a> {
     durability: Durability,
     /// For how long others were waited for in vain.
     waited: Duration,
+    /// Whether the database couldn't be reached.
+    is_away: bool,
+}
+
+/// A run that was done.
+pub(crate) struct Ran {
+    /// Its steps, in order.
+    pub(crate) steps: Vec<Step>,
+    /// Whether the database couldn't be reached: then it helps nobody to try again.
+    pub(crate) is_away: bool,
 }
 
 /// Steps that are still to be done, in one transaction.
@@ -63,7 +73,8 @@ impl<'a> Running<'a> {
     ) -> Self {
         let course = Course::of(&run);
         let Run { steps, durability, .. } = run;
-        Self { database, locks, report, steps, course, durability, waited: Duration::ZERO }
+        let waited = Duration::ZERO;
+        Self { database, locks, report, steps, course, durability, waited, is_away: false }
     }
 
     /// Waits but a little for others: who needs what they hold for longer is a
@@ -78,7 +89,7 @@ impl<'a> Running<'a> {
     }
 
     /// Performs and reports every step, in order; gives the steps back.
-    pub(crate) fn run(mut self) -> Vec<Step> {
+    pub(crate) fn run(mut self) -> Ran {
         let schema = self.database.schema();
         let parts = cut(&schema, &self.steps).into_iter().rev();
         let mut todo: Vec<_> = parts.map(Part::new).collect();
@@ -93,12 +104,13 @@ impl<'a> Running<'a> {
                     SqlErrorKind::Held => self.waited += begun.elapsed(),
                     // The others would wait for the same.
                     SqlErrorKind::Busy => self.waited = WAIT_MAX,
+                    SqlErrorKind::Away => self.is_away = true,
                     _ => {}
                 }
                 self.divide(part, trouble, &mut todo);
             }
         }
-        self.steps
+        Ran { steps: self.steps, is_away: self.is_away }
     }
 
     /// Does a part in one transaction; reports it once that is committed.
@@ -115,7 +127,9 @@ impl<'a> Running<'a> {
         };
         let done = self.database.transact(self.durability, patience, &mut |transaction| {
             outcomes.clear();
-            for care in [part.care, Care::Look] {
+            // Who knows what a trigger did before it let nothing be changed.
+            let far = schema.has_far_effects() && part.care == Care::None;
+            for care in [if far { Care::Look } else { part.care }, Care::Look] {
                 course = self.course.clone();
                 let (locks, course) = (self.locks, &mut course);
                 let attempt = Attempt::new(&schema, transaction, locks, steps, course, care);
@@ -135,6 +149,7 @@ impl<'a> Running<'a> {
                 outcomes.resize_with(steps.len(), || Ok(Done::default()));
                 let subjects = steps.iter().map(Step::subject);
                 outcomes = outcomes.into_iter().zip(subjects).map(in_doubt).collect();
+                outcomes.iter().for_each(|outcome| course.note(outcome));
             }
             Err(trouble) => return Err((part, trouble)),
         }

@@ -17,7 +17,7 @@ use crate::error::{Refusal, SqlError, SqlErrorKind};
 use crate::place::{Place, is_typed, read_key};
 use crate::queue::{Fate, Journey, Queue, Turn};
 use crate::row::{Row, bare};
-use crate::run::Running;
+use crate::run::{Ran, Running};
 use crate::schema::{Column, Schema, Table, TableKind};
 use crate::statement::{Key, Rows};
 
@@ -307,10 +307,10 @@ impl SqlStore {
         let cancel = if journey.has_company() { Cancel::never() } else { like.cancel.clone() };
         let run = Run { steps, on_failure: OnFailure::Continue, cancel, ..*like };
         let running = Running::new(&*self.database, run, locks, &mut note);
-        let steps =
-            if journey.has_company() { running.impatient().run() } else { running.hurried().run() };
+        let running = if journey.has_company() { running.impatient() } else { running.hurried() };
+        let Ran { steps, is_away } = running.run();
         let mut fates = outcomes.into_iter().zip(steps).map(|(outcome, step)| match outcome {
-            Err(failure) if failure.kind == FailureKind::Busy => Fate::Again(step),
+            Err(failure) if failure.kind == FailureKind::Busy && !is_away => Fate::Again(step),
             outcome => Fate::Done(outcome),
         });
         let own = fates.next().expect("a journey has a first step");
@@ -391,9 +391,11 @@ impl SqlStore {
             Some(name) => Some(self.cursor(table, name, collection)?),
         };
         let filter = filter(table, &page.filter, collection)?;
-        let limit = page.limit.unwrap_or(u64::MAX);
-        let mut rows = Rows { filter, after, limit, ..Rows::default() };
-        let last = match page.limit {
+        // More rows than a database can count are all rows.
+        let limit = page.limit.filter(|&limit| i64::try_from(limit).is_ok());
+        let count = limit.unwrap_or(u64::MAX);
+        let mut rows = Rows { filter, after, limit: count, ..Rows::default() };
+        let last = match limit {
             None => None,
             Some(limit) => self.last_of(table, &rows, limit)?,
         };

@@ -43,7 +43,7 @@ const ATTEMPTS: &[&str] = &[
     "(SELECT up FROM canary)",
     "v = v",
     "k; COMMIT; DROP TABLE canary",
-    "pg_sleep(10)",
+    "pg_terminate_backend(1)",
     "main.canary",
     "public.canary",
     "\"public\".\"canary\"",

@@ -44,8 +44,9 @@ impl fmt::Display for Source {
             Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
             Self::Postgres(url) => {
                 let place = url.split_once("://").map_or("", |(_, place)| place);
-                let place = place.split('?').next().unwrap_or_default();
+                // A question mark may be part of a password.
                 let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+                let place = place.split('?').next().unwrap_or_default();
                 write!(f, "postgres://{place}")
             }
         }
@@ -89,7 +90,7 @@ impl Mount {
 
     /// `/PATH=SOURCE`, as on the command line.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, Error> {
-        let wrong = || Error::Usage(format!("{}: expected /PATH=SOURCE", text.to_string_lossy()));
+        let wrong = || Error::Usage(format!("{}: expected /PATH=SOURCE", shown(text.as_bytes())));
         let bytes = text.as_bytes();
         let sign = bytes.iter().position(|&byte| byte == b'=').ok_or_else(wrong)?;
         let source = &bytes[sign + 1..];
@@ -130,9 +131,19 @@ impl Mount {
     }
 }
 
+/// What was written, for messages: a URL may hold a password.
+fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    if text.contains("://") {
+        "a URL without a path before it".to_owned()
+    } else {
+        text.into_owned()
+    }
+}
+
 /// A path as it is written: not percent-encoded, with or without a slash at its end.
 fn path(text: &[u8]) -> Result<ResourcePath, Error> {
-    let shown = String::from_utf8_lossy(text);
+    let shown = shown(text);
     let joined = text.strip_prefix(b"/").ok_or_else(|| {
         Error::Usage(format!("{shown:?} is no path for a mount: it has to begin with a slash"))
     })?;

@@ -149,6 +149,14 @@ fn check_apart(setup: &Setup) -> Result<(), Error> {
             Source::Postgres(_) => {}
         }
     }
+    for (number, (one, one_place)) in files.iter().enumerate() {
+        if let Some((other, _)) =
+            files[..number].iter().find(|(_, other)| one_place.is_within(other))
+        {
+            let (one, other) = (one.display(), other.display());
+            return Err(Error::Usage(format!("{one} and {other} are the same file")));
+        }
+    }
     if let Some(state) = &setup.state {
         files.push((state, place(state)?));
     }
@@ -286,6 +294,11 @@ mod tests {
         ] {
             assert_eq!(refused(&folder(), &mounts, state), expected);
         }
+        let twice = ["/a=sqlite:@/f.db", "/b=sqlite:@/./f.db"];
+        let same = "@/./f.db and @/f.db are the same file";
+        let folder_of_file = folder();
+        write(folder_of_file.path().join("f.db"), "").unwrap();
+        assert_eq!(refused(&folder_of_file, &twice, None), same);
         let hidden = ["/=@/main", "/a=sqlite:@/main/.polydav/app.db"];
         let said = refused(&folder(), &hidden, None);
         assert!(

@@ -1,5 +1,6 @@
 //! The JSON that a request brings: a record, or an array of them.
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use polydav_proto::batch::Limits;
 use polydav_proto::header::{self, ContentType};
@@ -36,6 +37,22 @@ pub(crate) fn may_be_json(media: &ContentType) -> bool {
 /// What to say of a type that is none for a record.
 pub(crate) fn no_json(media: &ContentType) -> String {
     format!("{} is no type of a record: send application/json", media.essence)
+}
+
+/// The most columns that a request for one record gives. There may be as many of them as
+/// connections, and a column takes far more memory than its text.
+const FIELDS_MAX: usize = 10_000;
+
+/// A body up to this size is read at once; a longer one keeps nobody waiting.
+const SHORT: usize = 64 * 1024;
+
+/// The columns of the one record that a request brings.
+pub(super) async fn read_one(body: Bytes, limits: &Limits) -> Result<Fields, Problem> {
+    let limits = Limits { fields_max: limits.fields_max.min(FIELDS_MAX), ..*limits };
+    if body.len() <= SHORT {
+        return Ok(read(&body, &limits)?);
+    }
+    intake::blocking(move || read(&body, &limits)).await
 }
 
 /// The columns that an object gives.

@@ -176,6 +176,8 @@ pub(crate) fn plan(
                     record.push(Field { name, value });
                 }
             },
+            // It is no error if there is none (RFC 4918 §14.23).
+            Err(Refusal::NoColumn) if matches!(change, Change::Remove(_)) => {}
             Err(refusal) => {
                 refused.entry(change.name()).or_insert(refusal);
             }

@@ -77,7 +77,7 @@ async fn record(
     let limits = &service.options.batch.limits;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect_rest(start, body, limits.content_bytes_max).await?;
-    Ok(body::read(&body, limits)?)
+    body::read_one(body, limits).await
 }
 
 /// PUT of a record: all of its columns that aren't given get what they have in a new one.
@@ -90,7 +90,7 @@ pub(crate) async fn put(
     body::check_type(&request.headers)?;
     let limits = &options.batch.limits;
     let body = intake::collect(request.body, limits.content_bytes_max).await?;
-    let content = Content::Record(body::read(&body, limits)?);
+    let content = Content::Record(body::read_one(body, limits).await?);
     let action = Action::Put { target: request.path, content, modified: None };
     Ok(change::written(&change::run(engine, Step::new(0, guard, action)).await?))
 }

@@ -103,17 +103,27 @@ pub(super) fn make(
         return Ok(changed);
     }
     let (statement, Arrays(arrays)) = (statement(change), Arrays::of(change));
+    // What is committed by now, and can't be read, was done all the same.
+    let in_doubt = |error| match way {
+        Way::Alone => SqlError { kind: SqlErrorKind::InDoubt, ..error },
+        Way::Within => error,
+    };
     let rows = match change.rows.len() {
         1 => session.change(&statement, &arrays.concat(), way)?,
         _ => session.change(&statement, &arrays, way)?,
     };
+    let is_short = change.rows.len() > 1 && rows.len() < change.rows.len();
+    if is_short && matches!(change.shape, Shape::Insert { .. }) {
+        // Which of them was left out, it doesn't say.
+        return Err(SqlError::new(SqlErrorKind::Refused, "not every row was made"));
+    }
     for (at, row) in rows.iter().enumerate() {
         let (at, row) = match change.shape {
             // An insertion tells of rows in the order of their making, and of nothing else.
-            Shape::Insert { .. } => (at, read(row, &change.table, 0)?),
+            Shape::Insert { .. } => (at, read(row, &change.table, 0).map_err(in_doubt)?),
             Shape::Update { .. } | Shape::Delete => {
                 let number = usize::try_from(row.get::<_, i64>(0)).unwrap_or_default();
-                (number - 1, read(row, &change.table, 1)?)
+                (number - 1, read(row, &change.table, 1).map_err(in_doubt)?)
             }
         };
         changed[at] = Some(row);

@@ -1,7 +1,7 @@
 //! What PostgreSQL complains of, by SQLSTATE.
 
 use tokio_postgres::Error;
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, Severity};
 
 use crate::database::{Change, Shape};
 use crate::error::{SqlError, SqlErrorKind};
@@ -9,6 +9,8 @@ use crate::error::{SqlError, SqlErrorKind};
 impl From<Error> for SqlError {
     fn from(error: Error) -> Self {
         let (kind, column, constraint) = match error.as_db_error() {
+            // The session ended with it, whatever the reason.
+            Some(said) if is_fatal(said) => (SqlErrorKind::Gone, None, None),
             Some(said) => (kind(said.code().code()), said.column(), said.constraint()),
             // The session ended, or never was.
             None if error.is_closed() || is_io(&error) => (SqlErrorKind::Gone, None, None),
@@ -17,6 +19,10 @@ impl From<Error> for SqlError {
         let (column, constraint) = (column.map(Box::from), constraint.map(Box::from));
         Self { kind, column, constraint, source: error.into() }
     }
+}
+
+fn is_fatal(said: &DbError) -> bool {
+    matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
 }
 
 fn is_io(error: &Error) -> bool {

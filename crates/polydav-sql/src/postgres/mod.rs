@@ -125,7 +125,8 @@ impl Postgres {
         *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Looks which tables there are. Whoever comes meanwhile goes on with what was known.
+    /// Looks which tables there are. Whoever comes meanwhile goes on with what was known, and so does
+    /// everybody for a while if they can't be looked at.
     fn look(&self) -> Result<(), SqlError> {
         let write = || self.seen.write().unwrap_or_else(PoisonError::into_inner);
         write().at = Some(Instant::now());
@@ -133,13 +134,7 @@ impl Postgres {
             let found = schema::find(&session, &self.options);
             found.map_err(|error| SqlError::new(SqlErrorKind::Changed, error))
         });
-        match found {
-            Ok(found) => write().schema = Arc::new(found),
-            Err(error) => {
-                write().at = None;
-                return Err(error);
-            }
-        }
+        write().schema = Arc::new(found?);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ const TABLES: &str = "\
 SELECT c.oid::int8, c.relname::text, n.nspname::text, c.relkind IN ('v', 'm'),
        c.relkind = 'r' AND c.relhassubclass,
        c.relhasrules AND c.relkind NOT IN ('v', 'm'),
-       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal)
+       EXISTS (SELECT FROM pg_trigger t WHERE (t.tgrelid = c.oid OR c.relkind = 'p' AND t.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))) AND NOT t.tgisinternal)
          OR EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND c.oid IN (f.confrelid, f.conrelid)
                     AND (f.confdeltype NOT IN ('a', 'r') OR f.confupdtype NOT IN ('a', 'r'))),
        EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid = c.oid)

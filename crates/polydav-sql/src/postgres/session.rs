@@ -29,6 +29,10 @@ const PREPARED_MAX: usize = 256;
 /// The number of a transaction, if it has one already.
 const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
+/// What became of a transaction. A standby may know less than the server that was asked to commit.
+const STATUS: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN 'in progress' \
+    ELSE pg_xact_status($1::text::xid8) END";
+
 /// One that wasn't used for this long is asked whether it is still there.
 const IDLE_MAX: Duration = Duration::from_millis(500);
 
@@ -53,6 +57,11 @@ impl Sessions {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(5));
         }
+        // A network that lets packets vanish must not keep anybody for hours.
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(Duration::from_secs(30));
+        }
+        config.keepalives_idle(Duration::from_secs(10));
         Ok(Self { config })
     }
 }
@@ -79,6 +88,8 @@ pub(super) struct Session {
     opening: RefCell<Option<String>>,
     /// Whether a statement outside of any transaction would be as durable as within.
     may_go_alone: Cell<bool>,
+    /// Whether a transaction is under way.
+    is_open: Cell<bool>,
     /// The number of the transaction under way, once it has changed something.
     number: RefCell<Option<String>>,
     used: Cell<Instant>,
@@ -113,6 +124,7 @@ impl r2d2::ManageConnection for Sessions {
             is_lax: lax.get::<_, &str>(0) == "off",
             opening: RefCell::default(),
             may_go_alone: Cell::default(),
+            is_open: Cell::default(),
             number: RefCell::default(),
             used: Cell::new(Instant::now()),
         })
@@ -123,7 +135,7 @@ impl r2d2::ManageConnection for Sessions {
     }
 
     fn has_broken(&self, session: &mut Session) -> bool {
-        session.client.is_closed()
+        session.client.is_closed() || session.is_open.get()
     }
 }
 
@@ -203,6 +215,7 @@ impl Session {
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, SqlError> {
         let Some(opening) = self.opening.take() else { return Ok(answer.await?) };
+        self.is_open.set(true);
         match join(self.client.batch_execute(&opening), answer).await {
             (Ok(()), answered) => Ok(answered?),
             (Err(error), Err(_)) => Err(error.into()),
@@ -246,7 +259,7 @@ impl Session {
             Patience::None => "; SET LOCAL lock_timeout TO '10ms'",
         });
         if patience != Patience::Usual {
-            text.push_str("; SET LOCAL statement_timeout TO '10s'");
+            text.push_str("; SET LOCAL statement_timeout TO '5s'");
         }
         self.number.take();
         // By itself a statement would be committed without the disk.
@@ -257,7 +270,7 @@ impl Session {
     pub(super) fn commit(&self) -> Result<(), SqlError> {
         match self.opening.take() {
             Some(_) => Ok(()),
-            None => self.execute("COMMIT"),
+            None => self.execute("COMMIT").inspect(|()| self.is_open.set(false)),
         }
     }
 
@@ -266,8 +279,9 @@ impl Session {
         if self.opening.take().is_some() {
             return;
         }
-        if let Err(error) = self.execute("ROLLBACK") {
-            tracing::debug!(%error, "a transaction ended with its session");
+        match self.execute("ROLLBACK") {
+            Ok(()) => self.is_open.set(false),
+            Err(error) => tracing::debug!(%error, "a transaction ended with its session"),
         }
     }
 
@@ -279,7 +293,7 @@ impl Session {
     /// What became of a transaction: `committed`, `aborted`, `in progress`, or nothing if the
     /// server has forgotten.
     pub(super) fn status(&self, transaction: &str) -> Result<Option<String>, SqlError> {
-        let rows = self.query("SELECT pg_xact_status($1::text::xid8)", &[&transaction])?;
+        let rows = self.query(STATUS, &[&transaction])?;
         Ok(rows.first().and_then(|row| row.get(0)))
     }
 }

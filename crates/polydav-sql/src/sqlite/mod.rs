@@ -227,6 +227,10 @@ impl Database for Sqlite {
         self.check_unchanged(&transaction)?;
         // Whatever fails, the transaction is rolled back when it is dropped.
         work(&Writing { connection: &transaction })?;
+        if !self.has_wal {
+            // A commit in place waits for those who read, ours among them.
+            transaction.busy_timeout(Duration::from_secs(1)).map_err(SqlError::from)?;
+        }
         transaction.commit().map_err(|error| in_commit(error.into()).into())
     }
 }
