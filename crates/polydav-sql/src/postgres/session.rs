@@ -139,6 +139,11 @@ impl r2d2::ManageConnection for Sessions {
     }
 }
 
+/// Parameters as a statement takes them.
+fn borrowed<P: ToSql + Sync>(parameters: &[P]) -> Vec<&(dyn ToSql + Sync)> {
+    parameters.iter().map(|parameter| parameter as _).collect()
+}
+
 impl Session {
     fn wait<T, E: Into<SqlError>>(
         &self,
@@ -162,8 +167,7 @@ impl Session {
         parameters: &[P],
     ) -> Result<Vec<Row>, SqlError> {
         let statement = self.prepare(text)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|parameter| parameter as _).collect();
+        let parameters = borrowed(parameters);
         self.wait(self.opened(self.client.query(&statement, &parameters)))
     }
 
@@ -181,8 +185,7 @@ impl Session {
             return self.query(text, parameters);
         }
         let (statement, number) = (self.prepare(text)?, self.prepare(NUMBER)?);
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|parameter| parameter as _).collect();
+        let parameters = borrowed(parameters);
         let (rows, number) = self.wait(self.opened(async {
             let changing = self.client.query(&statement, &parameters);
             let (rows, number) = join(changing, self.client.query(&number, &[])).await;
@@ -201,8 +204,7 @@ impl Session {
         parameters: &[P],
     ) -> Result<Vec<Row>, SqlError> {
         let statement = self.prepare(text)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|parameter| parameter as _).collect();
+        let parameters = borrowed(parameters);
         self.wait(self.client.query(&statement, &parameters)).map_err(|error| match error.kind {
             SqlErrorKind::Gone => SqlError { kind: SqlErrorKind::InDoubt, ..error },
             _ => error,
