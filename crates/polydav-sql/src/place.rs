@@ -26,6 +26,14 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// The table that it is, or is a member of.
+    pub(crate) fn table(&self) -> Option<&Arc<Table>> {
+        match self {
+            Self::Table(table) | Self::Row(table, _) | Self::NoRow(table) => Some(table),
+            Self::Root | Self::NoTable | Self::Beyond => None,
+        }
+    }
+
     pub(crate) fn of(schema: &Schema, path: &ResourcePath) -> Self {
         let mut segments = path.segments();
         let Some(name) = segments.next() else { return Self::Root };

@@ -255,8 +255,5 @@ fn cut(schema: &Schema, steps: &[Step]) -> Vec<Range<usize>> {
 }
 
 fn is_deferred(schema: &Schema, path: &ResourcePath) -> bool {
-    match Place::of(schema, path) {
-        Place::Row(table, _) | Place::NoRow(table) | Place::Table(table) => table.is_deferred,
-        Place::Root | Place::NoTable | Place::Beyond => false,
-    }
+    Place::of(schema, path).table().is_some_and(|table| table.is_deferred)
 }

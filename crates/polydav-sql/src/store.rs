@@ -270,12 +270,8 @@ impl Store for SqlStore {
 impl SqlStore {
     /// Whether a step takes no longer than others of its kind: who knows what triggers do.
     fn is_swift(&self, step: &Step) -> bool {
-        match Place::of(&self.database.schema(), step.subject()) {
-            Place::Row(table, _) | Place::NoRow(table) | Place::Table(table) => {
-                !table.has_far_effects && !table.is_deferred
-            }
-            Place::Root | Place::NoTable | Place::Beyond => true,
-        }
+        let place = Place::of(&self.database.schema(), step.subject());
+        place.table().is_none_or(|table| !table.has_far_effects && !table.is_deferred)
     }
 
     /// Performs a run of one step, together with those that come at the same time. All runs of a
