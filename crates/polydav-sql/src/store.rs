@@ -213,8 +213,14 @@ impl Store for SqlStore {
         })
     }
 
+    /// The table is taken as it was found last, as that of a row is: there may be a record for each
+    /// of many rows.
     fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
-        let table = match self.place(collection)? {
+        let place = match Place::of(&self.database.schema(), collection) {
+            Place::NoTable => self.place(collection)?,
+            place => place,
+        };
+        let table = match place {
             Place::Table(table) => table,
             Place::Root | Place::Row(..) => return fail(FailureKind::Unsuited, collection),
             Place::NoRow(_) | Place::NoTable | Place::Beyond => {
