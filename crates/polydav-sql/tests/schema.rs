@@ -587,6 +587,49 @@ fn unique_values_can_not_be_swapped_by_two_steps() {
     });
 }
 
+/// A row that takes what another one leaves only behind it: whichever of them a statement for both
+/// would come to first.
+#[test]
+fn indexes_of_some_rows_of_expressions_and_of_generated_columns_compare_in_order() {
+    let schema = |virtually: &str| {
+        format!(
+            "CREATE TABLE part (k INTEGER PRIMARY KEY, v text, n integer);
+             CREATE UNIQUE INDEX partly ON part (v) WHERE n = 1;
+             CREATE TABLE spelled (k INTEGER PRIMARY KEY, v text, n integer);
+             CREATE UNIQUE INDEX lowered ON spelled (lower(v));
+             CREATE TABLE made (k INTEGER PRIMARY KEY, v text, n integer,
+                                g text GENERATED ALWAYS AS (lower(v)) {virtually} UNIQUE);"
+        )
+    };
+    each(&schema("VIRTUAL"), &schema("STORED"), |database| {
+        let store = &database.open();
+        for (table, taken, taking, leaving) in [
+            ("part", [text("x"), text("x")], ("n", json("1")), ("n", json("0"))),
+            ("spelled", [text("x"), text("y")], ("v", text("X")), ("v", text("z"))),
+            ("made", [text("x"), text("y")], ("v", text("X")), ("v", text("z"))),
+        ] {
+            let at = |k: usize| format!("{table}/{k}");
+            let [first, second] = taken;
+            let rows = (3..=100)
+                .map(|k| put_record(at(k), [("v", text(&k.to_string())), ("n", json("1"))]));
+            let rows = rows.chain([
+                put_record(at(1), [("v", first), ("n", json("1"))]),
+                put_record(at(2), [("v", second), ("n", json("0"))]),
+            ]);
+            assert_eq!(tell(store, rows), ["created"; 100], "{table}");
+            let (name, value) = &taking;
+            let others = (3..=100).map(|k| match *name {
+                "n" => update(at(k), [("n", json("1"))]),
+                _ => update(at(k), [("v", text(&format!("new {k}")))]),
+            });
+            let updates = [update(at(2), [(*name, value.clone())]), update(at(1), [leaving])];
+            let told = tell(store, updates.into_iter().chain(others));
+            assert!(told[0].starts_with(&format!("Conflict /{}", at(2))), "{table}: {}", told[0]);
+            assert_eq!(told[1..], ["done"; 99], "{table}");
+        }
+    });
+}
+
 #[test]
 fn rows_may_exclude_each_other() {
     if !conformance::require_postgres() {

@@ -53,11 +53,14 @@ WHERE n.nspname = coalesce($1::text, current_schema()::text)
 ORDER BY a.attrelid, a.attnum";
 
 /// The columns of indexes: those of the primary key in its order, and those whose values are
-/// compared with other rows'. An expression has the number 0.
+/// compared with other rows'. Those of an expression, of a generated column, or of some of the rows
+/// may be any, and have the number 0.
 const INDEXES: &str = "\
-SELECT i.indrelid::int8, i.indisprimary, k.attnum::int4
+SELECT i.indrelid::int8, i.indisprimary, k.attnum::int4,
+       CASE WHEN i.indpred IS NULL AND coalesce(a.attgenerated, '') = '' THEN k.attnum ELSE 0 END::int4
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
+LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE n.nspname = coalesce($1::text, current_schema()::text)
   AND (i.indisunique OR i.indisexclusion) AND k.place <= i.indnkeyatts
 ORDER BY i.indrelid, k.place";
@@ -150,7 +153,7 @@ impl Details {
         if is_key {
             self.keys.entry(table).or_default().push(number);
         }
-        self.compare(table, number);
+        self.compare(table, row.get(3));
     }
 
     fn constraint(&mut self, row: &Row) {
@@ -163,7 +166,7 @@ impl Details {
         }
     }
 
-    /// An expression may be about any column.
+    /// What has no number may be any column.
     fn compare(&mut self, table: i64, number: i32) {
         for Numbered { number: of, column, .. } in self.columns.entry(table).or_default() {
             column.is_compared |= number == 0 || *of == number;

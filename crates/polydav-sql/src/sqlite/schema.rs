@@ -127,7 +127,7 @@ impl<'a> Finder<'a> {
     fn columns(
         &self,
         listed: &Listed,
-        compared: &HashSet<String>,
+        compared: &Option<HashSet<String>>,
     ) -> rusqlite::Result<(Vec<Column>, Vec<usize>)> {
         let sql =
             "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?)";
@@ -153,7 +153,7 @@ impl<'a> Finder<'a> {
                 is_nullable: !row.get::<_, bool>(2)?,
                 default: default.map(|default| format!("({default})")),
                 is_read_only: hidden != 0,
-                is_compared: compared.contains(&name),
+                is_compared: compared.as_ref().is_none_or(|names| names.contains(&name)),
                 declared: declared.into(),
                 name: name.into(),
             });
@@ -162,19 +162,26 @@ impl<'a> Finder<'a> {
         Ok((columns, key.into_iter().map(|(_, at)| at).collect()))
     }
 
-    /// The columns whose values are compared with those of other rows.
-    fn compared(&self, table: &str) -> rusqlite::Result<HashSet<String>> {
-        let sql = "SELECT c.name FROM pragma_index_list(?) AS i, pragma_index_info(i.name) AS c \
-                   WHERE i.\"unique\" AND c.name IS NOT NULL";
+    /// The columns whose values are compared with those of other rows; `None` if all may be: by an
+    /// index of an expression, of a generated column, or of some of the rows.
+    fn compared(&self, table: &str) -> rusqlite::Result<Option<HashSet<String>>> {
+        let sql = "SELECT c.name, i.partial OR c.cid = -2 OR coalesce(x.hidden, 0) <> 0 \
+                   FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c \
+                   LEFT JOIN pragma_table_xinfo(?1) AS x ON x.cid = c.cid WHERE i.\"unique\"";
         let mut statement = self.connection.prepare(sql)?;
-        let unique = statement.query_map([table], |row| row.get(0))?;
-        let mut compared: HashSet<String> = unique.collect::<Result<_, _>>()?;
+        let mut rows = statement.query([table])?;
         let own = self
             .references
             .iter()
             .filter(|reference| same(&reference.from, table) && same(&reference.to, table));
-        compared.extend(own.map(|reference| reference.column.clone()));
-        Ok(compared)
+        let mut compared: HashSet<_> = own.map(|reference| reference.column.clone()).collect();
+        while let Some(row) = rows.next()? {
+            if row.get(1)? {
+                return Ok(None);
+            }
+            compared.extend(row.get::<_, Option<String>>(0)?);
+        }
+        Ok(Some(compared))
     }
 
     /// What selects the rows that a table's columns refer to.
