@@ -76,6 +76,63 @@ fn a_step_fails_alone() {
     });
 }
 
+/// An update of a row `k` of each kind that fails, and what is told of it.
+fn failing_update(kind: usize, k: usize) -> (Draft, String) {
+    let at = format!("t/{k}");
+    match kind {
+        0 => (update(&at, [("n", text("x"))]), format!("Invalid /{at} [n]")),
+        1 => (update(&at, [("n", json("100"))]), format!("Invalid /{at} [n]")),
+        2 => (update(&at, [("n", json("3")), ("up", json("7"))]), format!("Conflict /{at} [up]")),
+        3 => (update(format!("t/{}", k + 5_000), [("n", json("3"))]), {
+            format!("NotFound /t/{}", k + 5_000)
+        }),
+        4 => (update(&at, [("n", json("3"))]).if_match("x"), format!("Precondition /{at}")),
+        _ => (update(&at, [("n", json("3")), ("w", json("1"))]), format!("Invalid /{at} [w]")),
+    }
+}
+
+/// However many rows one statement changes, one that can't be changed keeps no other from it.
+#[test]
+fn an_update_fails_alone() {
+    both(SCHEMA, |database| {
+        let store = &database.open();
+        assert_eq!(
+            tell(store, (0..1_000).map(|k| put_record(format!("t/{k}"), []))),
+            ["created"; 1_000]
+        );
+        for kind in 0..6 {
+            for (size, bad) in [
+                (1_000, BTreeSet::from([0])),
+                (149, BTreeSet::from([49, 50, 148])),
+                (100, (0..100).step_by(7).collect()),
+                (50, (0..50).collect()),
+            ] {
+                database.sql("UPDATE t SET n = 0, v = 'd' WHERE k >= 0");
+                let steps = (0..size).map(|k| match bad.contains(&k) {
+                    true => failing_update(kind, k).0,
+                    false => {
+                        update(format!("t/{k}"), [("n", json("1")), ("v", text(&k.to_string()))])
+                    }
+                });
+                for (k, told) in tell(store, steps).into_iter().enumerate() {
+                    let failed = if bad.contains(&k) {
+                        failing_update(kind, k).1
+                    } else {
+                        "done".to_owned()
+                    };
+                    assert_eq!(told, failed, "kind {kind} at {bad:?} of {size}, step {k}");
+                }
+                let changed =
+                    "SELECT count(*) FROM t WHERE k >= 0 AND n = 1 AND v = CAST(k AS text)";
+                let left = "SELECT count(*) FROM t WHERE k >= 0 AND n = 0 AND v = 'd'";
+                let expected = (size - bad.len()).to_string();
+                assert_eq!(database.sql(changed), expected, "kind {kind} at {bad:?} of {size}");
+                assert_eq!(database.sql(left), (1_000 - size + bad.len()).to_string());
+            }
+        }
+    });
+}
+
 #[test]
 fn a_run_stops_at_the_first_failure() {
     both(SCHEMA, |database| {

@@ -1,5 +1,6 @@
 //! SQLite: a file, whose one writer waits its turn here, and readers beside it.
 
+mod change;
 mod error;
 mod schema;
 
@@ -9,20 +10,20 @@ use std::time::Duration;
 
 use polydav_store::Durability;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{
-    CachedStatement, Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior,
-};
+use rusqlite::{Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior};
 
 use crate::database::{
     BYTES_MAX, Behind, Change, Changed, Database, Patience, Shape, Transaction, Trouble, Wanted,
 };
-use crate::datum::{self, Datum};
+use crate::datum::Datum;
 use crate::error::{SqlError, SqlErrorKind};
 use crate::options::{OpenError, Options};
 use crate::row::Row;
-use crate::schema::{Column, Schema, Table, list};
+use crate::schema::{Column, Schema, Table};
 use crate::statement::{self, Key, Rows, Statement};
 use crate::store::SqlStore;
+
+use change::Changing;
 
 /// How long we wait for whoever else has the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -321,37 +322,42 @@ impl Transaction for Writing<'_> {
     }
 
     fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
-        let mut look = self.connection.prepare_cached(&look(table))?;
+        let mut look = self.connection.prepare_cached(&change::look(table))?;
         bind(&mut look, key)?;
         let mut rows = look.raw_query();
         Ok(rows.next()?.map(|row| read(row, table)).transpose()?)
     }
 
     fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError> {
-        let mut changing = Changing::prepare(self.connection, change)?;
+        let mut changing = Changing::prepare(self.connection, change, behind)?;
         let mut all = Vec::with_capacity(change.rows.len());
-        for (key, values) in &change.rows {
-            let changed = match changing.one(key, values) {
-                Ok(Some(row)) => {
-                    check_kept(change, values, &row)?;
-                    Ok(Some(row))
-                }
-                Err(error) if error.is_about_row() => {
-                    let error = self.blame(error, change, values)?;
-                    // What keeps the row from being changed undid its statement, and nothing else;
-                    // but a trigger may have undone all, or left what it did itself.
-                    if change.table.has_far_effects || self.connection.is_autocommit() {
-                        return Err(error);
+        for rows in change.rows.chunks(change::TOGETHER) {
+            let are_changed = changing.together(rows)?;
+            for (key, values) in rows {
+                let changed = match are_changed {
+                    true => changing.look(key),
+                    false => changing.one(key, values),
+                };
+                let changed = match changed {
+                    Err(error) if error.is_about_row() => {
+                        let error = self.blame(error, change, values)?;
+                        // What keeps the row from being changed undid its statement, and nothing
+                        // else; but a trigger may have undone all, or left what it did itself.
+                        if change.table.has_far_effects || self.connection.is_autocommit() {
+                            return Err(error);
+                        }
+                        Err(error)
                     }
-                    Err(error)
+                    changed => Ok(changed?),
+                };
+                if let Ok(Some(row)) = &changed {
+                    change::check_kept(change, values, row)?;
                 }
-                Err(error) => return Err(error),
-                Ok(None) => Ok(None),
-            };
-            let stop = behind == Behind::Stop && !matches!(changed, Ok(Some(_)));
-            all.push(changed);
-            if stop {
-                break;
+                let stop = behind == Behind::Stop && !matches!(changed, Ok(Some(_)));
+                all.push(changed);
+                if stop {
+                    return Ok(all);
+                }
             }
         }
         Ok(all)
@@ -386,113 +392,4 @@ impl Writing<'_> {
         }
         Ok(error)
     }
-}
-
-/// The statements that change one row after the other.
-///
-/// An update isn't asked to tell what it made of the row: SQLite would set up a table for the
-/// answer each time, which costs more than the update and a look at the row.
-struct Changing<'a> {
-    table: &'a Table,
-    shape: &'a Shape,
-    change: CachedStatement<'a>,
-    /// Selects a row by its key, behind an update.
-    look: Option<CachedStatement<'a>>,
-}
-
-impl<'a> Changing<'a> {
-    fn prepare(connection: &'a Connection, change: &'a Change) -> rusqlite::Result<Self> {
-        let Change { table, shape, .. } = change;
-        let look = match shape {
-            Shape::Update { .. } => Some(connection.prepare_cached(&look(table))?),
-            Shape::Insert { .. } | Shape::Delete => None,
-        };
-        Ok(Self { table, shape, change: connection.prepare_cached(&text(table, shape))?, look })
-    }
-
-    fn one(&mut self, key: &Key, values: &[Datum]) -> Result<Option<Row>, SqlError> {
-        match self.shape {
-            Shape::Insert { .. } => {
-                bind(&mut self.change, values)?;
-                let mut rows = self.change.raw_query();
-                let row = rows.next()?.map(|row| read(row, self.table)).transpose()?;
-                while rows.next()?.is_some() {}
-                return Ok(row);
-            }
-            Shape::Update { .. } | Shape::Delete => {
-                bind(&mut self.change, values.iter().chain(key))?;
-            }
-        }
-        if self.change.raw_execute()? == 0 {
-            return Ok(None);
-        }
-        let Some(look) = &mut self.look else { return Ok(Some(Row(Vec::new()))) };
-        bind(look, key)?;
-        let mut rows = look.raw_query();
-        Ok(rows.next()?.map(|row| read(row, self.table)).transpose()?)
-    }
-}
-
-fn look(table: &Table) -> String {
-    format!("SELECT {} FROM {} AS t WHERE {}", table.outputs(), table.rows, key(table, 0))
-}
-
-/// Refuses a text that SQLite took for a number, unless that is the same: `007` would be told as 7
-/// from now on.
-fn check_kept(change: &Change, values: &[Datum], row: &Row) -> Result<(), SqlError> {
-    let (Shape::Insert { given } | Shape::Update { given, .. }) = &change.shape else {
-        return Ok(());
-    };
-    for (&at, value) in given.iter().zip(values) {
-        let (column, kept) = (&change.table.columns[at], &row.0[at]);
-        if let (Datum::Text(text), Datum::Integer(_) | Datum::Real(_)) = (value, kept)
-            && !datum::is_same_number(column, text, kept)
-        {
-            let said = "the database keeps this text as another one";
-            let error = SqlError::new(SqlErrorKind::Value, said);
-            return Err(SqlError { column: Some((&*column.name).into()), ..error });
-        }
-    }
-    Ok(())
-}
-
-/// The statement that makes a change of one row: its values are bound first, its key then.
-fn text(table: &Table, shape: &Shape) -> String {
-    let quoted = &table.quoted;
-    match shape {
-        Shape::Insert { given } if given.is_empty() => {
-            format!("INSERT INTO {quoted} DEFAULT VALUES RETURNING {}", table.outputs())
-        }
-        Shape::Insert { given } => {
-            let names = list(given.iter().map(|&at| table.columns[at].quoted.as_str()));
-            let places: Vec<_> = (1..=given.len()).map(|at| format!("?{at}")).collect();
-            let (places, outputs) = (places.join(", "), table.outputs());
-            format!("INSERT INTO {quoted} ({names}) VALUES ({places}) RETURNING {outputs}")
-        }
-        Shape::Update { given, reset } => {
-            let (sets, key) = (sets(table, given, reset), key(table, given.len()));
-            format!("UPDATE {quoted} SET {sets} WHERE {key}")
-        }
-        Shape::Delete => format!("DELETE FROM {quoted} WHERE {}", key(table, 0)),
-    }
-}
-
-/// SQLite has no word for a column's default in an update: the expression itself is written, as
-/// the schema has it.
-fn sets(table: &Table, given: &[usize], reset: &[usize]) -> String {
-    let given = given.iter().enumerate();
-    let given =
-        given.map(|(at, &column)| format!("{} = ?{}", table.columns[column].quoted, at + 1));
-    let reset = reset.iter().map(|&column| {
-        let column = &table.columns[column];
-        format!("{} = {}", column.quoted, column.default.as_deref().unwrap_or("NULL"))
-    });
-    given.chain(reset).collect::<Vec<_>>().join(", ")
-}
-
-/// What makes a row the one of a key that is bound behind so many values.
-fn key(table: &Table, behind: usize) -> String {
-    let parts = table.key_columns().enumerate();
-    let parts = parts.map(|(at, column)| format!("{} = ?{}", column.quoted, behind + at + 1));
-    parts.collect::<Vec<_>>().join(" AND ")
 }
