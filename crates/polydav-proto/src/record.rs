@@ -15,7 +15,8 @@
 //! assert_eq!(error.to_string(), "line 1, column 6: invalid type: integer `7`, expected an object");
 //! ```
 
-use std::collections::HashSet;
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -104,28 +105,43 @@ pub(crate) fn explain(error: &serde_json::Error) -> (Fault, String) {
     (fault, message.to_owned())
 }
 
+/// The names of the members of records. Records of one table have the same names: each is kept once.
+#[derive(Default)]
+pub(crate) struct Names {
+    /// Each name, and which record had it last.
+    known: HashMap<Arc<str>, Cell<usize>>,
+    record: usize,
+}
+
+impl Names {
+    /// What comes from now on are names of another record.
+    pub(crate) fn next_record(&mut self) {
+        self.record += 1;
+    }
+
+    /// A name of the record; `None` if it has that already.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Arc<str>> {
+        if let Some((name, last)) = self.known.get_key_value(name) {
+            return (last.replace(self.record) != self.record).then(|| name.clone());
+        }
+        let name: Arc<str> = name.into();
+        self.known.insert(name.clone(), Cell::new(self.record));
+        Some(name)
+    }
+}
+
 /// What the records of one document share.
 pub(crate) struct Room {
     /// How many more members there may be.
     left: usize,
-    /// Records of one table have the same names: each is kept once.
-    names: HashSet<Arc<str>>,
+    names: Names,
     /// The fault that stopped the reading, for which serde has no words.
     pub(crate) fault: Option<(Fault, String)>,
 }
 
 impl Room {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { left: limits.fields_max, names: HashSet::new(), fault: None }
-    }
-
-    fn name(&mut self, name: &str) -> Arc<str> {
-        if let Some(name) = self.names.get(name) {
-            return name.clone();
-        }
-        let name: Arc<str> = name.into();
-        self.names.insert(name.clone());
-        name
+        Self { left: limits.fields_max, names: Names::default(), fault: None }
     }
 
     fn stop<E: de::Error>(&mut self, fault: Fault, message: String) -> E {
@@ -158,12 +174,8 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Self { room, depth } = self;
         let mut members = Vec::new();
-        let mut met = HashSet::new();
+        room.names.next_record();
         while let Some(name) = map.next_key_seed(NameSeed(room))? {
-            if !met.insert(name.clone()) {
-                let message = format!("the name {} stands twice in one object", quote(&name));
-                return Err(room.stop(Fault::Malformed, message));
-            }
             room.left = match room.left.checked_sub(1) {
                 Some(left) => left,
                 None => return Err(room.stop(Fault::TooLarge, "there are too many members".into())),
@@ -193,8 +205,12 @@ impl Visitor<'_> for NameSeed<'_> {
         f.write_str("a name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.name(name))
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        let Self(room) = self;
+        room.names.take(name).ok_or_else(|| {
+            let message = format!("the name {} stands twice in one object", quote(name));
+            room.stop(Fault::Malformed, message)
+        })
     }
 }
 

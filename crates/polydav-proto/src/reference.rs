@@ -258,7 +258,10 @@ impl Path {
         if let Err(utf8) = std::str::from_utf8(&value[start..]) {
             return error(start + utf8.valid_up_to(), InvalidKind::Character);
         }
-        let mut joined = base.map_or_else(Vec::new, |base| base.joined.clone());
+        let above = base.map_or(&[][..], |base| &base.joined);
+        let length = above.len() + 1 + value.len() - start;
+        let mut joined = Vec::with_capacity(length.min(LENGTH_MAX));
+        joined.extend_from_slice(above);
         // The slash that begins an absolute path ends no segment.
         let mut at = start + usize::from(base.is_none() && start < value.len());
         let mut written = value[at..].split(|&byte| byte == b'/').peekable();

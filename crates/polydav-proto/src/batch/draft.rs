@@ -1,6 +1,6 @@
 //! From what a document spells to what it means: all rules that both spellings share.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::name::{Attribute, Setting, quote, unknown};
@@ -41,7 +41,7 @@ pub(super) struct Draft {
     pub(super) base64: bool,
     /// The body of a proppatch.
     pub(super) patch: Option<PropertyUpdate>,
-    /// The body of a create or update.
+    /// The body of a create or update: no two of them share a name.
     pub(super) values: Vec<(Arc<str>, DraftValue)>,
 }
 
@@ -288,10 +288,6 @@ impl Reader<'_> {
 
     fn fields(&self, draft: &mut Draft) -> Result<Result<Vec<Field>, InvalidValue>, InvalidBatch> {
         let values = std::mem::take(&mut draft.values);
-        let mut names = HashSet::new();
-        if let Some((name, _)) = values.iter().find(|(name, _)| !names.insert(&**name)) {
-            return draft.place.refuse(format!("there are two fields {}", quote(name)));
-        }
         let (mut fields, mut wrong) = (Vec::with_capacity(values.len()), None);
         for (name, value) in values {
             let value = match value {

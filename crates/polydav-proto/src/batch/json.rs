@@ -32,7 +32,7 @@ pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch>
 /// Reads `{"batch": {…settings}}`, if it is there, and operations after it.
 pub(super) fn read_lines(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
     let mut json = Deserializer::from_slice(without_mark(body));
-    let mut drafts = Drafts::new(Format::NdJson, Place::Path("batch".to_owned()));
+    let mut drafts = Drafts::new(Format::NdJson, Place::Settings);
     let mut first = true;
     let mut records = Room::new(limits);
     // There is more as long as this isn't the end.
@@ -346,10 +346,10 @@ fn set(drafts: &mut Drafts, setting: Setting, value: Node) -> Result<(), Invalid
 fn push(drafts: &mut Drafts, node: Node, limits: &Limits) -> Result<(), InvalidBatch> {
     drafts.make_room(limits)?;
     let index = drafts.items.len();
-    let place = Place::Path(match drafts.format {
-        Format::NdJson => format!("operation {index}"),
-        _ => format!("operations[{index}]"),
-    });
+    let place = match drafts.format {
+        Format::NdJson => Place::Operation(index),
+        _ => Place::Member(index),
+    };
     let Node::Object(mut entries) = node else { return place.refuse("expected an object") };
     let Some(op) = entries.iter().position(|(key, _)| key == "op") else {
         return place.refuse("op is missing");

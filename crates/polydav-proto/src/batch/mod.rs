@@ -324,8 +324,12 @@ pub enum Place {
         /// The column, in bytes.
         column: u64,
     },
-    /// A path, such as `operations[3].dest`.
-    Path(String),
+    /// The settings in the first line of NDJSON.
+    Settings,
+    /// An operation of a JSON document, by its place in the array.
+    Member(usize),
+    /// An operation in a line of its own, counted from 0.
+    Operation(usize),
 }
 
 /// Something a batch asks for that can't be done yet (422).
@@ -351,7 +355,9 @@ impl fmt::Display for Place {
         match self {
             Self::Document => Ok(()),
             Self::Line { line, column } => write!(f, "line {line}, column {column}: "),
-            Self::Path(path) => write!(f, "{path}: "),
+            Self::Settings => f.write_str("batch: "),
+            Self::Member(index) => write!(f, "operations[{index}]: "),
+            Self::Operation(index) => write!(f, "operation {index}: "),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The document in XML.
 
-use std::sync::Arc;
-
 use multistatus::xml::{Error, ErrorKind, Event, Name, Position, Reader, Start};
 
 use super::draft::{Draft, DraftValue, Drafts};
 use super::name::{Attribute, Setting, quote, unknown};
 use super::{Fault, Format, InvalidBatch, Limits, NAMESPACE, Place, Value, Verb};
 use crate::body::{Change, PropertyUpdate, read_changes};
+use crate::record::Names;
 
 /// Reads `<batch>`.
 pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
-    let mut reader = Document { xml: Reader::with_limits(body, limits.xml()), limits, lax: false };
+    let xml = Reader::with_limits(body, limits.xml());
+    let mut reader = Document { xml, limits, lax: false, names: Names::default() };
     let root = reader.xml.root()?;
     let place = reader.place();
     reader.lax = root.name.namespace().is_empty();
@@ -56,6 +56,8 @@ struct Document<'a> {
     limits: &'a Limits,
     /// Whether the document has no namespace, and is read as if it had ours.
     lax: bool,
+    /// The names of the fields.
+    names: Names,
 }
 
 impl Document<'_> {
@@ -112,6 +114,7 @@ impl Document<'_> {
             };
             draft.attributes[*attribute as usize] = Some(value.to_owned());
         }
+        self.names.next_record();
         let mut changes = Vec::new();
         loop {
             match self.xml.read()? {
@@ -169,8 +172,11 @@ impl Document<'_> {
         match (child.name.local(), draft.verb) {
             ("if", _) => self.condition(draft, child),
             ("field", Verb::Create | Verb::Update) => {
-                let field = self.field(child)?;
-                draft.values.push(field);
+                let (name, value) = self.field(child)?;
+                let Some(name) = self.names.take(&name) else {
+                    return draft.place.refuse(format!("there are two fields {}", quote(&name)));
+                };
+                draft.values.push((name, value));
                 Ok(())
             }
             (name, Verb::Create | Verb::Update) => {
@@ -195,12 +201,12 @@ impl Document<'_> {
         Ok(())
     }
 
-    fn field(&mut self, start: &Start) -> Result<(Arc<str>, DraftValue), InvalidBatch> {
+    fn field(&mut self, start: &Start) -> Result<(String, DraftValue), InvalidBatch> {
         let place = self.place();
         let (mut name, mut null, mut base64) = (None, false, false);
         for (attribute, value) in self.own_attributes(start)? {
             match (attribute, value) {
-                ("name", value) => name = Some(value.into()),
+                ("name", value) => name = Some(value.to_owned()),
                 ("null", "true") => null = true,
                 ("null", "false") => null = false,
                 ("null", _) => return place.refuse("null: expected true or false"),
