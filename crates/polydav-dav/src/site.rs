@@ -194,16 +194,14 @@ impl Base {
 }
 
 fn strip(path: &Path, prefix: &Path) -> Option<ResourcePath> {
-    let mut segments = path.segments();
-    for expected in prefix.segments() {
-        if segments.next() != Some(expected) {
-            return None;
-        }
-    }
-    ResourcePath::from_segments(segments).ok()
+    let rest = match path.joined().strip_prefix(prefix.joined())? {
+        rest if prefix.is_root() || rest.is_empty() => rest,
+        rest => rest.strip_prefix(b"/")?,
+    };
+    ResourcePath::parse(rest).ok()
 }
 
 fn whole(path: &Path) -> ResourcePath {
-    ResourcePath::from_segments(path.segments())
+    ResourcePath::parse(path.joined())
         .expect("a path of the wire keeps the rules of a resource path")
 }

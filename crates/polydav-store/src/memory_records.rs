@@ -49,6 +49,7 @@
 //! [`Unsuited`]: FailureKind::Unsuited
 //! [`Unsupported`]: FailureKind::Unsupported
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
@@ -301,7 +302,7 @@ impl Rows {
     /// The key that is spelled so.
     fn key(&self, segment: &[u8]) -> Option<Key> {
         let parts = key::read(segment, self.table.key.len())?;
-        let datum = |(at, part): (usize, String)| {
+        let datum = |(at, part): (usize, Cow<'_, str>)| {
             let datum = Datum::parse(self.table.columns[at].kind, &part).ok()?;
             (datum.text() == part).then_some(datum)
         };

@@ -65,7 +65,8 @@ impl ResourcePath {
         if joined.is_empty() {
             return Ok(Self::root());
         }
-        Self::from_segments(joined.split(|&byte| byte == b'/'))
+        joined.split(|&byte| byte == b'/').try_for_each(check_segment)?;
+        Ok(Self { joined: joined.to_vec() })
     }
 
     /// Appends a segment.
@@ -73,14 +74,7 @@ impl ResourcePath {
     /// # Errors
     /// [`InvalidPath`] if the segment breaks one of the invariants.
     pub fn push(&mut self, segment: &[u8]) -> Result<(), InvalidPath> {
-        match segment {
-            b"" => return Err(InvalidPath::Empty),
-            b"." | b".." => return Err(InvalidPath::Dot),
-            _ if segment.iter().any(|byte| matches!(byte, b'/' | 0)) => {
-                return Err(InvalidPath::Byte);
-            }
-            _ => {}
-        }
+        check_segment(segment)?;
         if !self.joined.is_empty() {
             self.joined.push(b'/');
         }
@@ -166,6 +160,15 @@ impl ResourcePath {
         }
         joined.extend_from_slice(rest);
         Some(Self { joined })
+    }
+}
+
+fn check_segment(segment: &[u8]) -> Result<(), InvalidPath> {
+    match segment {
+        b"" => Err(InvalidPath::Empty),
+        b"." | b".." => Err(InvalidPath::Dot),
+        _ if segment.iter().any(|byte| matches!(byte, b'/' | 0)) => Err(InvalidPath::Byte),
+        _ => Ok(()),
     }
 }
 
