@@ -30,7 +30,7 @@ pub(crate) struct Attempt<'a> {
     course: &'a mut Course,
     care: Care,
     outcomes: Vec<Option<Outcome>>,
-    pending: Option<Pending>,
+    pending: Option<Pending<'a>>,
 }
 
 /// What is done before a row is changed, where that isn't already known to be needless.
@@ -43,29 +43,29 @@ pub(crate) enum Care {
 }
 
 /// Changes that were decided on and not yet handed to the database.
-struct Pending {
+struct Pending<'a> {
     change: Change,
     /// For each row: its step, and where it is to lie, if that is known.
-    steps: Vec<(usize, Option<ResourcePath>)>,
+    steps: Vec<(usize, Option<&'a ResourcePath>)>,
     /// The paths of the rows.
-    touched: HashSet<ResourcePath>,
+    touched: HashSet<&'a ResourcePath>,
     /// The table, if the database names the rows: each of its rows may be one of them.
     unnamed: Option<ResourcePath>,
 }
 
 /// A change of one row.
-struct Planned {
+struct Planned<'a> {
     table: Arc<Table>,
     shape: Shape,
     key: Key,
     values: Vec<Datum>,
     /// Where the row lies, unless the database names it.
-    path: Option<ResourcePath>,
+    path: Option<&'a ResourcePath>,
 }
 
 /// What to do about a step.
-enum Decision {
-    Change(Planned),
+enum Decision<'a> {
+    Change(Planned<'a>),
     Done(Done),
 }
 
@@ -114,7 +114,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn step(&mut self, at: usize) -> Result<(), Trouble> {
-        let step = &self.steps[at];
+        let steps = self.steps;
+        let step = &steps[at];
         if self.meets_pending(step) {
             self.flush()?;
         }
@@ -161,7 +162,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Opens a step and works out what it comes to.
-    fn decide(&self, step: &Step) -> Result<Decision, Refusal> {
+    fn decide(&self, step: &'a Step) -> Result<Decision<'a>, Refusal> {
         let sight = Sight {
             schema: self.schema,
             transaction: self.transaction,
@@ -207,7 +208,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn put(&self, target: &ResourcePath, fields: &Fields) -> Result<Decision, Refusal> {
+    fn put(&self, target: &'a ResourcePath, fields: &Fields) -> Result<Decision<'a>, Refusal> {
         let (table, key) = self.place_to_put(target)?;
         check_writable(&table, target)?;
         let is_there = match &key {
@@ -220,7 +221,7 @@ impl<'a> Attempt<'a> {
             return Err(failure.with_detail(said).into());
         };
         let (given, values) = columns(&table, fields, Some(&key), target)?;
-        let path = Some(target.clone());
+        let path = Some(target);
         if is_there {
             let reset = (0..table.columns.len()).filter(|at| {
                 !table.key.contains(at) && !given.contains(at) && !table.columns[*at].is_read_only
@@ -251,7 +252,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// A row is made of columns, not of bytes.
-    fn refuse_content(&self, target: &ResourcePath) -> Result<Decision, Refusal> {
+    fn refuse_content(&self, target: &ResourcePath) -> Result<Decision<'a>, Refusal> {
         match self.place_to_put(target) {
             Err(Refusal::Failure(failure)) if failure.kind != FailureKind::NotFound => {
                 Err(failure.into())
@@ -260,7 +261,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn add(&self, collection: &ResourcePath, fields: &Fields) -> Result<Decision, Refusal> {
+    fn add(&self, collection: &ResourcePath, fields: &Fields) -> Result<Decision<'a>, Refusal> {
         let table = match Place::of(self.schema, collection) {
             Place::Table(table) => table,
             Place::NoTable => return fail(FailureKind::NotFound, collection),
@@ -280,7 +281,7 @@ impl<'a> Attempt<'a> {
         Ok(Decision::Change(Planned { table, shape, key: Vec::new(), values, path: None }))
     }
 
-    fn update(&self, target: &ResourcePath, fields: &Fields) -> Result<Decision, Refusal> {
+    fn update(&self, target: &'a ResourcePath, fields: &Fields) -> Result<Decision<'a>, Refusal> {
         let (table, key) = match Place::of(self.schema, target) {
             Place::Row(table, key) => (table, key),
             Place::Root | Place::Table(_) => return fail(FailureKind::Unsuited, target),
@@ -308,11 +309,11 @@ impl<'a> Attempt<'a> {
             }
         };
         let shape = Shape::Update { given, reset: Vec::new() };
-        self.changed(Planned { table, shape, key, values, path: Some(target.clone()) })
+        self.changed(Planned { table, shape, key, values, path: Some(target) })
     }
 
     /// An update, unless there is nothing to change.
-    fn changed(&self, planned: Planned) -> Result<Decision, Refusal> {
+    fn changed(&self, planned: Planned<'a>) -> Result<Decision<'a>, Refusal> {
         let Planned { table, shape: Shape::Update { given, reset }, key, path: Some(path), .. } =
             &planned
         else {
@@ -329,7 +330,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn remove(&self, target: &ResourcePath) -> Result<Decision, Refusal> {
+    fn remove(&self, target: &'a ResourcePath) -> Result<Decision<'a>, Refusal> {
         let (table, key) = match Place::of(self.schema, target) {
             Place::Row(table, key) => (table, key),
             Place::Root | Place::Table(_) => {
@@ -348,7 +349,7 @@ impl<'a> Attempt<'a> {
             return fail(FailureKind::NotFound, target);
         }
         check_writable(&table, target)?;
-        let (shape, path) = (Shape::Delete, Some(target.clone()));
+        let (shape, path) = (Shape::Delete, Some(target));
         Ok(Decision::Change(Planned { table, shape, key, values: Vec::new(), path }))
     }
 
@@ -362,7 +363,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Adds a change to those pending, or begins anew.
-    fn push(&mut self, at: usize, planned: Planned) -> Result<(), Trouble> {
+    fn push(&mut self, at: usize, planned: Planned<'a>) -> Result<(), Trouble> {
         if !self.pending.as_ref().is_some_and(|pending| pending.takes(&planned)) {
             self.flush()?;
             if let Some(kind) = self.course.over() {
@@ -380,7 +381,7 @@ impl<'a> Attempt<'a> {
             unnamed: None,
         });
         pending.unnamed = pending.unnamed.take().or(unnamed);
-        pending.touched.extend(path.clone());
+        pending.touched.extend(path);
         pending.change.rows.push((key, values));
         pending.steps.push((at, path));
         Ok(())
@@ -422,7 +423,7 @@ impl<'a> Attempt<'a> {
         &self,
         change: &Change,
         key: &Key,
-        path: Option<ResourcePath>,
+        path: Option<&ResourcePath>,
         changed: Changed,
         subject: &ResourcePath,
     ) -> Result<Outcome, SqlError> {
@@ -436,7 +437,7 @@ impl<'a> Attempt<'a> {
         }
         let table = &change.table;
         let created = matches!(change.shape, Shape::Insert { .. });
-        let added = match &path {
+        let added = match path {
             None => Some(row.path(table, subject)),
             Some(path) if row.is_at(table, path) => None,
             Some(_) => {
@@ -477,7 +478,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-impl Pending {
+impl Pending<'_> {
     fn touches(&self, path: &ResourcePath) -> bool {
         self.touched.contains(path)
             || self.unnamed.as_ref().is_some_and(|table| table.is_above(path))
@@ -485,7 +486,7 @@ impl Pending {
 
     /// Whether a change can be made together with those pending, with the same outcome as after
     /// them.
-    fn takes(&self, planned: &Planned) -> bool {
+    fn takes(&self, planned: &Planned<'_>) -> bool {
         let Planned { table, shape, .. } = planned;
         let compares = match shape {
             Shape::Update { given, reset } => {

@@ -258,7 +258,7 @@ pub(crate) fn push_json(out: &mut Vec<u8>, column: &Column, datum: &Datum) {
         Datum::Integer(number) if matches!(column.kind, ColumnKind::Decimal { .. }) => {
             push_string(out, &number.to_string());
         }
-        Datum::Integer(number) => push_number(out, number),
+        Datum::Integer(number) => push_number(out, *number),
         Datum::Real(number) if matches!(column.kind, ColumnKind::Decimal { .. }) => {
             push_string(out, &real_text(*number));
         }
@@ -296,9 +296,8 @@ fn push_compact(out: &mut Vec<u8>, json: &str) {
     }
 }
 
-fn push_number(out: &mut Vec<u8>, number: &i64) {
-    use std::io::Write as _;
-    write!(out, "{number}").expect("a vector takes everything");
+fn push_number(out: &mut Vec<u8>, number: i64) {
+    serde_json::to_writer(out, &number).expect("a vector takes everything, and a number is JSON");
 }
 
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {

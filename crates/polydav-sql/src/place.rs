@@ -64,7 +64,7 @@ pub(crate) fn read_key(table: &Table, name: &[u8]) -> Option<Key> {
         .map(|(column, part)| {
             let datum = datum::read_text(column, &part).ok();
             let datum = datum.filter(|datum| datum::to_text(column, datum) == part);
-            datum.or_else(|| table.has_loose_key.then_some(Datum::Text(part)))
+            datum.or_else(|| table.has_loose_key.then(|| Datum::Text(part.into_owned())))
         })
         .collect()
 }

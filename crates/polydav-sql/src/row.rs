@@ -104,6 +104,9 @@ pub(crate) fn bare(path: ResourcePath, kind: Kind) -> Entry {
 fn etag(content: &[u8]) -> ETag {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = Blake2b::<U16>::digest(content);
-    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    ETag::new(digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect::<String>())
+    let mut digits = String::with_capacity(2 * hash.len());
+    for digit in hash.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        digits.push(DIGITS[usize::from(digit)].into());
+    }
+    ETag::new(digits)
 }

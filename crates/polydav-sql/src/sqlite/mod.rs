@@ -265,8 +265,12 @@ fn select(
 }
 
 fn read(row: &rusqlite::Row<'_>, table: &Table) -> rusqlite::Result<Row> {
-    let datum = |at| row.get_ref(at).map(to_datum);
-    Ok(Row((0..table.columns.len()).map(datum).collect::<Result<_, _>>()?))
+    let count = table.columns.len();
+    let mut data = Vec::with_capacity(count);
+    for at in 0..count {
+        data.push(to_datum(row.get_ref(at)?));
+    }
+    Ok(Row(data))
 }
 
 /// A text that isn't UTF-8 is told with replacement characters.
