@@ -86,8 +86,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// The most steps of one run.
-    pub const STEPS_MAX: usize = 1_000;
+    /// The most steps of one run. More of them would save few commits and syncs, and a store keeps
+    /// in memory what a run is about.
+    pub const STEPS_MAX: usize = 2_500;
 }
 
 /// Which steps of a run may still start: the rules of [`Run::cancel`] and [`Run::on_failure`],
