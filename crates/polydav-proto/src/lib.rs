@@ -32,5 +32,6 @@ pub mod record;
 pub mod reference;
 
 mod scan;
+mod text;
 
 pub use scan::Invalid;

@@ -25,6 +25,7 @@ use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::batch::{Fault, Limits, quote};
+use crate::text::{self, NoText};
 
 /// A member of an object. No two of one object share a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,12 @@ pub struct InvalidRecord {
 /// Whether a body of this beginning is an array; `None` if there is nothing yet but white space.
 #[must_use]
 pub fn begins_list(start: &[u8]) -> Option<bool> {
-    without_mark(start).trim_ascii_start().first().map(|&byte| byte == b'[')
+    start
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(start)
+        .trim_ascii_start()
+        .first()
+        .map(|&byte| byte == b'[')
 }
 
 /// Reads an object.
@@ -63,7 +69,7 @@ pub fn begins_list(start: &[u8]) -> Option<bool> {
 /// [`Fault::Unprocessable`] if it is no object; [`Fault::TooLarge`] beyond the limits.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Vec<Member>, InvalidRecord> {
     let mut room = Room::new(limits);
-    let mut json = Deserializer::from_slice(without_mark(body));
+    let mut json = Deserializer::from_str(text::of(body)?);
     let read = RecordSeed { room: &mut room, depth: limits.depth_max }.deserialize(&mut json);
     let read = read.and_then(|members| json.end().map(|()| members));
     read.map_err(|error| InvalidRecord::new(&error, room.fault))
@@ -76,21 +82,24 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Vec<Member>, InvalidRecord>
 /// As [`parse`], for any of them.
 pub fn parse_list(body: &[u8], limits: &Limits) -> Result<Vec<Vec<Member>>, InvalidRecord> {
     let mut room = Room::new(limits);
-    let mut json = Deserializer::from_slice(without_mark(body));
+    let mut json = Deserializer::from_str(text::of(body)?);
     let list = List { room: &mut room, limits };
     let read = json.deserialize_any(list);
     let read = read.and_then(|records| json.end().map(|()| records));
     read.map_err(|error| InvalidRecord::new(&error, room.fault))
 }
 
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
-}
-
 impl InvalidRecord {
     fn new(error: &serde_json::Error, fault: Option<(Fault, String)>) -> Self {
         let (fault, message) = fault.unwrap_or_else(|| explain(error));
         Self { fault, line: error.line(), column: error.column(), message }
+    }
+}
+
+impl From<NoText> for InvalidRecord {
+    fn from(error: NoText) -> Self {
+        let NoText { line, column } = error;
+        Self { fault: Fault::Malformed, line, column, message: error.to_string() }
     }
 }
 

@@ -104,9 +104,8 @@ pub(crate) fn bare(path: ResourcePath, kind: Kind) -> Entry {
 fn etag(content: &[u8]) -> ETag {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let hash = Blake2b::<U16>::digest(content);
-    let mut digits = String::with_capacity(2 * hash.len());
-    for digit in hash.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
-        digits.push(DIGITS[usize::from(digit)].into());
-    }
-    ETag::new(digits)
+    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut text = Vec::with_capacity(2 * hash.len());
+    text.extend(digits.map(|digit| DIGITS[usize::from(digit)]));
+    ETag::new(String::from_utf8(text).expect("digits are ASCII"))
 }

@@ -14,10 +14,11 @@ use super::name::{Attribute, Setting, quote, unknown};
 use super::{Fault, Format, InvalidBatch, Limits, Place, Value, Verb};
 use crate::body::PropertyUpdate;
 use crate::record::{Member, RecordSeed, Room, explain as explain_record};
+use crate::text::{self, NoText};
 
 /// Reads `{"operations": […]}` with settings beside, or the array alone.
 pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
-    let mut json = Deserializer::from_slice(without_mark(body));
+    let mut json = Deserializer::from_str(text::of(body)?);
     let drafts = Drafts::new(Format::Json, Place::Document);
     let records = Room::new(limits);
     let mut reader = Reader { drafts, limits, seen: false, room: 0, records, fault: None };
@@ -31,7 +32,7 @@ pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch>
 
 /// Reads `{"batch": {…settings}}`, if it is there, and operations after it.
 pub(super) fn read_lines(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
-    let mut json = Deserializer::from_slice(without_mark(body));
+    let mut json = Deserializer::from_str(text::of(body)?);
     let mut drafts = Drafts::new(Format::NdJson, Place::Settings);
     let mut first = true;
     let mut records = Room::new(limits);
@@ -84,8 +85,11 @@ fn only_in_whole(drafts: &Drafts) -> Result<(), InvalidBatch> {
     drafts.place.refuse(format!("NDJSON can't have {refused}: send a JSON document"))
 }
 
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+impl From<NoText> for InvalidBatch {
+    fn from(error: NoText) -> Self {
+        let place = Place::Line { line: error.line as u64, column: error.column as u64 };
+        Self { fault: Fault::Malformed, place, message: error.to_string() }
+    }
 }
 
 /// The fault that stopped the reading, or what serde_json found, and the place of it.
