@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use polydav_store::{
     Broken, Capabilities, Course, Entry, Failure, FailureKind, Ledger, LockView, MemoryLedger,
-    Reading, Report, ResourcePath, Run, Select, Space, Stage, Step, Store, Visit, Walk,
+    Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -335,7 +335,7 @@ impl Store for FolderStore {
         };
         match begun {
             Ok(execution) => execution.run(run.steps, report),
-            Err(failure) => refuse(run, &failure, report),
+            Err(failure) => Course::of(&run).refuse(&run.steps, &failure, report),
         }
         Ok(())
     }
@@ -348,16 +348,6 @@ impl Store for FolderStore {
             available: bytes(space.f_bavail),
             used: bytes(space.f_blocks.saturating_sub(space.f_bfree)),
         }))
-    }
-}
-
-/// Refuses all steps, for this reason unless there is another.
-fn refuse(run: Run, failure: &Failure, report: &mut dyn Report) {
-    let mut course = Course::of(&run);
-    for step in run.steps {
-        let index = step.index();
-        let refuse = |step: Step| Err(Failure { path: step.subject().clone(), ..failure.clone() });
-        report.outcome(index, course.attempt(step, refuse));
     }
 }
 

@@ -15,7 +15,7 @@ use polydav_store::{
 
 use crate::attempt::{Attempt, Care};
 use crate::database::{Database, Patience, Trouble};
-use crate::error::{SqlError, SqlErrorKind};
+use crate::error::SqlErrorKind;
 use crate::place::Place;
 use crate::schema::Schema;
 
@@ -95,7 +95,7 @@ impl<'a> Running<'a> {
         let mut todo: Vec<_> = parts.map(Part::new).collect();
         while let Some(part) = todo.pop() {
             if let Some(kind) = self.course.over() {
-                self.give_up(part.steps, kind);
+                self.refuse(part.steps, &Failure::new(kind, ResourcePath::root()));
                 continue;
             }
             let begun = Instant::now();
@@ -181,7 +181,7 @@ impl<'a> Running<'a> {
             SqlErrorKind::Gone
             | SqlErrorKind::Away
             | SqlErrorKind::Busy
-            | SqlErrorKind::Changed => self.fail(steps, &error),
+            | SqlErrorKind::Changed => self.refuse(steps, &error.to_failure(ResourcePath::root())),
             // What is taken may have been made just now: then it can be seen the next time.
             SqlErrorKind::Unique if steps.len() == 1 && !conflicted => {
                 todo.push(Part { steps, tries, conflicted: true, care });
@@ -190,7 +190,7 @@ impl<'a> Running<'a> {
             SqlErrorKind::Value if care == Care::None => {
                 todo.push(Part { steps, tries, conflicted, care: Care::Look });
             }
-            _ if steps.len() == 1 => self.fail(steps, &error),
+            _ if steps.len() == 1 => self.refuse(steps, &error.to_failure(ResourcePath::root())),
             _ => {
                 let at =
                     at.map_or(steps.clone(), |at| steps.start + at.start..steps.start + at.end);
@@ -204,22 +204,8 @@ impl<'a> Running<'a> {
     }
 
     /// Reports that none of these steps was done.
-    fn fail(&mut self, steps: Range<usize>, error: &SqlError) {
-        for at in steps {
-            let outcome = match self.course.ask() {
-                Some(kind) => Err(Failure::new(kind, self.steps[at].subject().clone())),
-                None => Err(error.to_failure(self.steps[at].subject().clone())),
-            };
-            self.course.note(&outcome);
-            self.report.outcome(self.steps[at].index(), outcome);
-        }
-    }
-
-    fn give_up(&mut self, steps: Range<usize>, kind: FailureKind) {
-        for at in steps {
-            let step = &self.steps[at];
-            self.report.outcome(step.index(), Err(Failure::new(kind, step.subject().clone())));
-        }
+    fn refuse(&mut self, steps: Range<usize>, failure: &Failure) {
+        self.course.refuse(&self.steps[steps], failure, self.report);
     }
 }
 

@@ -128,16 +128,6 @@ fn fail<T, E: From<Failure>>(kind: FailureKind, path: &ResourcePath) -> Result<T
     Err(Failure::new(kind, path.clone()).into())
 }
 
-/// Refuses all steps of a database that is only read.
-fn refuse(run: Run, report: &mut dyn Report) {
-    let mut course = Course::of(&run);
-    for step in run.steps {
-        let index = step.index();
-        let refused = |step: Step| fail(FailureKind::ReadOnly, step.subject());
-        report.outcome(index, course.attempt(step, refused));
-    }
-}
-
 impl Store for SqlStore {
     fn capabilities(&self, _: &ResourcePath) -> Capabilities {
         let mut capabilities = Capabilities::RECORDS;
@@ -254,7 +244,8 @@ impl Store for SqlStore {
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         if !self.database.is_writable() {
-            refuse(run, report);
+            let failure = Failure::new(FailureKind::ReadOnly, ResourcePath::root());
+            Course::of(&run).refuse(&run.steps, &failure, report);
             return Ok(());
         }
         if let [step] = &run.steps[..]

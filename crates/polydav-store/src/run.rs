@@ -119,6 +119,25 @@ impl Course {
         outcome
     }
 
+    /// Reports that none of these steps was done: for the reason that `because` gives, whatever its
+    /// path, or because no further step may start.
+    pub fn refuse<'a>(
+        &mut self,
+        steps: impl IntoIterator<Item = &'a Step>,
+        because: &Failure,
+        report: &mut dyn Report,
+    ) {
+        for step in steps {
+            let path = step.subject().clone();
+            let outcome = Err(match self.ask() {
+                Some(kind) => Failure::new(kind, path),
+                None => Failure { path, ..because.clone() },
+            });
+            self.note(&outcome);
+            report.outcome(step.index(), outcome);
+        }
+    }
+
     /// Why no further step may start, if none may: [`FailureKind::NotAttempted`] or
     /// [`FailureKind::Dependency`]. Asks whether to go on.
     pub fn ask(&mut self) -> Option<FailureKind> {

@@ -10,7 +10,7 @@ use crate::store::{
 };
 use crate::{
     Durability, Entry, Failure, FailureKind, Fields, Ledger, Listed, Lock, LockToken, LockView,
-    Page, ResourcePath, Select, Step,
+    Page, ResourcePath, Select,
 };
 
 /// How a call fails.
@@ -125,14 +125,6 @@ fn made(kind: FailureKind, path: &ResourcePath) -> Failure {
     Failure::new(kind, path.clone()).with_source("a fault made for a test")
 }
 
-/// Reports steps that aren't done, for a reason of this kind unless there is one already.
-fn give_up(steps: Vec<Step>, kind: FailureKind, course: &mut Course, report: &mut dyn Report) {
-    for step in steps {
-        let index = step.index();
-        report.outcome(index, course.attempt(step, |step| Err(made(kind, step.subject()))));
-    }
-}
-
 impl<S: Store> Faulty<S> {
     /// Breaks at a step. What came before it was reported; nothing from here on is.
     fn break_at(
@@ -217,7 +209,7 @@ impl<S: Store> Store for Faulty<S> {
         let mut course = Course::of(&run);
         let mut steps = std::mem::take(&mut run.steps);
         if self.calls.is_broken() {
-            give_up(steps, FailureKind::ReadOnly, &mut course, report);
+            course.refuse(&steps, &made(FailureKind::ReadOnly, &ResourcePath::root()), report);
             return Ok(());
         }
         let Some(fatal) = fatal else {
@@ -231,14 +223,16 @@ impl<S: Store> Store for Faulty<S> {
             report.outcome(index, outcome);
         })?;
         match self.calls.fault() {
-            Fault::Fails(kind) => give_up(struck, kind, &mut course, report),
+            Fault::Fails(kind) => {
+                course.refuse(&struck, &made(kind, &ResourcePath::root()), report);
+            }
             fault => {
                 let run = Run { steps: struck, ..next };
                 return self.break_at(run, fault, &course, locks);
             }
         }
         if course.over().is_some() {
-            give_up(after, FailureKind::Dependency, &mut course, report);
+            course.refuse(&after, &made(FailureKind::Dependency, &ResourcePath::root()), report);
             return Ok(());
         }
         self.inner.apply(Run { steps: after, ..next }, locks, report)

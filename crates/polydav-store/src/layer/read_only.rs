@@ -61,12 +61,9 @@ impl<S: Store> Store for ReadOnly<S> {
         refusal(target)
     }
 
-    fn apply(&self, mut run: Run, _: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        let mut course = Course::of(&run);
-        for step in run.steps.drain(..) {
-            let index = step.index();
-            report.outcome(index, course.attempt(step, |step| refusal(step.subject())));
-        }
+    fn apply(&self, run: Run, _: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        let failure = Failure::new(FailureKind::ReadOnly, ResourcePath::root());
+        Course::of(&run).refuse(&run.steps, &failure, report);
         Ok(())
     }
 
