@@ -6,6 +6,7 @@
 //! parts, until the ones at fault are alone. What is told of a step is told after the commit.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polydav_store::{
@@ -17,7 +18,7 @@ use crate::attempt::{Attempt, Care};
 use crate::database::{Database, Patience, Trouble};
 use crate::error::SqlErrorKind;
 use crate::place::Place;
-use crate::schema::Schema;
+use crate::schema::{Schema, Table};
 
 /// How often the same steps are tried where others are in the way.
 const TRIES_MAX: u32 = 8;
@@ -57,9 +58,7 @@ struct Part {
 }
 
 impl Part {
-    /// A row that is changed alone keeps nobody waiting in a circle: it is changed at once.
-    fn new(steps: Range<usize>) -> Self {
-        let care = if steps.len() == 1 { Care::None } else { Care::Look };
+    fn new(steps: Range<usize>, care: Care) -> Self {
         Self { steps, tries: 0, conflicted: false, care }
     }
 }
@@ -92,7 +91,7 @@ impl<'a> Running<'a> {
     pub(crate) fn run(mut self) -> Ran {
         let schema = self.database.schema();
         let parts = cut(&schema, &self.steps).into_iter().rev();
-        let mut todo: Vec<_> = parts.map(Part::new).collect();
+        let mut todo: Vec<_> = parts.map(|steps| self.part(&schema, steps)).collect();
         while let Some(part) = todo.pop() {
             if let Some(kind) = self.course.over() {
                 self.refuse(part.steps, &Failure::new(kind, ResourcePath::root()));
@@ -113,6 +112,16 @@ impl<'a> Running<'a> {
         Ran { steps: self.steps, is_away: self.is_away }
     }
 
+    /// Steps that nobody tried yet. A row that is changed alone keeps nobody waiting in a circle: it
+    /// is changed at once. But who knows what a trigger does before it lets nothing be changed.
+    fn part(&self, schema: &Schema, steps: Range<usize>) -> Part {
+        let care = match &self.steps[steps.clone()] {
+            [step] if tables(schema, step).all(|table| !table.has_far_effects) => Care::None,
+            _ => Care::Look,
+        };
+        Part::new(steps, care)
+    }
+
     /// Does a part in one transaction; reports it once that is committed.
     fn attempt(&mut self, part: Part) -> Result<(), (Part, Trouble)> {
         let mut course = self.course.clone();
@@ -127,9 +136,7 @@ impl<'a> Running<'a> {
         };
         let done = self.database.transact(self.durability, patience, &mut |transaction| {
             outcomes.clear();
-            // Who knows what a trigger did before it let nothing be changed.
-            let far = schema.has_far_effects() && part.care == Care::None;
-            for care in [if far { Care::Look } else { part.care }, Care::Look] {
+            for care in [part.care, Care::Look] {
                 course = self.course.clone();
                 let (locks, course) = (self.locks, &mut course);
                 let attempt = Attempt::new(&schema, transaction, locks, steps, course, care);
@@ -170,12 +177,14 @@ impl<'a> Running<'a> {
             {
                 tracing::debug!(%error, tries, "a transaction is done again");
                 pause(error.kind, tries);
-                if error.kind == SqlErrorKind::Changed
-                    && let Err(error) = self.database.look_again()
-                {
-                    tracing::warn!(%error, "the tables can't be looked at again");
-                }
-                todo.push(Part { steps, tries: tries + 1, conflicted, care });
+                let schema = match error.kind {
+                    SqlErrorKind::Changed => self.database.look_again().unwrap_or_else(|error| {
+                        tracing::warn!(%error, "the tables can't be looked at again");
+                        self.database.schema()
+                    }),
+                    _ => self.database.schema(),
+                };
+                todo.push(Part { tries: tries + 1, conflicted, ..self.part(&schema, steps) });
             }
             // It is no step's fault: to divide would have each of them wait.
             SqlErrorKind::Gone
@@ -198,7 +207,7 @@ impl<'a> Running<'a> {
                 let parts =
                     [at.end..steps.end, middle..at.end, at.start..middle, steps.start..at.start];
                 let parts = parts.into_iter().filter(|part| !part.is_empty());
-                todo.extend(parts.map(|steps| Part { care, ..Part::new(steps) }));
+                todo.extend(parts.map(|steps| Part::new(steps, care)));
             }
         }
     }
@@ -230,7 +239,7 @@ fn cut(schema: &Schema, steps: &[Step]) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut joins = false;
     for (at, step) in steps.iter().enumerate() {
-        let alone = schema.has_deferred() && step.claims().any(|path| is_deferred(schema, path));
+        let alone = schema.has_deferred() && tables(schema, step).any(|table| table.is_deferred);
         match parts.last_mut() {
             Some(part) if joins && !alone => part.end = at + 1,
             _ => parts.push(at..at + 1),
@@ -240,6 +249,7 @@ fn cut(schema: &Schema, steps: &[Step]) -> Vec<Range<usize>> {
     parts
 }
 
-fn is_deferred(schema: &Schema, path: &ResourcePath) -> bool {
-    Place::of(schema, path).table().is_some_and(|table| table.is_deferred)
+/// The tables that a step changes.
+pub(crate) fn tables(schema: &Schema, step: &Step) -> impl Iterator<Item = Arc<Table>> {
+    step.claims().filter_map(|path| Place::of(schema, path).table().cloned())
 }

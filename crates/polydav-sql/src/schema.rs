@@ -119,11 +119,6 @@ impl Schema {
         &self.tables
     }
 
-    /// Whether a change of a row may change others, in any table.
-    pub(crate) fn has_far_effects(&self) -> bool {
-        self.tables.iter().any(|table| table.has_far_effects)
-    }
-
     pub(crate) fn has_deferred(&self) -> bool {
         self.has_deferred
     }

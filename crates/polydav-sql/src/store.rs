@@ -17,7 +17,7 @@ use crate::error::{Refusal, SqlError, SqlErrorKind};
 use crate::place::{Place, is_typed, read_key};
 use crate::queue::{Fate, Journey, Queue, Turn};
 use crate::row::{Row, bare};
-use crate::run::{Ran, Running};
+use crate::run::{self, Ran, Running};
 use crate::schema::{Column, Schema, Table, TableKind};
 use crate::statement::{Key, Rows};
 
@@ -267,8 +267,8 @@ impl Store for SqlStore {
 impl SqlStore {
     /// Whether a step takes no longer than others of its kind: who knows what triggers do.
     fn is_swift(&self, step: &Step) -> bool {
-        let place = Place::of(&self.database.schema(), step.subject());
-        place.table().is_none_or(|table| !table.has_far_effects && !table.is_deferred)
+        let schema = self.database.schema();
+        run::tables(&schema, step).all(|table| !table.has_far_effects && !table.is_deferred)
     }
 
     /// Performs a run of one step, together with those that come at the same time. All runs of a
