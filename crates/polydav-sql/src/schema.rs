@@ -74,7 +74,7 @@ pub(crate) struct Column {
     /// Whether clients may not set it.
     pub(crate) is_read_only: bool,
     /// Whether its values are compared with those of other rows: by a unique or exclusion
-    /// constraint, or as a reference to the same table.
+    /// constraint, or as a reference to the same table; in SQLite, to any.
     pub(crate) is_compared: bool,
 }
 

@@ -630,6 +630,28 @@ fn indexes_of_some_rows_of_expressions_and_of_generated_columns_compare_in_order
     });
 }
 
+/// Where references weren't always enforced, one that is mended doesn't make up for one that is
+/// broken by the same statement.
+#[test]
+fn a_reference_that_is_mended_lets_no_other_be_broken() {
+    let database = Database::sqlite(
+        "PRAGMA foreign_keys = false;
+         CREATE TABLE up (k INTEGER PRIMARY KEY); INSERT INTO up VALUES (1);
+         CREATE TABLE t (k INTEGER PRIMARY KEY, up integer DEFAULT 1 REFERENCES up);
+         WITH RECURSIVE n(k) AS (VALUES (0) UNION ALL SELECT k + 1 FROM n WHERE k < 49)
+         INSERT INTO t SELECT k, iif(k = 40, 99, 1) FROM n;",
+    );
+    let store = &database.open();
+    let told = tell(
+        store,
+        (0..50).map(|k| update(format!("t/{k}"), [("up", json(if k == 3 { "98" } else { "1" }))])),
+    );
+    for (k, told) in told.into_iter().enumerate() {
+        assert_eq!(told, if k == 3 { "Conflict /t/3 [up]" } else { "done" }, "{k}");
+    }
+    assert_eq!(database.sql("SELECT count(*) FROM t WHERE up = 1"), "50");
+}
+
 #[test]
 fn rows_may_exclude_each_other() {
     if !conformance::require_postgres() {

@@ -164,16 +164,16 @@ impl<'a> Finder<'a> {
 
     /// The columns whose values are compared with those of other rows; `None` if all may be: by an
     /// index of an expression, of a generated column, or of some of the rows.
+    ///
+    /// References are among them, wherever they lead: a statement only counts those that lead
+    /// nowhere, and one that it mends would make up for one that it breaks.
     fn compared(&self, table: &str) -> rusqlite::Result<Option<HashSet<String>>> {
         let sql = "SELECT c.name, i.partial OR c.cid = -2 OR coalesce(x.hidden, 0) <> 0 \
                    FROM pragma_index_list(?1) AS i, pragma_index_info(i.name) AS c \
                    LEFT JOIN pragma_table_xinfo(?1) AS x ON x.cid = c.cid WHERE i.\"unique\"";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([table])?;
-        let own = self
-            .references
-            .iter()
-            .filter(|reference| same(&reference.from, table) && same(&reference.to, table));
+        let own = self.references.iter().filter(|reference| same(&reference.from, table));
         let mut compared: HashSet<_> = own.map(|reference| reference.column.clone()).collect();
         while let Some(row) = rows.next()? {
             if row.get(1)? {
