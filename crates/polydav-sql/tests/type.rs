@@ -634,6 +634,42 @@ fn a_put_gives_what_is_not_given_its_default() {
     });
 }
 
+/// SQLite takes a name for a text where a default is declared, and only there.
+#[test]
+fn a_default_of_sqlite_may_be_a_name_or_end_in_a_comment() {
+    for (default, value) in [
+        ("word", "word"),
+        ("\"w\"", "w"),
+        ("\"it's\"\"\"", "it's\""),
+        ("[a b]", "a b"),
+        ("`w`", "w"),
+        ("w", "w"),
+        ("TRUE", "1"),
+        ("\"true\"", "true"),
+        ("0x10", "16"),
+        ("-1", "-1"),
+        ("(2 -- not 1\n)", "2"),
+        ("'-- a text'", "-- a text"),
+    ] {
+        let sql =
+            format!("CREATE TABLE t (id INTEGER PRIMARY KEY, w text, v text DEFAULT {default});");
+        let database = Database::sqlite(&sql);
+        let store = &database.open();
+        let given = || [("w", text("another column"))];
+        let told = tell(
+            store,
+            [
+                put_record("t/1", given()),
+                update("t/1", [("v", text("x"))]),
+                put_record("t/1", given()),
+                put_record("t/2", given()),
+            ],
+        );
+        assert_eq!(told, ["created", "done", "done", "created"], "{default}");
+        assert_eq!(database.sql("SELECT DISTINCT v FROM t"), value, "{default}");
+    }
+}
+
 /// Where the database alone gives keys, a row can be made only by an addition.
 #[test]
 fn an_identity_is_given_by_the_database() {

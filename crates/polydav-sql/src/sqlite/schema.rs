@@ -151,7 +151,7 @@ impl<'a> Finder<'a> {
                 kind: kind(&declared),
                 cast: String::new(),
                 is_nullable: !row.get::<_, bool>(2)?,
-                default: default.map(|default| format!("({default})")),
+                default: default.map(|told| default_value(&told)),
                 is_read_only: hidden != 0,
                 is_compared: compared.as_ref().is_none_or(|names| names.contains(&name)),
                 declared: declared.into(),
@@ -233,6 +233,29 @@ impl<'a> Finder<'a> {
         let others: i64 = self.connection.query_row(sql, params![listed.name], |row| row.get(0))?;
         Ok(others == 0)
     }
+}
+
+/// The expression of a default. SQLite takes a name there for a text, and would take it for a column
+/// elsewhere. It may end in a comment.
+fn default_value(told: &str) -> String {
+    let is_part = |letter: char| letter.is_alphanumeric() || "_$".contains(letter);
+    let inner = told.get(1..told.len().saturating_sub(1)).unwrap_or_default();
+    let name = match told.chars().next() {
+        Some('"') => inner.replace("\"\"", "\""),
+        Some('`') => inner.replace("``", "`"),
+        Some('[') => inner.to_owned(),
+        Some(first) if !first.is_numeric() && told.chars().all(is_part) && !is_value(told) => {
+            told.to_owned()
+        }
+        _ => return format!("({told}\n)"),
+    };
+    format!("'{}'", name.replace('\'', "''"))
+}
+
+/// Whether a word is no name in an expression.
+fn is_value(word: &str) -> bool {
+    let values = ["NULL", "TRUE", "FALSE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"];
+    values.iter().any(|value| same(value, word))
 }
 
 fn listed(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
