@@ -322,6 +322,19 @@ fn far_effects_are_seen_by_the_next_step() {
     });
 }
 
+/// SQLite knows upper and lower case of ASCII alone, and a trigger may have the name of its table.
+#[test]
+fn a_trigger_of_sqlite_is_that_of_its_table_whatever_both_are_called() {
+    let database = Database::sqlite(
+        "CREATE TABLE \"ÄA\" (k INTEGER PRIMARY KEY, v text); INSERT INTO \"ÄA\" VALUES (1, 'a');
+         CREATE TRIGGER \"ÄA\" BEFORE UPDATE ON \"Äa\" BEGIN SELECT RAISE(IGNORE); END;",
+    );
+    let store = &database.open();
+    let told = tell(store, [update("ÄA/1", [("v", text("x"))])]);
+    assert_eq!(told, ["Invalid /ÄA/1"], "a trigger kept it from being changed");
+    assert_eq!(listed(store, "").len(), 1, "there is one table");
+}
+
 /// A trigger may keep a change from being made, or say that it must not be.
 #[test]
 fn triggers_may_refuse() {

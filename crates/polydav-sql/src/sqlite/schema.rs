@@ -100,7 +100,7 @@ impl<'a> Finder<'a> {
         };
         let mut touching = self.references.iter().filter(|reference| touches(reference));
         let is_deferred = touching.clone().any(|reference| self.is_deferred(&reference.from));
-        let has_far_effects = self.triggered.contains(&listed.name.to_lowercase())
+        let has_far_effects = self.triggered.contains(&listed.name.to_ascii_lowercase())
             || has_words(&listed.sql, "ON CONFLICT")
             || touching.clone().any(|reference| reference.cascades);
         let is_single =
@@ -260,7 +260,8 @@ fn is_value(word: &str) -> bool {
 
 fn listed(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
     let sql = "SELECT l.name, l.type, l.wr, l.strict, coalesce(s.sql, '') \
-               FROM pragma_table_list AS l JOIN sqlite_schema AS s ON s.name = l.name \
+               FROM pragma_table_list AS l \
+               JOIN sqlite_schema AS s ON s.name = l.name AND s.type = l.type \
                WHERE l.schema = 'main' AND l.type IN ('table', 'view') \
                AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut statement = connection.prepare(sql)?;
