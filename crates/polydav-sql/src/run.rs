@@ -58,7 +58,9 @@ struct Part {
 }
 
 impl Part {
-    fn new(steps: Range<usize>, care: Care) -> Self {
+    /// A row that is changed alone keeps nobody waiting in a circle: it is changed at once.
+    fn new(steps: Range<usize>) -> Self {
+        let care = if steps.len() == 1 { Care::None } else { Care::Look };
         Self { steps, tries: 0, conflicted: false, care }
     }
 }
@@ -91,7 +93,7 @@ impl<'a> Running<'a> {
     pub(crate) fn run(mut self) -> Ran {
         let schema = self.database.schema();
         let parts = cut(&schema, &self.steps).into_iter().rev();
-        let mut todo: Vec<_> = parts.map(|steps| self.part(&schema, steps)).collect();
+        let mut todo: Vec<_> = parts.map(Part::new).collect();
         while let Some(part) = todo.pop() {
             if let Some(kind) = self.course.over() {
                 self.refuse(part.steps, &Failure::new(kind, ResourcePath::root()));
@@ -112,16 +114,6 @@ impl<'a> Running<'a> {
         Ran { steps: self.steps, is_away: self.is_away }
     }
 
-    /// Steps that nobody tried yet. A row that is changed alone keeps nobody waiting in a circle: it
-    /// is changed at once. But who knows what a trigger does before it lets nothing be changed.
-    fn part(&self, schema: &Schema, steps: Range<usize>) -> Part {
-        let care = match &self.steps[steps.clone()] {
-            [step] if tables(schema, step).all(|table| !table.has_far_effects) => Care::None,
-            _ => Care::Look,
-        };
-        Part::new(steps, care)
-    }
-
     /// Does a part in one transaction; reports it once that is committed.
     fn attempt(&mut self, part: Part) -> Result<(), (Part, Trouble)> {
         let mut course = self.course.clone();
@@ -136,7 +128,10 @@ impl<'a> Running<'a> {
         };
         let done = self.database.transact(self.durability, patience, &mut |transaction| {
             outcomes.clear();
-            for care in [part.care, Care::Look] {
+            // Who knows what a trigger does before it lets nothing be changed.
+            let far = |step| tables(&schema, step).any(|table| table.has_far_effects);
+            let looks = part.care == Care::Look || steps.iter().any(far);
+            for care in [if looks { Care::Look } else { Care::None }, Care::Look] {
                 course = self.course.clone();
                 let (locks, course) = (self.locks, &mut course);
                 let attempt = Attempt::new(&schema, transaction, locks, steps, course, care);
@@ -177,20 +172,20 @@ impl<'a> Running<'a> {
             {
                 tracing::debug!(%error, tries, "a transaction is done again");
                 pause(error.kind, tries);
-                let schema = match error.kind {
-                    SqlErrorKind::Changed => self.database.look_again().unwrap_or_else(|error| {
-                        tracing::warn!(%error, "the tables can't be looked at again");
-                        self.database.schema()
-                    }),
-                    _ => self.database.schema(),
-                };
-                todo.push(Part { tries: tries + 1, conflicted, ..self.part(&schema, steps) });
+                if error.kind == SqlErrorKind::Changed
+                    && let Err(error) = self.database.look_again()
+                {
+                    tracing::warn!(%error, "the tables can't be looked at again");
+                }
+                todo.push(Part { steps, tries: tries + 1, conflicted, care });
             }
             // It is no step's fault: to divide would have each of them wait.
-            SqlErrorKind::Gone
-            | SqlErrorKind::Away
-            | SqlErrorKind::Busy
-            | SqlErrorKind::Changed => self.refuse(steps, &error.to_failure(ResourcePath::root())),
+            SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Busy => {
+                self.refuse(steps, &error.to_failure(ResourcePath::root()));
+            }
+            SqlErrorKind::Changed if at.is_none() => {
+                self.refuse(steps, &error.to_failure(ResourcePath::root()));
+            }
             // What is taken may have been made just now: then it can be seen the next time.
             SqlErrorKind::Unique if steps.len() == 1 && !conflicted => {
                 todo.push(Part { steps, tries, conflicted: true, care });
@@ -207,7 +202,9 @@ impl<'a> Running<'a> {
                 let parts =
                     [at.end..steps.end, middle..at.end, at.start..middle, steps.start..at.start];
                 let parts = parts.into_iter().filter(|part| !part.is_empty());
-                todo.extend(parts.map(|steps| Part::new(steps, care)));
+                // What one of them lacks is still lacking: a trigger may need a table that is gone.
+                let tries = if error.kind == SqlErrorKind::Changed { tries } else { 0 };
+                todo.extend(parts.map(|steps| Part { care, tries, ..Part::new(steps) }));
             }
         }
     }

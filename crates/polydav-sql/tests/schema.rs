@@ -335,6 +335,40 @@ fn a_trigger_of_sqlite_is_that_of_its_table_whatever_both_are_called() {
     assert_eq!(listed(store, "").len(), 1, "there is one table");
 }
 
+/// A table that nobody can change, because its trigger needs what isn't there, is no other's.
+#[test]
+fn a_trigger_that_can_not_be_performed_keeps_no_other_table_from_being_changed() {
+    let tables = "
+        CREATE TABLE ok (k INTEGER PRIMARY KEY, v text); CREATE TABLE log (k INTEGER PRIMARY KEY);
+        CREATE TABLE bad (k INTEGER PRIMARY KEY, v text); INSERT INTO bad VALUES (1, 'a');";
+    let gone = "
+        CREATE TRIGGER log AFTER UPDATE ON bad BEGIN INSERT INTO log VALUES (NULL); END;
+        DROP TABLE log;";
+    let foreign = "
+        CREATE TRIGGER log AFTER UPDATE ON bad WHEN function_of_another_program(NEW.v) BEGIN
+            INSERT INTO log VALUES (NULL); END;";
+    let postgres = "
+        CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO log VALUES (1); RETURN NULL; END $$;
+        CREATE TRIGGER log AFTER UPDATE ON bad FOR EACH ROW EXECUTE FUNCTION log();
+        DROP TABLE log;";
+    for (sqlite, verdict) in [(gone, "Busy /bad/1"), (foreign, "Internal /bad/1")] {
+        each(&(tables.to_owned() + sqlite), &(tables.to_owned() + postgres), |database| {
+            let steps = (0..100).map(|k| match k {
+                55 => update("bad/1", [("v", text("x"))]),
+                _ => put_record(format!("ok/{k}"), []),
+            });
+            for (k, told) in tell(&database.open(), steps).into_iter().enumerate() {
+                match k {
+                    55 if database.is_sqlite() => assert_eq!(told, verdict),
+                    55 => assert_eq!(told, "Busy /bad/1"),
+                    _ => assert_eq!(told, "created", "{k}"),
+                }
+            }
+        });
+    }
+}
+
 /// A trigger may keep a change from being made, or say that it must not be.
 #[test]
 fn triggers_may_refuse() {

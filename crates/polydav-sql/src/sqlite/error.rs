@@ -24,10 +24,12 @@ impl From<Error> for SqlError {
     }
 }
 
-/// Whether a table or column isn't there. Names come from what was found: it was.
+/// Whether a table or column isn't there. Names come from what was found: it was. Functions that a
+/// trigger or a check asks for are those of another program, and never there.
 fn lacks_name(failure: &ffi::Error, said: &str) -> bool {
+    let gone = ["no such table", "no such column"];
     failure.extended_code == ffi::SQLITE_ERROR
-        && (said.starts_with("no such ") || said.contains("has no column named"))
+        && (gone.iter().any(|gone| said.starts_with(gone)) || said.contains("has no column named"))
 }
 
 fn kind(failure: &ffi::Error) -> SqlErrorKind {
