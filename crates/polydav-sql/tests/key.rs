@@ -416,6 +416,47 @@ fn keys_that_sqlite_let_through_are_found() {
     assert_eq!(told, expected);
 }
 
+/// A key that is indexed downwards is no number of the row, and may be null.
+#[test]
+fn a_key_of_sqlite_that_runs_downwards_is_a_column_as_any() {
+    let database = Database::sqlite(
+        "CREATE TABLE t (k INTEGER PRIMARY KEY DESC, v text); INSERT INTO t VALUES (1, 'a');
+         CREATE TABLE n (k INTEGER NOT NULL PRIMARY KEY DESC, v text);
+         CREATE TABLE own (k INTEGER, v text, PRIMARY KEY (k DESC));",
+    );
+    let store = &database.open();
+    let told = tell(
+        store,
+        [
+            add("t", [("v", text("x"))]),
+            add("n", [("v", text("x"))]),
+            put_record("n/2", []),
+            add("own", [("v", text("x"))]),
+        ],
+    );
+    assert_eq!(told, ["ReadOnly /t", "Invalid /n [k]", "created", "created"]);
+    assert_eq!(listed(store, "own"), [r#"{"k":1,"v":"x"}"#]);
+}
+
+/// Where statements take for equal what the index of the key tells apart, a change of one row would
+/// be one of others.
+#[test]
+fn a_key_that_compares_in_two_ways_names_no_rows() {
+    for rowid in ["", "WITHOUT ROWID"] {
+        let database = Database::sqlite(&format!(
+            "CREATE TABLE loose (k text NOT NULL COLLATE NOCASE, v text,
+                                 PRIMARY KEY (k COLLATE BINARY)) {rowid};
+             INSERT INTO loose VALUES ('a', 'a'), ('A', 'a');
+             CREATE TABLE strict (k text NOT NULL, v text, PRIMARY KEY (k COLLATE NOCASE)) {rowid};
+             INSERT INTO strict VALUES ('a', 'a');"
+        ));
+        let store = &database.open();
+        let at = ["loose/a", "strict/a", "strict/A"];
+        let told = tell(store, at.map(|at| update(at, [("v", text("x"))])));
+        assert_eq!(told, ["NotFound /loose/a", "done", "NotFound /strict/A"]);
+    }
+}
+
 #[test]
 fn tables_without_a_key_are_not_served() {
     let sql = "CREATE TABLE none (v text); CREATE TABLE one (k text NOT NULL UNIQUE);";

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use polydav_store::ResourcePath;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use crate::datum::DIGITS_MAX;
 use crate::options::{OpenError, Options};
@@ -85,11 +85,15 @@ impl<'a> Finder<'a> {
     fn table(&self, listed: &Listed) -> rusqlite::Result<Table> {
         let compared = self.compared(&listed.name)?;
         let (mut columns, mut key) = self.columns(listed, &compared)?;
-        // A number and a text that looks like it would have the same name.
-        if key.iter().any(|&at| columns[at].kind == ColumnKind::Any) {
+        let indexed = self.key_collations(&listed.name)?;
+        // A number and a text that looks like it would have the same name; and a statement would
+        // find several rows at one key.
+        if key.iter().any(|&at| columns[at].kind == ColumnKind::Any)
+            || self.finds_several(listed, key.iter().map(|&at| &columns[at]).zip(&indexed))?
+        {
             key.clear();
         }
-        let rowid = is_rowid(listed, &columns, &key);
+        let rowid = indexed.is_empty() && is_rowid(listed, &columns, &key);
         if rowid {
             // It is a number that SQLite gives, if nobody else does.
             let column = &mut columns[key[0]];
@@ -111,7 +115,7 @@ impl<'a> Finder<'a> {
             rows: format!("\"main\".{}", quote(&listed.name)),
             kind: if listed.is_view { TableKind::View } else { TableKind::Table },
             has_loose_key: !rowid && !listed.is_strict,
-            has_exact_key: rowid || self.compares_bytes(listed, &columns, &key)?,
+            has_exact_key: rowid || compares_bytes(listed, &columns, &key, &indexed),
             read_only: why_read_only(listed, &columns, &key, rowid),
             has_far_effects,
             is_single,
@@ -213,26 +217,48 @@ impl<'a> Finder<'a> {
         listed.is_some_and(|listed| has_words(&listed.sql, "INITIALLY DEFERRED"))
     }
 
-    /// Whether the key compares as its texts do: texts byte by byte, and nothing else beside them.
-    fn compares_bytes(
+    /// Whether statements compare the columns of a key less strictly than its index, whose collations
+    /// are given.
+    fn finds_several<'b>(
         &self,
         listed: &Listed,
-        columns: &[Column],
-        key: &[usize],
+        key: impl Iterator<Item = (&'b Column, &'b String)>,
     ) -> rusqlite::Result<bool> {
-        let is_exact = |&at: &usize| match columns[at].kind {
-            ColumnKind::Text => true,
-            ColumnKind::Integer { .. } => listed.is_strict,
-            _ => false,
-        };
-        if !key.iter().all(is_exact) {
-            return Ok(false);
+        for (column, indexed) in key {
+            let (_, own, ..) =
+                self.connection.column_metadata(Some("main"), &*listed.name, &*column.name)?;
+            let own = own.unwrap_or_default();
+            let own = own.to_string_lossy();
+            if !same(&own, "BINARY") && !same(&own, indexed) {
+                return Ok(true);
+            }
         }
-        let sql = "SELECT count(*) FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS c \
-                   WHERE i.origin = 'pk' AND c.key AND c.coll <> 'BINARY'";
-        let others: i64 = self.connection.query_row(sql, params![listed.name], |row| row.get(0))?;
-        Ok(others == 0)
+        Ok(false)
     }
+
+    /// How the index of the key compares each of its columns. A key that is the row's own number has
+    /// none.
+    fn key_collations(&self, table: &str) -> rusqlite::Result<Vec<String>> {
+        let sql = "SELECT c.coll FROM pragma_index_list(?1) AS i, pragma_index_xinfo(i.name) AS c \
+                   WHERE i.origin = 'pk' AND c.key";
+        let mut statement = self.connection.prepare(sql)?;
+        statement.query_map([table], |row| row.get(0))?.collect()
+    }
+}
+
+/// Whether the key compares as its texts do: texts byte by byte, and nothing else beside them.
+fn compares_bytes(
+    listed: &Listed,
+    columns: &[Column],
+    key: &[usize],
+    collations: &[String],
+) -> bool {
+    let is_exact = |&at: &usize| match columns[at].kind {
+        ColumnKind::Text => true,
+        ColumnKind::Integer { .. } => listed.is_strict,
+        _ => false,
+    };
+    key.iter().all(is_exact) && collations.iter().all(|name| same(name, "BINARY"))
 }
 
 /// The expression of a default. SQLite takes a name there for a text, and would take it for a column
