@@ -118,7 +118,6 @@ impl<'a> Running<'a> {
     fn attempt(&mut self, part: Part) -> Result<(), (Part, Trouble)> {
         let mut course = self.course.clone();
         let mut outcomes = Vec::new();
-        let schema = self.database.schema();
         let steps = &self.steps[part.steps.clone()];
         let patience = match self.waited {
             Duration::ZERO => Patience::Usual,
@@ -128,6 +127,8 @@ impl<'a> Running<'a> {
         };
         let done = self.database.transact(self.durability, patience, &mut |transaction| {
             outcomes.clear();
+            // While the transaction waited for its turn, others may have found the tables changed.
+            let schema = self.database.schema();
             // Who knows what a trigger does before it lets nothing be changed.
             let far = |step| tables(&schema, step).any(|table| table.has_far_effects);
             let looks = part.care == Care::Look || steps.iter().any(far);
