@@ -24,7 +24,7 @@ use world::{Database, Outsider, both, each, listed, page, record};
 
 const SCHEMA: &str = "
     CREATE TABLE up (k integer NOT NULL PRIMARY KEY);
-    CREATE TABLE t (k integer NOT NULL PRIMARY KEY, v text DEFAULT 'd', n integer NOT NULL DEFAULT 0 CHECK (n < 100),
+    CREATE TABLE t (k integer NOT NULL PRIMARY KEY, v text DEFAULT 'd', n integer NOT NULL DEFAULT 0 CHECK (n < 100 AND n NOT IN (-7, -8, -9)),
                     u text UNIQUE, up integer REFERENCES up);
     INSERT INTO up VALUES (1);
     INSERT INTO t (k, u) VALUES (-1, 'taken');";

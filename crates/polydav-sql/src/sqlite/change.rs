@@ -1,5 +1,5 @@
-//! The statements that change rows: one after the other, or many together as long as nothing is
-//! the matter with any of them.
+//! The statements that change rows: one after the other, or many together where that takes less, as
+//! long as nothing is the matter with any of them.
 
 use rusqlite::{CachedStatement, Connection};
 
@@ -26,7 +26,7 @@ pub(super) struct Changing<'a> {
     table: &'a Table,
     shape: &'a Shape,
     one: CachedStatement<'a>,
-    /// Updates [`TOGETHER`] rows, where that comes to the same as one after the other.
+    /// Updates [`TOGETHER`] rows, where that comes to the same as one after the other, and sooner.
     together: Option<CachedStatement<'a>>,
     /// Selects a row by its key, behind an update.
     look: Option<CachedStatement<'a>>,
@@ -39,7 +39,8 @@ impl<'a> Changing<'a> {
         behind: Behind,
     ) -> rusqlite::Result<Self> {
         let Change { table, shape, rows } = change;
-        let one = connection.prepare_cached(&text(table, shape))?;
+        let text = text(table, shape);
+        let one = connection.prepare_cached(&text)?;
         let (mut together, mut look) = (None, None);
         if let Shape::Update { given, reset } = shape {
             look = Some(connection.prepare_cached(&self::look(table))?);
@@ -47,7 +48,11 @@ impl<'a> Changing<'a> {
             // keys may be those of one row, either could be the last.
             let is_same = behind != Behind::Stop && table.has_exact_key && !table.has_far_effects;
             let parameters = TOGETHER * (given.len() + table.key.len());
-            if is_same && rows.len() >= TOGETHER && parameters <= PARAMETERS_MAX {
+            if is_same
+                && rows.len() >= TOGETHER
+                && parameters <= PARAMETERS_MAX
+                && sets_up(connection, &text)?
+            {
                 let text = self::together(table, given, reset);
                 together = Some(connection.prepare_cached(&text)?);
             }
@@ -97,6 +102,19 @@ impl<'a> Changing<'a> {
         let mut rows = look.raw_query();
         Ok(rows.next()?.map(|row| read(row, self.table)).transpose()?)
     }
+}
+
+/// Whether a statement sets up a table for itself, such as for the list of a CHECK: that takes longer
+/// than changing a row, and is worth doing once for many. What isn't known again costs time alone.
+fn sets_up(connection: &Connection, text: &str) -> rusqlite::Result<bool> {
+    let mut explain = connection.prepare(&format!("EXPLAIN {text}"))?;
+    let mut instructions = explain.raw_query();
+    while let Some(instruction) = instructions.next()? {
+        if instruction.get_ref("opcode")?.as_str()? == "OpenEphemeral" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Selects the row of a key.
