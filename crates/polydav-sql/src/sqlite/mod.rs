@@ -23,7 +23,7 @@ use crate::schema::{Column, Schema, Table};
 use crate::statement::{self, Key, Rows, Statement};
 use crate::store::SqlStore;
 
-use change::Changing;
+use self::change::Changing;
 
 /// How long we wait for whoever else has the file.
 const PATIENCE: Duration = Duration::from_secs(5);
