@@ -265,6 +265,7 @@ impl Store for FolderStore {
         let mut capabilities = Capabilities::ALL;
         capabilities.properties = self.state.is_some();
         capabilities.writable = self.writer.is_some() && !self.has_given_up();
+        capabilities.atomic = false;
         capabilities
     }
 

@@ -132,6 +132,7 @@ impl Store for SqlStore {
     fn capabilities(&self, _: &ResourcePath) -> Capabilities {
         let mut capabilities = Capabilities::RECORDS;
         capabilities.writable = self.database.is_writable();
+        capabilities.atomic = false;
         capabilities
     }
 

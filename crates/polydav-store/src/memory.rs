@@ -84,18 +84,8 @@ impl Store for MemoryStore {
         Ok(Box::<MemoryStage>::default())
     }
 
-    fn apply(
-        &self,
-        mut run: Run,
-        locks: &dyn LockView,
-        report: &mut dyn Report,
-    ) -> Result<(), Broken> {
-        let mut course = Course::of(&run);
-        for step in run.steps.drain(..) {
-            let index = step.index();
-            let outcome = course.attempt(step, |step| self.tree().perform(step, locks));
-            report.outcome(index, outcome);
-        }
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        apply_to(&self.tree, run, report, |tree, step| tree.perform(step, locks));
         Ok(())
     }
 
@@ -104,8 +94,44 @@ impl Store for MemoryStore {
     }
 }
 
+/// Applies a run to what is held in memory. Each step is its own commit; but where all or none are to
+/// be done, nobody sees anything of it before it is known which.
+pub(crate) fn apply_to<T: Clone>(
+    held: &Mutex<T>,
+    run: Run,
+    report: &mut dyn Report,
+    mut perform: impl FnMut(&mut T, Step) -> Outcome,
+) {
+    let lock = || held.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut course = Course::of(&run);
+    if !course.undoes_all() {
+        for step in run.steps {
+            let index = step.index();
+            let outcome = course.attempt(step, |step| perform(&mut lock(), step));
+            report.outcome(index, outcome);
+        }
+        return;
+    }
+    let mut all = lock();
+    let before = all.clone();
+    let mut outcomes = Vec::with_capacity(run.steps.len());
+    for step in run.steps {
+        let (index, subject) = (step.index(), step.subject().clone());
+        let outcome = course.attempt(step, |step| perform(&mut all, step));
+        outcomes.push((index, subject, outcome));
+    }
+    if course.undoes() {
+        *all = before;
+    }
+    drop(all);
+    for (index, subject, outcome) in outcomes {
+        let outcome = if course.undoes() { course.undone(outcome, &subject) } else { outcome };
+        report.outcome(index, outcome);
+    }
+}
+
 /// All there is, by path; the root is always there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Tree {
     nodes: BTreeMap<ResourcePath, Node>,
     etags: u64,

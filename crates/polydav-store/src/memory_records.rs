@@ -60,8 +60,8 @@ use bytes::Bytes;
 use crate::datum::{Datum, json_string};
 use crate::guard::View;
 use crate::key;
-use crate::memory::MemoryContent;
-use crate::run::{Course, Done, Outcome, Report, Run};
+use crate::memory::{MemoryContent, apply_to};
+use crate::run::{Done, Outcome, Report, Run};
 use crate::schema::{Access, Column, Origin, Table, Type};
 use crate::step::{Action, Content, Permit, Step};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk, WalkDepth};
@@ -144,18 +144,8 @@ impl Store for MemoryRecords {
         fail(FailureKind::Unsupported, target)
     }
 
-    fn apply(
-        &self,
-        mut run: Run,
-        locks: &dyn LockView,
-        report: &mut dyn Report,
-    ) -> Result<(), Broken> {
-        let mut course = Course::of(&run);
-        for step in run.steps.drain(..) {
-            let index = step.index();
-            let outcome = course.attempt(step, |step| self.tables().perform(step, locks));
-            report.outcome(index, outcome);
-        }
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        apply_to(&self.tables, run, report, |tables, step| tables.perform(step, locks));
         Ok(())
     }
 
@@ -165,7 +155,7 @@ impl Store for MemoryRecords {
 }
 
 /// All tables, by name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Tables(BTreeMap<&'static [u8], Rows>);
 
 /// The values of the columns of a key, in its order.
@@ -175,7 +165,7 @@ type Key = Vec<Datum>;
 type Row = Vec<Datum>;
 
 /// A table, and its rows by their keys.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Rows {
     table: &'static Table,
     rows: BTreeMap<Key, Row>,

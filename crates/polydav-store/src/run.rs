@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{ETag, Failure, FailureKind, ResourcePath, Step};
+use crate::{ETag, Effect, Failure, FailureKind, ResourcePath, Step};
 
 /// The identity of a run: 128 random bits, chosen by the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +31,15 @@ pub enum OnFailure {
     /// No further step is tried after the first failure; they are reported as
     /// [`FailureKind::Dependency`](crate::FailureKind::Dependency).
     Stop,
+    /// No further step is tried, and those that were done are undone: the run leaves everything as
+    /// it was. The step that failed keeps its failure. The others are reported as
+    /// [`FailureKind::Dependency`](crate::FailureKind::Dependency), or, where the run was called off,
+    /// all as [`FailureKind::NotAttempted`](crate::FailureKind::NotAttempted); those that had been
+    /// done as [`Effect::RolledBack`]. If nothing failed but the commit, there is no step that keeps
+    /// a failure, and the detail of each says why.
+    ///
+    /// Only a store with [`Capabilities::atomic`](crate::Capabilities::atomic) takes such a run.
+    UndoAll,
 }
 
 /// When a success may be reported.
@@ -155,7 +164,7 @@ impl Course {
         let Err(failure) = outcome else { return };
         let reason = match (failure.kind, self.on_failure) {
             (FailureKind::NotAttempted, _) => FailureKind::NotAttempted,
-            (_, OnFailure::Stop) => FailureKind::Dependency,
+            (_, OnFailure::Stop | OnFailure::UndoAll) => FailureKind::Dependency,
             (_, OnFailure::Continue) => return,
         };
         self.ended.get_or_insert(reason);
@@ -168,7 +177,28 @@ impl Course {
 
     /// Whether any failure means that no further step may start.
     pub fn stops(&self) -> bool {
-        self.on_failure == OnFailure::Stop
+        self.on_failure != OnFailure::Continue
+    }
+
+    /// Whether all steps are done, or none.
+    pub fn undoes_all(&self) -> bool {
+        self.on_failure == OnFailure::UndoAll
+    }
+
+    /// Whether what was done is to be undone: not all steps succeeded, and all or none must.
+    pub fn undoes(&self) -> bool {
+        self.undoes_all() && self.ended.is_some()
+    }
+
+    /// What is to be reported of a step about `subject` that went so, and was undone.
+    pub fn undone(&self, outcome: Outcome, subject: &ResourcePath) -> Outcome {
+        Err(match outcome {
+            Ok(_) => {
+                let kind = self.ended.unwrap_or(FailureKind::Dependency);
+                Failure::new(kind, subject.clone()).with_effect(Effect::RolledBack)
+            }
+            Err(failure) => failure.with_effect(Effect::None),
+        })
     }
 }
 

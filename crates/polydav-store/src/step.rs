@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::guard::{Guard, Overwrite, View};
+use crate::guard::{Condition, Guard, IfList, Overwrite, View};
 use crate::record::Fields;
 use crate::store::Staged;
 use crate::{Entry, Failure, FailureKind, Member, Members, PropertyChange, ResourcePath};
@@ -300,6 +300,12 @@ impl Step {
             Action::Copy { source, depth: Depth::Infinity, .. } => Some(source),
             _ => None,
         }
+    }
+
+    /// Gives it a condition that can't hold: it will fail, and not be done.
+    pub(crate) fn doom(&mut self) {
+        let never = IfList { resource: None, conditions: vec![Condition::Never] };
+        self.guard.if_lists = vec![never];
     }
 
     /// Has its outcome reported under another index.

@@ -20,14 +20,18 @@ pub struct Capabilities {
     /// Its resources are records, and collections of them; else they are files, and collections
     /// that clients make.
     pub records: bool,
+    /// It takes runs that are done whole or not at all:
+    /// [`OnFailure::UndoAll`](crate::OnFailure::UndoAll).
+    pub atomic: bool,
 }
 
 impl Capabilities {
-    /// A store of files that takes changes and keeps dead properties.
-    pub const ALL: Self = Self { properties: true, writable: true, records: false };
+    /// A store of files that takes changes, also all or none, and keeps dead properties.
+    pub const ALL: Self = Self { properties: true, writable: true, records: false, atomic: true };
 
-    /// A store of records that takes changes.
-    pub const RECORDS: Self = Self { properties: false, writable: true, records: true };
+    /// A store of records that takes changes, also all or none.
+    pub const RECORDS: Self =
+        Self { properties: false, writable: true, records: true, atomic: true };
 }
 
 /// How far a walk goes (RFC 4918 §10.2).

@@ -47,7 +47,7 @@ fn furnish(store: &dyn Store) {
 pub(crate) struct Scene {
     acts: Vec<(Act, Conditions)>,
     pub(crate) locks: Vec<Lock>,
-    stop: bool,
+    on_failure: OnFailure,
 }
 
 /// What a step does; paths are joined by slashes.
@@ -84,8 +84,7 @@ impl Scene {
         let tags = self.tags(store);
         let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(store), &tags));
         let steps = drafts.enumerate().map(|(index, draft)| draft.step(index)).collect();
-        let on_failure = if self.stop { OnFailure::Stop } else { OnFailure::Continue };
-        Run { on_failure, ..run(steps) }
+        Run { on_failure: self.on_failure, ..run(steps) }
     }
 
     /// The tags files have now. Whether a file keeps its tag when it is moved is up to its store,
@@ -155,8 +154,17 @@ fn joined() -> BoxedStrategy<String> {
 /// Runs of steps that meet each other and the locks.
 pub(crate) fn scene(can: Capabilities) -> impl Strategy<Value = Scene> {
     let acts = vec((act(can), conditions(joined)), 1..20);
-    let parts = (acts, locks(joined), prop::bool::weighted(0.1));
-    parts.prop_map(|(acts, locks, stop)| Scene { acts, locks, stop })
+    let parts = (acts, locks(joined), on_failure(can));
+    parts.prop_map(|(acts, locks, on_failure)| Scene { acts, locks, on_failure })
+}
+
+/// What a failure means, mostly nothing.
+pub(super) fn on_failure(can: Capabilities) -> impl Strategy<Value = OnFailure> {
+    prop_oneof![
+        8 => Just(OnFailure::Continue),
+        1 => Just(OnFailure::Stop),
+        if can.atomic { 3 } else { 0 } => Just(OnFailure::UndoAll),
+    ]
 }
 
 fn act(can: Capabilities) -> impl Strategy<Value = Act> {

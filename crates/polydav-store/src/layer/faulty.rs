@@ -10,7 +10,7 @@ use crate::store::{
 };
 use crate::{
     Durability, Entry, Failure, FailureKind, Fields, Ledger, Listed, Lock, LockToken, LockView,
-    Page, ResourcePath, Select,
+    Outcome, Page, ResourcePath, Select,
 };
 
 /// How a call fails.
@@ -34,7 +34,7 @@ pub enum Fault {
 /// [struck](Self::struck), and checks each time that what was answered is true.
 ///
 /// A run whose step is struck goes to the store below as two runs: what comes before the step, and
-/// what comes after it.
+/// what comes after it; or as one, whose step can't be done, if that has to undo the others.
 #[derive(Debug)]
 pub struct Faulty<S> {
     inner: S,
@@ -142,6 +142,32 @@ impl<S: Store> Faulty<S> {
     }
 }
 
+impl<S: Store> Faulty<S> {
+    /// Applies a run of which all or nothing is done, and one step fails.
+    fn apply_whole(
+        &self,
+        mut run: Run,
+        fatal: usize,
+        locks: &dyn LockView,
+        report: &mut dyn Report,
+    ) -> Result<(), Broken> {
+        let Fault::Fails(kind) = self.calls.fault() else {
+            let course = Course::of(&run);
+            return self.break_at(run, self.calls.fault(), &course, locks);
+        };
+        run.steps[fatal].doom();
+        let struck = run.steps[fatal].index();
+        self.inner.apply(run, locks, &mut |index, outcome: Outcome| {
+            let outcome = outcome.map_err(|failure| match failure.kind {
+                FailureKind::Dependency | FailureKind::NotAttempted => failure,
+                _ if index == struck => made(kind, &failure.path),
+                _ => failure,
+            });
+            report.outcome(index, outcome);
+        })
+    }
+}
+
 impl<S: Store> Store for Faulty<S> {
     fn capabilities(&self, path: &ResourcePath) -> Capabilities {
         let capabilities = self.inner.capabilities(path);
@@ -215,6 +241,9 @@ impl<S: Store> Store for Faulty<S> {
         let Some(fatal) = fatal else {
             return self.inner.apply(Run { steps, ..run }, locks, report);
         };
+        if course.undoes_all() {
+            return self.apply_whole(Run { steps, ..run }, fatal, locks, report);
+        }
         let after = steps.split_off(fatal + 1);
         let struck = steps.split_off(fatal);
         let next = Run { id: RunId(run.id.0.wrapping_add(1)), cancel: run.cancel.clone(), ..run };
@@ -381,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_struck_step_is_not_done_and_the_others_go_their_course() {
-        use OnFailure::{Continue, Stop};
+        use OnFailure::{Continue, Stop, UndoAll};
         for (nth, on_failure, expected) in [
             (1, Continue, ["Internal /a", "created", "created", "created"]),
             (3, Continue, ["created", "Exists /a", "Internal /a/b", "created"]),
@@ -389,6 +418,12 @@ mod tests {
             (5, Continue, ["created", "Exists /a", "created", "created"]),
             (1, Stop, ["Internal /a", "Dependency /a", "Dependency /a/b", "Dependency /a/c"]),
             (3, Stop, ["created", "Exists /a", "Dependency /a/b", "Dependency /a/c"]),
+            (1, UndoAll, ["Internal /a", "Dependency /a", "Dependency /a/b", "Dependency /a/c"]),
+            (
+                3,
+                UndoAll,
+                ["Dependency /a (RolledBack)", "Exists /a", "Dependency /a/b", "Dependency /a/c"],
+            ),
         ] {
             let store = Faulty::new(MemoryStore::new());
             store.arm(nth, INTERNAL);

@@ -12,11 +12,14 @@ use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use super::{SCHEMA, records};
 use crate::datum::json_string;
 use crate::kit::condition::{Conditions, conditions, locks};
+use crate::kit::model::on_failure;
 use crate::kit::{
     Draft, add, apply, copy, given, held, json, mkcol, patch, put, put_record, remove, rename, run,
     set, snapshot, text, update, verdict,
 };
-use crate::{Lock, MemoryRecords, OnFailure, Outcome, ResourcePath, Run, Select, Store, Value};
+use crate::{
+    Capabilities, Lock, MemoryRecords, OnFailure, Outcome, ResourcePath, Run, Select, Store, Value,
+};
 
 /// Runs `cases` random scenarios on a fresh store each and on a [`MemoryRecords`]; after every run
 /// the [verdicts](crate::kit::verdict) and all there is must be the same.
@@ -26,7 +29,8 @@ use crate::{Lock, MemoryRecords, OnFailure, Outcome, ResourcePath, Run, Select, 
 pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let result = runner.run(&vec(scene(), 1..4), |scenes| {
+    let can = make().capabilities(&ResourcePath::root());
+    let result = runner.run(&vec(scene(can), 1..4), |scenes| {
         let (store, model) = (make(), MemoryRecords::new(SCHEMA));
         furnish(&store);
         furnish(&model);
@@ -49,7 +53,7 @@ fn furnish(store: &dyn Store) {
 struct Scene {
     acts: Vec<(Act, Conditions)>,
     locks: Vec<Lock>,
-    stop: bool,
+    on_failure: OnFailure,
 }
 
 /// What a step does; paths are joined by slashes.
@@ -93,9 +97,8 @@ impl Scene {
         let tags = tags(store);
         let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(), &tags));
         let steps = drafts.enumerate().map(|(index, draft)| draft.step(index)).collect();
-        let on_failure = if self.stop { OnFailure::Stop } else { OnFailure::Continue };
         let locks = held(self.locks.iter().cloned());
-        let outcomes = apply(store, &locks, Run { on_failure, ..run(steps) });
+        let outcomes = apply(store, &locks, Run { on_failure: self.on_failure, ..run(steps) });
         outcomes.iter().map(told).collect()
     }
 }
@@ -149,10 +152,10 @@ fn joined() -> BoxedStrategy<String> {
         .boxed()
 }
 
-fn scene() -> impl Strategy<Value = Scene> {
+fn scene(can: Capabilities) -> impl Strategy<Value = Scene> {
     let acts = vec((act(), conditions(joined)), 1..20);
-    let parts = (acts, locks(joined), prop::bool::weighted(0.1));
-    parts.prop_map(|(acts, locks, stop)| Scene { acts, locks, stop })
+    let parts = (acts, locks(joined), on_failure(can));
+    parts.prop_map(|(acts, locks, on_failure)| Scene { acts, locks, on_failure })
 }
 
 fn act() -> impl Strategy<Value = Act> {

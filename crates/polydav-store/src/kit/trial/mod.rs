@@ -13,6 +13,7 @@ mod read_only;
 mod run;
 mod tree;
 mod walk;
+mod whole;
 
 pub(super) fn all() -> Vec<Trial> {
     [
@@ -23,6 +24,7 @@ pub(super) fn all() -> Vec<Trial> {
         lock::TRIALS,
         member::TRIALS,
         run::TRIALS,
+        whole::TRIALS,
         walk::TRIALS,
         name::TRIALS,
         read_only::TRIALS,
@@ -32,6 +34,10 @@ pub(super) fn all() -> Vec<Trial> {
 
 fn writable(can: Capabilities) -> bool {
     can.writable && !can.records
+}
+
+fn atomic(can: Capabilities) -> bool {
+    writable(can) && can.atomic
 }
 
 fn with_properties(can: Capabilities) -> bool {

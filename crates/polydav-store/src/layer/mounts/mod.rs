@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::guard::{Guard, View};
-use crate::run::{Cancel, Durability, OnFailure, Outcome, Report, Run, RunId};
+use crate::run::{Cancel, Course, Durability, OnFailure, Outcome, Report, Run, RunId};
 use crate::step::{Action, Step};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
 use crate::{
@@ -52,6 +52,7 @@ enum Route {
 const TWO_MOUNTS: &str = "source and destination are in different mounts";
 const MOUNT_POINT: &str = "a mount can't be moved or replaced";
 const BENEATH: &str = "a mount lies beneath it";
+const ONE_MOUNT: &str = "all or nothing can be done within one mount alone";
 
 impl Mounts {
     /// These stores, each at its path. Without one at the root there is a collection there that
@@ -142,6 +143,32 @@ impl Mounts {
     }
 }
 
+/// Runs that are to be done whole.
+impl Mounts {
+    /// Refuses a run that no store can do whole: because of a step that none can do at all, or because
+    /// it takes several.
+    fn refuse_whole(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) {
+        let culprit = run.steps.iter().enumerate().find_map(|(at, step)| match self.route(step) {
+            Route::Nowhere(kind, path, detail) => Some((at, (kind, path, detail))),
+            Route::To(_) => None,
+        });
+        let Some((culprit, why)) = culprit else {
+            let failure = Failure::new(FailureKind::CrossStore, ResourcePath::root());
+            let failure = failure.with_detail(ONE_MOUNT);
+            return Course::of(&run).refuse(&run.steps, &failure, report);
+        };
+        let mut why = Some(why);
+        for (at, step) in run.steps.into_iter().enumerate() {
+            let (index, subject) = (step.index(), step.subject().clone());
+            let outcome = match why.take_if(|_| at == culprit) {
+                Some(why) => self.refuse(step, locks, why),
+                None => Err(Failure::new(FailureKind::Dependency, subject)),
+            };
+            report.outcome(index, outcome);
+        }
+    }
+}
+
 /// A store that holds nothing but the collections above these paths.
 fn scaffold<'a>(paths: impl Iterator<Item = &'a ResourcePath>) -> ReadOnly<MemoryStore> {
     let above: BTreeSet<_> = paths.flat_map(ResourcePath::ancestors).collect();
@@ -225,6 +252,10 @@ impl Store for Mounts {
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         match self.only(&run.steps) {
             Some(mount) => mount.apply(run, locks, report),
+            None if run.on_failure == OnFailure::UndoAll => {
+                self.refuse_whole(run, locks, report);
+                Ok(())
+            }
             None => Journey::new(self, &run, locks, report).run(run.steps),
         }
     }

@@ -13,6 +13,7 @@ mod read_only;
 mod refusal;
 mod run;
 mod walk;
+mod whole;
 
 pub(super) fn all() -> Vec<Trial> {
     [
@@ -25,6 +26,7 @@ pub(super) fn all() -> Vec<Trial> {
         guard::TRIALS,
         lock::TRIALS,
         run::TRIALS,
+        whole::TRIALS,
         read_only::TRIALS,
     ]
     .concat()
@@ -32,6 +34,10 @@ pub(super) fn all() -> Vec<Trial> {
 
 fn writable(can: Capabilities) -> bool {
     can.writable && can.records
+}
+
+fn atomic(can: Capabilities) -> bool {
+    writable(can) && can.atomic
 }
 
 fn read_only(can: Capabilities) -> bool {
