@@ -40,6 +40,9 @@ pub(crate) enum Care {
     None,
     /// All rows are taken hold of, and looked at.
     Look,
+    /// The same, and each is changed by a statement of its own: what one complains of is about one
+    /// row.
+    Each,
 }
 
 /// Changes that were decided on and not yet handed to the database.
@@ -359,12 +362,14 @@ impl<'a> Attempt<'a> {
     }
 
     fn looks_first(&self) -> bool {
-        self.care == Care::Look && self.transaction.knows_rows()
+        self.care != Care::None && self.transaction.knows_rows()
     }
 
     /// Adds a change to those pending, or begins anew.
     fn push(&mut self, at: usize, planned: Planned<'a>) -> Result<(), Trouble> {
-        if !self.pending.as_ref().is_some_and(|pending| pending.takes(&planned)) {
+        let joins = self.care != Care::Each
+            && self.pending.as_ref().is_some_and(|pending| pending.takes(&planned));
+        if !joins {
             self.flush()?;
             if let Some(kind) = self.course.over() {
                 let failure = Failure::new(kind, self.steps[at].subject().clone());
@@ -390,7 +395,8 @@ impl<'a> Attempt<'a> {
     fn behind(&self) -> Behind {
         match self.care {
             Care::None if self.steps.len() == 1 => Behind::Nothing,
-            _ if self.course.stops() => Behind::Stop,
+            // What is done behind one that isn't there is undone with everything.
+            _ if self.course.stops() && !self.course.undoes_all() => Behind::Stop,
             _ => Behind::Others,
         }
     }
@@ -402,15 +408,17 @@ impl<'a> Attempt<'a> {
         let changed = self.transaction.change(&change, self.behind());
         let changed = changed.map_err(|error| Trouble { at: at(), error })?;
         let mut changed = changed.into_iter();
+        let mut is_undone = false;
         for (number, (at, path)) in steps.into_iter().enumerate() {
             let subject = self.steps[at].subject();
             // One that isn't told of wasn't tried, because of one before it.
-            let outcome = match changed.next() {
+            let outcome = match changed.next().filter(|_| !is_undone) {
                 Some(changed) => self
                     .outcome(&change, &change.rows[number].0, path, changed, subject)
                     .map_err(|error| Trouble { at: Some(at..at + 1), error })?,
                 None => Err(Failure::new(FailureKind::Dependency, subject.clone())),
             };
+            is_undone |= outcome.is_err() && self.course.undoes_all();
             self.course.note(&outcome);
             self.outcomes[at] = Some(outcome);
         }

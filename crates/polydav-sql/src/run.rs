@@ -16,7 +16,7 @@ use polydav_store::{
 
 use crate::attempt::{Attempt, Care};
 use crate::database::{Database, Patience, Trouble};
-use crate::error::SqlErrorKind;
+use crate::error::{SqlError, SqlErrorKind};
 use crate::place::Place;
 use crate::schema::{Schema, Table};
 
@@ -91,6 +91,10 @@ impl<'a> Running<'a> {
 
     /// Performs and reports every step, in order; gives the steps back.
     pub(crate) fn run(mut self) -> Ran {
+        if self.course.undoes_all() {
+            self.run_whole();
+            return Ran { steps: self.steps, is_away: self.is_away };
+        }
         let schema = self.database.schema();
         let parts = cut(&schema, &self.steps).into_iter().rev();
         let mut todo: Vec<_> = parts.map(Part::new).collect();
@@ -163,6 +167,109 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
+    /// Performs and reports every step in one transaction, or undoes it.
+    fn run_whole(&mut self) {
+        let (mut care, mut tries, mut conflicted) = (Care::Look, 0, false);
+        let outcomes = loop {
+            let trouble = match self.attempt_whole(care) {
+                Ok(outcomes) => break outcomes,
+                Err(trouble) => trouble,
+            };
+            tries += 1;
+            match trouble.error.kind {
+                SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
+                    if tries < TRIES_MAX =>
+                {
+                    self.prepare_again(&trouble.error, tries - 1);
+                }
+                // Which of the rows of a statement is at fault takes a statement for each.
+                _ if care != Care::Each && trouble.at.as_ref().is_some_and(|at| at.len() > 1) => {
+                    care = Care::Each;
+                }
+                // What is taken may have been made just now: then it can be seen the next time.
+                SqlErrorKind::Unique if !conflicted => conflicted = true,
+                _ => break self.undone(&trouble),
+            }
+        };
+        for (step, outcome) in self.steps.iter().zip(outcomes) {
+            self.report.outcome(step.index(), outcome);
+        }
+    }
+
+    /// Does all steps in one transaction, or undoes it if one of them fails; gives what is to be told
+    /// of each.
+    fn attempt_whole(&mut self, care: Care) -> Result<Vec<Outcome>, Trouble> {
+        let mut course = self.course.clone();
+        let mut outcomes = Vec::new();
+        let done = self.database.transact(self.durability, Patience::Usual, &mut |transaction| {
+            course = self.course.clone();
+            let schema = self.database.schema();
+            let (locks, course) = (self.locks, &mut course);
+            let attempt = Attempt::new(&schema, transaction, locks, &self.steps, course, care);
+            outcomes = attempt.perform()?;
+            match course.undoes() {
+                true => Err(SqlError::new(SqlErrorKind::Other, "a step failed").into()),
+                false => Ok(()),
+            }
+        });
+        let subjects = self.steps.iter().map(Step::subject);
+        let outcomes = outcomes.into_iter().zip(subjects);
+        match done {
+            Ok(()) => Ok(outcomes.map(|(outcome, _)| outcome).collect()),
+            Err(_) if course.undoes() => {
+                Ok(outcomes.map(|(outcome, subject)| course.undone(outcome, subject)).collect())
+            }
+            Err(Trouble { error, .. }) if error.kind == SqlErrorKind::InDoubt => {
+                tracing::error!(%error, "a transaction is in doubt");
+                Ok(outcomes.map(in_doubt).collect())
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// What is told of steps of which nothing was done, because of the one at fault; if it isn't
+    /// known which, because of the commit, or of others that were in the way.
+    fn undone(&self, trouble: &Trouble) -> Vec<Outcome> {
+        let Trouble { at, error } = trouble;
+        let culprit = at.as_ref().filter(|at| at.len() == 1).map(|at| at.start);
+        let is_others = matches!(
+            error.kind,
+            SqlErrorKind::Again
+                | SqlErrorKind::Gone
+                | SqlErrorKind::Changed
+                | SqlErrorKind::Busy
+                | SqlErrorKind::Away
+                | SqlErrorKind::Held
+        );
+        let told = |(number, step): (usize, &Step)| {
+            let subject = step.subject().clone();
+            Err(match culprit {
+                Some(at) if number == at => error.to_failure(subject),
+                Some(at) => {
+                    let effect = if number < at { Effect::RolledBack } else { Effect::None };
+                    Failure::new(FailureKind::Dependency, subject).with_effect(effect)
+                }
+                None if is_others => error.to_failure(subject),
+                None => {
+                    let (kind, effect) = (FailureKind::Dependency, Effect::RolledBack);
+                    Failure { kind, effect, ..error.to_failure(subject) }
+                }
+            })
+        };
+        self.steps.iter().enumerate().map(told).collect()
+    }
+
+    /// Waits until a transaction may be tried again.
+    fn prepare_again(&self, error: &SqlError, tries: u32) {
+        tracing::debug!(%error, tries, "a transaction is done again");
+        pause(error.kind, tries);
+        if error.kind == SqlErrorKind::Changed
+            && let Err(error) = self.database.look_again()
+        {
+            tracing::warn!(%error, "the tables can't be looked at again");
+        }
+    }
+
     /// Nothing of the part was done. It is tried again, or divided, or given up.
     fn divide(&mut self, part: Part, trouble: Trouble, todo: &mut Vec<Part>) {
         let Part { steps, tries, conflicted, care } = part;
@@ -171,13 +278,7 @@ impl<'a> Running<'a> {
             SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
                 if tries + 1 < TRIES_MAX =>
             {
-                tracing::debug!(%error, tries, "a transaction is done again");
-                pause(error.kind, tries);
-                if error.kind == SqlErrorKind::Changed
-                    && let Err(error) = self.database.look_again()
-                {
-                    tracing::warn!(%error, "the tables can't be looked at again");
-                }
+                self.prepare_again(&error, tries);
                 todo.push(Part { steps, tries: tries + 1, conflicted, care });
             }
             // It is no step's fault: to divide would have each of them wait.

@@ -132,7 +132,6 @@ impl Store for SqlStore {
     fn capabilities(&self, _: &ResourcePath) -> Capabilities {
         let mut capabilities = Capabilities::RECORDS;
         capabilities.writable = self.database.is_writable();
-        capabilities.atomic = false;
         capabilities
     }
 

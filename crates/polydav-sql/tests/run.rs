@@ -159,6 +159,98 @@ fn a_run_stops_at_the_first_failure() {
     });
 }
 
+/// What is told of a run of which all steps are done, or none.
+fn tell_whole(store: &SqlStore, drafts: impl IntoIterator<Item = Draft>) -> Vec<String> {
+    let steps = drafts.into_iter().enumerate().map(|(at, draft)| draft.step(at)).collect();
+    let run = Run { on_failure: OnFailure::UndoAll, ..run(steps) };
+    apply(store, &NoLocks, run).iter().map(verdict).collect()
+}
+
+/// Whatever fails, and wherever; the rows that could be changed are as they were.
+#[test]
+fn a_whole_run_is_undone_by_whatever_fails() {
+    both(SCHEMA, |database| {
+        let store = &database.open();
+        for kind in 0..KINDS {
+            for bad in [0, 57, 99] {
+                let steps = (0..100).map(|k| match k == bad {
+                    true => failing(kind, k).0,
+                    false => put_record(format!("t/{k}"), []),
+                });
+                for (k, told) in tell_whole(store, steps).into_iter().enumerate() {
+                    let expected = match k.cmp(&bad) {
+                        std::cmp::Ordering::Less => format!("Dependency /t/{k} (RolledBack)"),
+                        std::cmp::Ordering::Equal => failing(kind, k).1,
+                        std::cmp::Ordering::Greater => format!("Dependency /t/{k}"),
+                    };
+                    assert_eq!(told, expected, "kind {kind} at {bad}");
+                }
+                assert_eq!(listed(store, "t").len(), 1, "kind {kind} at {bad}");
+            }
+        }
+    });
+}
+
+/// SQLite looks at a deferred constraint when it commits, and doesn't say whose it is. PostgreSQL is
+/// told to look at once.
+#[test]
+fn a_whole_run_whose_commit_fails_has_no_culprit() {
+    let sql = "CREATE TABLE up (k integer NOT NULL PRIMARY KEY);
+        CREATE TABLE late (k integer NOT NULL PRIMARY KEY,
+                           up integer REFERENCES up DEFERRABLE INITIALLY DEFERRED);";
+    both(sql, |database| {
+        let store = &database.open();
+        let late = |k: usize| put_record(format!("late/{k}"), [("up", json("7"))]);
+        let told = tell_whole(store, [put_record("up/1", []), late(1), late(2)]);
+        let undone = |at: &str| format!("Dependency /{at} (RolledBack)");
+        let expected = match database.is_sqlite() {
+            true => ["up/1", "late/1", "late/2"].map(undone),
+            false => [
+                undone("up/1"),
+                "Conflict /late/1 [up]".to_owned(),
+                "Dependency /late/2".to_owned(),
+            ],
+        };
+        assert_eq!(told, expected);
+        assert_eq!(listed(store, "up").len() + listed(store, "late").len(), 0);
+        if database.is_sqlite() {
+            let told = tell_whole(store, [late(1), put_record("up/7", [])]);
+            assert_eq!(told, ["created"; 2], "by the commit all is well");
+        }
+    });
+}
+
+/// Two runs over the same rows, each in an order of its own: neither sees half of the other, and
+/// neither fails for it.
+#[test]
+fn whole_runs_over_the_same_rows_come_one_after_the_other() {
+    const ROWS: usize = 40;
+    const ROUNDS: usize = 20;
+    both(SCHEMA, |database| {
+        let store = &database.open();
+        tell(store, (0..ROWS).map(|k| put_record(format!("t/{k}"), [])));
+        let update_all = |rows: Vec<usize>, value: String| {
+            let drafts = rows.into_iter().map(|k| update(format!("t/{k}"), [("v", text(&value))]));
+            assert_eq!(tell_whole(store, drafts), ["done"; ROWS]);
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let rows: Vec<_> = (0..ROWS).collect();
+                        let rows = match thread {
+                            0 => rows,
+                            _ => rows.into_iter().rev().collect(),
+                        };
+                        update_all(rows, format!("{thread} {round}"));
+                    }
+                });
+            }
+        });
+        assert_eq!(database.sql("SELECT count(DISTINCT v) FROM t WHERE k >= 0"), "1");
+    });
+}
+
 /// What was started is finished, what wasn't isn't: also where a failure has the steps done again.
 #[test]
 fn a_run_may_be_cancelled_in_the_middle() {
