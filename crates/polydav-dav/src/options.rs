@@ -25,7 +25,7 @@ pub(crate) const ALLOWED_COLLECTION: &str =
     "OPTIONS, GET, HEAD, DELETE, COPY, MOVE, PROPFIND, PROPPATCH, LOCK, UNLOCK";
 
 /// What the batch endpoint takes.
-pub(crate) const ALLOWED_BATCH: &str = "OPTIONS, POST";
+pub(crate) const ALLOWED_BATCH: &str = "OPTIONS, GET, HEAD, POST";
 
 /// Which patches a record takes (RFC 5789 §3.1).
 pub(crate) const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");

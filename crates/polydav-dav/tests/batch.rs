@@ -31,6 +31,36 @@ const ALL: &str = "<mkcol href=\"/c/\"/>\
     <proppatch href=\"/d/z\"><D:set><D:prop><D:displayname>Z</D:displayname></D:prop></D:set></proppatch>\
     <delete href=\"/c/\"/>";
 
+/// What is told of the endpoint is what it does.
+#[test]
+fn the_endpoint_says_what_it_takes() {
+    let mut options = Options { put_bytes_max: Some(9), ..Options::default() };
+    options.batch.limits.items_max = 3;
+    let world = World::with(options);
+    let reply = world.ask("GET /batch-operation");
+    assert_eq!((reply.status, reply.header("content-type")), (200, "application/json"));
+    let told: Value = serde_json::from_slice(reply.bytes()).unwrap();
+    let limits = &told["limits"];
+    assert_eq!((&limits["operations"], &limits["fileBytes"]), (&3.into(), &9.into()));
+    let head = world.ask("HEAD /batch-operation");
+    assert_eq!(head.header("content-length"), reply.bytes().len().to_string());
+    assert!(head.bytes().is_empty());
+
+    let deletes = |count: usize| "<delete href=\"/x\"/>".repeat(count);
+    assert_eq!(world.ask(batch(&deletes(3))).status, 207);
+    assert_eq!(world.ask(batch(&deletes(4))).status, 413);
+    let told_modes: Vec<_> = told["modes"].as_array().unwrap().iter().collect();
+    for mode in ["best-effort", "stop", "atomic"] {
+        let status = world.ask(batch_with(&format!("mode=\"{mode}\""), &deletes(1))).status;
+        assert_eq!(status == 207, told_modes.contains(&&mode.into()), "{mode}");
+    }
+    for operation in told["operations"].as_array().unwrap() {
+        let document = format!("<{}/>", operation.as_str().unwrap());
+        let said = world.ask(batch(&document)).text().to_owned();
+        assert!(said.contains("lacks href"), "{operation} is known: {said}");
+    }
+}
+
 #[test]
 fn every_operation_is_done_in_its_order() {
     let world = World::new();

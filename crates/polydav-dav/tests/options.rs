@@ -23,10 +23,10 @@ fn the_batch_endpoint_is_no_resource_of_webdav_rfc4918_10_1() {
     let reply = world.ask("OPTIONS /batch-operation");
     assert_eq!(
         (reply.status, reply.header("allow"), reply.header("dav")),
-        (200, "OPTIONS, POST", "")
+        (200, "OPTIONS, GET, HEAD, POST", "")
     );
     let reply = world.ask("PROPFIND /batch-operation");
-    assert_eq!((reply.status, reply.header("allow")), (405, "OPTIONS, POST"));
+    assert_eq!((reply.status, reply.header("allow")), (405, "OPTIONS, GET, HEAD, POST"));
     assert_eq!(world.status("OPTIONS /batch-operation/x"), 404);
     assert_eq!(world.status("GET /batch-operation/x"), 404);
 }

@@ -257,7 +257,7 @@ fn options_tell_what_a_path_takes_rfc5789_3_1() {
         assert_eq!(reply.header("accept-patch"), patches, "{target}");
         assert_eq!(reply.header("dav"), "1, 2, 3");
     }
-    assert_eq!(world.ask("OPTIONS /batch-operation").header("allow"), "OPTIONS, POST");
+    assert_eq!(world.ask("OPTIONS /batch-operation").header("allow"), "OPTIONS, GET, HEAD, POST");
     assert_eq!(world.status("PATCH /batch-operation\n\n{}"), 405);
 }
 

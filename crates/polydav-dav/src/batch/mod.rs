@@ -1,10 +1,12 @@
 //! `POST /batch-operation`: many operations in one request, and a 207 that tells of each.
 //!
-//! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them.
+//! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them;
+//! `describe` tells what may be asked for.
 //! [`serve`] is that way without the document: arrays of records go it too.
 //!
 //! Nothing here changes a resource: a batch goes the way of every other request.
 
+mod describe;
 mod plan;
 mod reply;
 
@@ -21,6 +23,7 @@ use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer};
 use polydav_store::{Cancel, Guard, Principal, ResourcePath};
 use tokio::time::Instant;
 
+pub(crate) use self::describe::describe;
 pub(crate) use self::plan::{Item, Planned, Planner, Verdict};
 pub(crate) use self::reply::Answer;
 use crate::body::Body;
@@ -28,6 +31,12 @@ use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::request::{Request, is_reserved};
 use crate::{Service, intake, status};
+
+/// The types of documents, and of answers.
+const OFFERED: [&str; 2] = ["application/xml", "application/json"];
+
+/// The modes that a batch may have.
+const MODES: [document::Mode; 2] = [document::Mode::BestEffort, document::Mode::Stop];
 
 /// The bounds of batches.
 #[derive(Debug, Clone)]
@@ -221,8 +230,7 @@ impl Asked {
 
 /// The format that `Accept` names; `*/*` names none.
 fn chosen(accept: &Accept) -> Option<Format> {
-    const OFFERED: &[&str] = &["application/xml", "application/json"];
-    let favourite = accept.choose(OFFERED)?;
+    let favourite = accept.choose(&OFFERED)?;
     // Whoever takes one as gladly as the other gets the format of the request.
     let reversed = accept.choose(&[OFFERED[1], OFFERED[0]])?;
     match (favourite, reversed) {

@@ -264,8 +264,8 @@ impl Teller<'_> {
 
     fn item(&mut self, told: &Told) -> told::Item {
         let (status, outcome, retry) = verdict(told);
-        let mut item =
-            told::Item::new(told.item.index as u64, op(told.item.verb), &told.item.href, status);
+        let (index, op) = (told.item.index as u64, told.item.verb.as_str());
+        let mut item = told::Item::new(index, op, &told.item.href, status);
         item.id.clone_from(&told.item.id);
         item.outcome = outcome;
         item.retry = retry;
@@ -308,19 +308,6 @@ impl Teller<'_> {
 /// A response that tells of properties instead.
 fn with_report(response: multistatus::Response, stats: Vec<PropStat>) -> multistatus::Response {
     multistatus::Response { report: Report::Properties(stats), ..response }
-}
-
-fn op(verb: Verb) -> &'static str {
-    match verb {
-        Verb::MkCol => "mkcol",
-        Verb::Put => "put",
-        Verb::Copy => "copy",
-        Verb::Move => "move",
-        Verb::Delete => "delete",
-        Verb::PropPatch => "proppatch",
-        Verb::Create => "create",
-        Verb::Update => "update",
-    }
 }
 
 fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {

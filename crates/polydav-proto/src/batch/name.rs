@@ -95,6 +95,11 @@ impl Verb {
         (Self::Update, "update"),
     ];
 
+    /// All verbs, as they are listed where one is unknown.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().map(|(verb, _)| verb)
+    }
+
     /// The name of the operation in the document, and in the answer.
     #[must_use]
     pub fn as_str(self) -> &'static str {

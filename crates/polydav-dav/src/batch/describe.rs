@@ -1,0 +1,58 @@
+//! `GET /batch-operation`: what the endpoint takes, for programs and for people.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Response};
+use polydav_proto::batch::{Limits, Mode, Verb};
+use serde_json::{Value, json};
+
+use super::{BatchOptions, MODES, OFFERED};
+use crate::Options;
+use crate::body::Body;
+use crate::get::Want;
+
+/// Answers GET and HEAD of the endpoint.
+pub(crate) fn describe(options: &Options, want: Want) -> Response<Body> {
+    let text = format!("{:#}\n", description(options));
+    let length = HeaderValue::from(text.len());
+    let mut response = Response::new(match want {
+        Want::Content => text.into_bytes().into(),
+        Want::Header => Body::default(),
+    });
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// Names are those of the documents; sizes are in bytes, and null where there is no bound.
+fn description(options: &Options) -> Value {
+    let BatchOptions { limits, deadline, running_max } = &options.batch;
+    let Limits {
+        items_max,
+        document_bytes_max,
+        content_bytes_max,
+        depth_max,
+        elements_max,
+        states_max,
+        path_bytes_max,
+        fields_max,
+    } = limits;
+    json!({
+        "formats": OFFERED,
+        "operations": Verb::all().map(Verb::as_str).collect::<Vec<_>>(),
+        "modes": MODES.map(Mode::as_str),
+        "limits": {
+            "operations": items_max,
+            "documentBytes": document_bytes_max,
+            "contentBytes": content_bytes_max,
+            "fileBytes": options.put_bytes_max,
+            "depth": depth_max,
+            "elements": elements_max,
+            "fields": fields_max,
+            "states": states_max,
+            "pathBytes": path_bytes_max,
+            "seconds": deadline.as_secs(),
+            "running": running_max,
+        },
+    })
+}
