@@ -265,7 +265,7 @@ impl Inner {
             while at_stake.is_empty()
                 && let Some(step) = steps.next()
             {
-                at_stake = self.locks.at_stake(&step);
+                at_stake = polydav_store::at_stake(&self.locks, &step);
                 run.push(step);
             }
             if mode == PlanMode::Stop && outcomes.iter().any(Outcome::is_err) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use polydav_store::{
-    Durability, Failure, Ledger, Lock, LockTable, LockToken, LockView, ResourcePath, Step, Store,
+    Durability, Failure, Ledger, Lock, LockTable, LockToken, LockView, ResourcePath, Store,
 };
 
 use crate::engine::Environment;
@@ -12,16 +12,13 @@ use crate::engine::Environment;
 /// How many tokens of ended locks are remembered.
 const ENDED_MAX: usize = 1_000;
 
-/// A lock that ends if nothing lies at its root any more.
-pub(crate) type AtStake = (LockToken, ResourcePath);
-
 /// All locks of one store.
 pub(crate) struct Locks {
     table: RwLock<LockTable>,
     /// The last locks that ran out: giving one up again is no error.
     ended: RwLock<VecDeque<LockToken>>,
     /// Locks of which the store or the ledger couldn't say, or be told, that they are void.
-    unsettled: Mutex<Vec<AtStake>>,
+    unsettled: Mutex<Vec<Arc<Lock>>>,
     ledger: Arc<dyn Ledger>,
     environment: Environment,
 }
@@ -83,7 +80,12 @@ impl Locks {
 
     /// Ends those of these locks whose roots are gone. What can't be settled now is tried again the
     /// next time: a lock on nothing would refuse whoever makes something there.
-    pub(crate) fn settle(&self, store: &dyn Store, at_stake: Vec<AtStake>, durability: Durability) {
+    pub(crate) fn settle(
+        &self,
+        store: &dyn Store,
+        at_stake: Vec<Arc<Lock>>,
+        durability: Durability,
+    ) {
         let mut all = std::mem::take(&mut *self.unsettled());
         all.extend(at_stake);
         if all.is_empty() {
@@ -91,7 +93,7 @@ impl Locks {
         }
         let (mut void, mut unsettled) = (Vec::new(), Vec::new());
         for lock in all {
-            match store.find(&lock.1) {
+            match store.find(&lock.root) {
                 Ok(Some(_)) => {}
                 Ok(None) => void.push(lock),
                 Err(failure) => {
@@ -100,17 +102,17 @@ impl Locks {
                 }
             }
         }
-        let tokens: Vec<_> = void.iter().map(|(token, _)| token.clone()).collect();
+        let tokens: Vec<_> = void.iter().map(|lock| lock.token.clone()).collect();
         if let Err(failure) = self.end(&tokens, durability) {
             tracing::error!(%failure, "locks on what is gone can't be ended");
             unsettled.append(&mut void);
         }
         let mut kept = self.unsettled();
-        unsettled.retain(|lock| !kept.contains(lock));
+        unsettled.retain(|lock| kept.iter().all(|kept| kept.token != lock.token));
         kept.append(&mut unsettled);
     }
 
-    fn unsettled(&self) -> MutexGuard<'_, Vec<AtStake>> {
+    fn unsettled(&self) -> MutexGuard<'_, Vec<Arc<Lock>>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,22 +134,6 @@ impl Locks {
     /// Whether this was the token of a lock that ran out not long ago.
     pub(crate) fn ran_out(&self, token: &LockToken) -> bool {
         self.ended.read().unwrap_or_else(PoisonError::into_inner).contains(token)
-    }
-
-    /// The locks that end if what they lock is gone after `step`.
-    pub(crate) fn at_stake(&self, step: &Step) -> Vec<AtStake> {
-        let table = self.read();
-        if table.is_empty() {
-            return Vec::new();
-        }
-        let now = self.environment.now();
-        step.vacates()
-            .flat_map(|root| {
-                let at = table.covering(root, now).into_iter().filter(|lock| lock.root == *root);
-                at.chain(table.rooted_under(root, now)).collect::<Vec<_>>()
-            })
-            .map(|lock| (lock.token.clone(), lock.root.clone()))
-            .collect()
     }
 }
 

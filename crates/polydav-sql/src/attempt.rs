@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use polydav_store::{
-    Action, Content, Course, Done, Entry, Failure, FailureKind, Fields, Kind, LockView, Outcome,
-    ResourcePath, Select, Step, View,
+    Action, Content, Course, Done, Entry, Failure, FailureKind, Fields, Kind, LockView, LocksOfRun,
+    Outcome, ResourcePath, Select, Step, View, at_stake,
 };
 
 use crate::database::{Behind, Change, Changed, Shape, Transaction, Trouble, Wanted};
@@ -25,7 +25,7 @@ const ROWS_MAX: usize = 1_000;
 pub(crate) struct Attempt<'a> {
     schema: &'a Schema,
     transaction: &'a dyn Transaction,
-    locks: &'a dyn LockView,
+    locks: LocksOfRun<'a>,
     steps: &'a [Step],
     course: &'a mut Course,
     care: Care,
@@ -86,6 +86,7 @@ impl<'a> Attempt<'a> {
         care: Care,
     ) -> Self {
         let outcomes = steps.iter().map(|_| None).collect();
+        let locks = LocksOfRun::new(locks);
         Self { schema, transaction, locks, steps, course, care, outcomes, pending: None }
     }
 
@@ -130,11 +131,17 @@ impl<'a> Attempt<'a> {
         if self.outcomes[at].is_some() {
             return Ok(());
         }
+        let at_stake = at_stake(&self.locks, step);
         match self.decide(step) {
             Ok(Decision::Done(done)) => self.settle(at, Ok(done))?,
             Ok(Decision::Change(planned)) => self.push(at, planned)?,
             Err(Refusal::Failure(failure)) => self.settle(at, Err(failure))?,
             Err(Refusal::Sql(error)) => return Err(Trouble { at: Some(at..at + 1), error }),
+        }
+        if !at_stake.is_empty() {
+            self.flush()?;
+            let is_done = matches!(self.outcomes[at], Some(Ok(_)));
+            self.locks.end(at_stake, |_| is_done);
         }
         Ok(())
     }
@@ -169,7 +176,7 @@ impl<'a> Attempt<'a> {
         let sight = Sight {
             schema: self.schema,
             transaction: self.transaction,
-            locks: self.locks,
+            locks: &self.locks,
             error: RefCell::new(None),
         };
         let opened = step.open_again(&sight);

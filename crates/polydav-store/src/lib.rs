@@ -39,7 +39,9 @@ pub use entry::{ETag, Entry, Kind};
 pub use failure::{Effect, Failure, FailureKind, Member, Members, Retry};
 pub use guard::{Condition, ETagMatch, Guard, IfList, Overwrite, Principal, View};
 pub use ledger::{Ledger, MemoryLedger};
-pub use lock::{Lock, LockDepth, LockScope, LockTable, LockToken, LockView, NoLocks};
+pub use lock::{
+    Lock, LockDepth, LockScope, LockTable, LockToken, LockView, LocksOfRun, NoLocks, at_stake,
+};
 pub use memory::MemoryStore;
 pub use memory_records::MemoryRecords;
 pub use path::{InvalidPath, ResourcePath};

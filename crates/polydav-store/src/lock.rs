@@ -1,16 +1,16 @@
 //! Locks (RFC 4918 §6, §7): what one is, and the table that tells which cover a path.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::ResourcePath;
 use crate::guard::Principal;
+use crate::{ResourcePath, Step};
 
 /// The token of a lock: an absolute URI (RFC 4918 §6.5).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,6 +104,66 @@ impl LockView for NoLocks {
     }
     fn rooted_under(&self, _: &ResourcePath) -> Vec<Arc<Lock>> {
         Vec::new()
+    }
+}
+
+/// The locks that end if what they lock is gone after `step`.
+pub fn at_stake(locks: &dyn LockView, step: &Step) -> Vec<Arc<Lock>> {
+    if locks.is_empty() {
+        return Vec::new();
+    }
+    let of_tree = |root: &ResourcePath| {
+        let at = locks.covering(root).into_iter().filter(|lock| lock.root == *root);
+        at.chain(locks.rooted_under(root)).collect::<Vec<_>>()
+    };
+    step.vacates().flat_map(of_tree).collect()
+}
+
+/// The locks as the steps of one run see them: without those that ended with the steps before. Whoever
+/// keeps the locks ends them once the run is over.
+pub struct LocksOfRun<'a> {
+    locks: &'a dyn LockView,
+    ended: RwLock<HashSet<LockToken>>,
+}
+
+impl<'a> LocksOfRun<'a> {
+    /// All of these, at the beginning of a run.
+    pub fn new(locks: &'a dyn LockView) -> Self {
+        Self { locks, ended: RwLock::default() }
+    }
+
+    /// Ends those of these locks whose root `is_gone`, behind the step they were [at stake](at_stake)
+    /// in.
+    pub fn end(&self, at_stake: Vec<Arc<Lock>>, is_gone: impl Fn(&ResourcePath) -> bool) {
+        let gone = at_stake.into_iter().filter(|lock| is_gone(&lock.root));
+        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        ended.extend(gone.map(|lock| lock.token.clone()));
+    }
+
+    fn lasting(&self, mut locks: Vec<Arc<Lock>>) -> Vec<Arc<Lock>> {
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|lock| !ended.contains(&lock.token));
+        locks
+    }
+}
+
+impl LockView for LocksOfRun<'_> {
+    fn is_empty(&self) -> bool {
+        self.locks.is_empty()
+    }
+
+    fn covering(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
+        self.lasting(self.locks.covering(path))
+    }
+
+    fn rooted_under(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
+        self.lasting(self.locks.rooted_under(path))
+    }
+}
+
+impl fmt::Debug for LocksOfRun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocksOfRun").field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

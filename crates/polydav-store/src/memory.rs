@@ -18,6 +18,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::guard::{Overwrite, View};
+use crate::lock::{LocksOfRun, at_stake};
 use crate::run::{Course, Done, Outcome, Report, Run};
 use crate::step::{Action, Content, Depth, Permit, Step};
 use crate::store::{
@@ -85,7 +86,8 @@ impl Store for MemoryStore {
     }
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        apply_to(&self.tree, run, report, |tree, step| tree.perform(step, locks));
+        let is_gone = |tree: &Tree, path: &ResourcePath| !tree.nodes.contains_key(path);
+        apply_to(&self.tree, run, (locks, is_gone), report, Tree::perform);
         Ok(())
     }
 
@@ -99,25 +101,29 @@ impl Store for MemoryStore {
 pub(crate) fn apply_to<T: Clone>(
     held: &Mutex<T>,
     run: Run,
+    (locks, is_gone): (&dyn LockView, impl Fn(&T, &ResourcePath) -> bool),
     report: &mut dyn Report,
-    mut perform: impl FnMut(&mut T, Step) -> Outcome,
+    mut perform: impl FnMut(&mut T, Step, &dyn LockView) -> Outcome,
 ) {
     let lock = || held.lock().unwrap_or_else(PoisonError::into_inner);
     let mut course = Course::of(&run);
     if !course.undoes_all() {
         for step in run.steps {
             let index = step.index();
-            let outcome = course.attempt(step, |step| perform(&mut lock(), step));
+            let outcome = course.attempt(step, |step| perform(&mut lock(), step, locks));
             report.outcome(index, outcome);
         }
         return;
     }
     let mut all = lock();
     let before = all.clone();
+    let locks = LocksOfRun::new(locks);
     let mut outcomes = Vec::with_capacity(run.steps.len());
     for step in run.steps {
         let (index, subject) = (step.index(), step.subject().clone());
-        let outcome = course.attempt(step, |step| perform(&mut all, step));
+        let at_stake = at_stake(&locks, &step);
+        let outcome = course.attempt(step, |step| perform(&mut all, step, &locks));
+        locks.end(at_stake, |root| is_gone(&all, root));
         outcomes.push((index, subject, outcome));
     }
     if course.undoes() {

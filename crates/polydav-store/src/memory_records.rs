@@ -145,7 +145,8 @@ impl Store for MemoryRecords {
     }
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        apply_to(&self.tables, run, report, |tables, step| tables.perform(step, locks));
+        let is_gone = |tables: &Tables, path: &ResourcePath| tables.place(path).is_none();
+        apply_to(&self.tables, run, (locks, is_gone), report, Tables::perform);
         Ok(())
     }
 

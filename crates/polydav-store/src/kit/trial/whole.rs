@@ -15,6 +15,7 @@ trials! { atomic:
     a_whole_run_may_undo_what_it_made_itself,
     a_whole_run_that_is_called_off_leaves_nothing,
     a_locked_member_undoes_a_whole_run,
+    a_lock_ends_within_a_whole_run_with_what_it_locks,
     nothing_of_a_whole_run_is_told_before_all_of_it_is_done,
     a_whole_run_may_have_no_steps_or_many,
 }
@@ -165,6 +166,31 @@ fn a_locked_member_undoes_a_whole_run(store: &dyn Store) {
     let expected = ["Dependency /x (RolledBack)", "Members /a: Locked /a/s/g", "Dependency /y"];
     assert_eq!(told, expected);
     assert_eq!(snapshot(store), before);
+}
+
+/// It isn't asked for again where it locked.
+fn a_lock_ends_within_a_whole_run_with_what_it_locks(store: &dyn Store) {
+    furnish(store);
+    let locks = held([lock("urn:a", "a"), lock("urn:c", "c")]);
+    let all = |last: Draft| {
+        steps([
+            remove("a").token("urn:a"),
+            mkcol("a"),
+            put("a/f", "x"),
+            put("c", "x").token("urn:c"),
+            rename("c", "d").token("urn:c"),
+            put("c", "y"),
+            last,
+        ])
+    };
+    let told = verdicts(store, &locks, whole(all(put("e", "z"))));
+    assert_eq!(told, ["done", "created", "created", "done", "created", "created", "done"]);
+    // What was undone is locked as before.
+    let locks = held([lock("urn:b", "b")]);
+    let drafts = [remove("b").token("urn:b"), put("b", "x"), remove("none")];
+    let told = verdicts(store, &locks, whole(steps(drafts)));
+    assert_eq!(told[..2], ["Dependency /b (RolledBack)", "Dependency /b (RolledBack)"]);
+    assert_eq!(verdicts(store, &locks, whole(steps([put("b/x", "x")]))), ["Locked /b"]);
 }
 
 fn nothing_of_a_whole_run_is_told_before_all_of_it_is_done(store: &dyn Store) {

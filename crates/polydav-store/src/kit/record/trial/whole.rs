@@ -17,6 +17,7 @@ trials! { atomic:
     whichever_row_can_not_be_changed_is_told,
     a_whole_run_on_rows_that_is_called_off_leaves_nothing,
     a_locked_row_undoes_a_whole_run,
+    a_lock_ends_within_a_whole_run_with_its_row,
     nothing_of_a_whole_run_on_rows_is_told_before_all_of_it_is_done,
     a_whole_run_may_have_no_steps_or_many_on_rows,
 }
@@ -173,6 +174,17 @@ fn a_locked_row_undoes_a_whole_run(store: &dyn Store) {
     let expected = ["Dependency /item/4 (RolledBack)", "Locked /item/2", "Dependency /item/3"];
     assert_eq!(told, expected);
     assert_eq!(all(store), before);
+}
+
+fn a_lock_ends_within_a_whole_run_with_its_row(store: &dyn Store) {
+    furnish(store);
+    let locks = held([lock("urn:2", "item/2"), lock("urn:3", "item/3")]);
+    let drafts = [remove("item/2").token("urn:2"), item(2, "b"), item(3, "x").token("urn:3")];
+    assert_eq!(verdicts(store, &locks, whole(steps(drafts))), ["done", "created", "done"]);
+    let drafts = [remove("item/2").token("urn:2"), item(2, "b"), item(3, "y")];
+    let told = verdicts(store, &locks, whole(steps(drafts)));
+    let undone = "Dependency /item/2 (RolledBack)";
+    assert_eq!(told, [undone, undone, "Locked /item/3"]);
 }
 
 fn nothing_of_a_whole_run_on_rows_is_told_before_all_of_it_is_done(store: &dyn Store) {
