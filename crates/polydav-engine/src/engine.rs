@@ -209,7 +209,8 @@ impl Inner {
         let mut outcomes = Vec::with_capacity(plan.steps.len());
         let mut steps = plan.steps.into_iter();
         loop {
-            let part: Vec<Step> = steps.by_ref().take(Run::STEPS_MAX).collect();
+            let count = if plan.mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
+            let part: Vec<Step> = steps.by_ref().take(count).collect();
             if part.is_empty() {
                 return outcomes;
             }
@@ -257,6 +258,9 @@ impl Inner {
     /// Applies claimed steps. After a step that may end locks a run ends, so that the steps behind
     /// it see those locks gone.
     pub(crate) fn apply(&self, steps: Vec<Step>, mode: PlanMode, cancel: &Cancel) -> Vec<Outcome> {
+        if mode == PlanMode::Atomic {
+            return self.apply_whole(steps, cancel);
+        }
         let mut outcomes = Vec::with_capacity(steps.len());
         let mut steps = steps.into_iter().peekable();
         while steps.peek().is_some() {
@@ -279,6 +283,31 @@ impl Inner {
         outcomes
     }
 
+    /// Applies claimed steps as one run that is done whole, or not at all.
+    fn apply_whole(&self, steps: Vec<Step>, cancel: &Cancel) -> Vec<Outcome> {
+        let durability = self.options.durability;
+        self.locks.settle(&*self.store, Vec::new(), durability);
+        let (mut gone, mut at_stake) = (Vec::new(), Vec::new());
+        for step in &steps {
+            // What was there is gone, whatever a step behind it makes there; but for what comes to
+            // the place of what is replaced.
+            let (replaced, removed): (Vec<_>, Vec<_>) =
+                polydav_store::at_stake(&self.locks, step).into_iter().partition(|lock| {
+                    step.arrives_at().is_some_and(|target| target.contains(&lock.root))
+                });
+            gone.extend(removed);
+            at_stake.extend(replaced);
+        }
+        let outcomes = self.apply_run(steps, PlanMode::Atomic, cancel);
+        if outcomes.iter().all(Outcome::is_ok) {
+            self.locks.forget(&gone, durability);
+        } else {
+            at_stake.append(&mut gone);
+        }
+        self.locks.settle(&*self.store, at_stake, durability);
+        outcomes
+    }
+
     fn apply_run(&self, steps: Vec<Step>, mode: PlanMode, cancel: &Cancel) -> Vec<Outcome> {
         let indices: Vec<usize> = steps.iter().map(Step::index).collect();
         let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
@@ -288,6 +317,7 @@ impl Inner {
             on_failure: match mode {
                 PlanMode::BestEffort => OnFailure::Continue,
                 PlanMode::Stop => OnFailure::Stop,
+                PlanMode::Atomic => OnFailure::UndoAll,
             },
             durability: self.options.durability,
             cancel: cancel.clone(),

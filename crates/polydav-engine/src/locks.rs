@@ -78,6 +78,17 @@ impl Locks {
         Ok(())
     }
 
+    /// Ends locks on what was removed, whatever lies there by now. If the ledger can't be told, they
+    /// come back with the next start, until their time is over.
+    pub(crate) fn forget(&self, gone: &[Arc<Lock>], durability: Durability) {
+        let tokens: Vec<_> = gone.iter().map(|lock| lock.token.clone()).collect();
+        if let Err(failure) = self.end(&tokens, durability) {
+            tracing::error!(%failure, "locks on what was removed are still written down");
+            let mut table = self.write();
+            tokens.iter().for_each(|token| drop(table.remove(token)));
+        }
+    }
+
     /// Ends those of these locks whose roots are gone. What can't be settled now is tried again the
     /// next time: a lock on nothing would refuse whoever makes something there.
     pub(crate) fn settle(

@@ -10,6 +10,10 @@ pub enum PlanMode {
     BestEffort,
     /// No further step is tried.
     Stop,
+    /// No further step is tried, and all that was done is undone
+    /// ([`OnFailure::UndoAll`](polydav_store::OnFailure::UndoAll)). All steps are one run, in a store
+    /// that can do that.
+    Atomic,
 }
 
 /// Steps to be done in order, and how.

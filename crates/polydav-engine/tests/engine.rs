@@ -142,6 +142,10 @@ fn with(token: &LockToken) -> Guard {
     Guard { tokens: Arc::new(vec![token.clone()]), ..Guard::default() }
 }
 
+fn both(one: &LockToken, other: &LockToken) -> Guard {
+    Guard { tokens: Arc::new(vec![one.clone(), other.clone()]), ..Guard::default() }
+}
+
 fn kinds(outcomes: &[Outcome]) -> Vec<Option<FailureKind>> {
     let kind = |outcome: &Outcome| outcome.as_ref().err().map(|failure| failure.kind);
     outcomes.iter().map(kind).collect()
@@ -385,6 +389,70 @@ async fn a_move_leaves_the_locks_of_the_source_behind_rfc4918_7_6() {
     let view = world.engine.view();
     assert!(view.locks().covering(&path("f")).is_empty());
     assert_eq!(view.locks().covering(&path("g"))[0].token, target.token);
+}
+
+fn whole(steps: impl IntoIterator<Item = (Guard, Action)>) -> Plan {
+    plan(steps.into_iter().collect(), PlanMode::Atomic)
+}
+
+#[tokio::test]
+async fn an_atomic_plan_is_one_run_however_many_steps_it_has() {
+    let world = World::new();
+    let count = Run::STEPS_MAX * 2 + 500;
+    let puts = |count| (0..count).map(|index| (Guard::default(), put(&format!("f{index}"))));
+    let failing = [(Guard::default(), put("missing/f")), (Guard::default(), put("g"))];
+    let outcomes = world.engine.run(whole(puts(count).chain(failing))).await;
+    let failure = |index: usize| outcomes[index].as_ref().unwrap_err();
+    for index in 0..count {
+        let Failure { kind, effect, .. } = failure(index);
+        assert_eq!((*kind, *effect), (FailureKind::Dependency, Effect::RolledBack), "{index}");
+    }
+    assert_eq!(failure(count).kind, FailureKind::ParentMissing);
+    let Failure { kind, effect, .. } = failure(count + 1);
+    assert_eq!((*kind, *effect), (FailureKind::Dependency, Effect::None));
+    assert!(!world.has("f0") && !world.has("g"));
+    let outcomes = world.engine.run(whole(puts(count))).await;
+    assert!(outcomes.iter().all(Outcome::is_ok) && world.has("f0"));
+}
+
+/// As where the steps come one after the other.
+#[tokio::test]
+async fn an_atomic_plan_ends_the_locks_of_what_it_removes() {
+    for mode in [PlanMode::BestEffort, PlanMode::Atomic] {
+        let world = World::new();
+        world.run(vec![mkcol("a"), put("a/x"), put("b"), put("c"), put("d")]).await;
+        let inner = world.lock("a/x", LockDepth::Zero).await.unwrap();
+        let source = world.lock("b", LockDepth::Zero).await.unwrap();
+        let target = world.lock("c", LockDepth::Zero).await.unwrap();
+        let untouched = world.lock("d", LockDepth::Zero).await.unwrap();
+        let steps = vec![
+            (with(&inner.token), remove("a")),
+            (Guard::default(), mkcol("a")),
+            (Guard::default(), put("a/x")),
+            (both(&source.token, &target.token), rename("b", "c")),
+            (Guard::default(), put("b")),
+        ];
+        let outcomes = world.engine.run(plan(steps, mode)).await;
+        assert_eq!(kinds(&outcomes), [None; 5], "{mode:?}");
+        for (at, is_locked) in [("a/x", false), ("b", false), ("c", true), ("d", true)] {
+            let expected = if is_locked { Err(FailureKind::Locked) } else { Ok(()) };
+            assert_eq!(world.one(Guard::default(), put(at)).await, expected, "{at} {mode:?}");
+        }
+        assert_eq!(world.kept(), 2, "{mode:?}");
+        assert_eq!(world.one(with(&untouched.token), put("d")).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn what_an_atomic_plan_undoes_stays_locked() {
+    let world = World::new();
+    world.run(vec![mkcol("a"), put("a/x")]).await;
+    let lock = world.lock("a", LockDepth::Infinity).await.unwrap();
+    let steps = [(with(&lock.token), remove("a")), (Guard::default(), remove("none"))];
+    let outcomes = world.engine.run(whole(steps)).await;
+    assert_eq!(kinds(&outcomes), [FailureKind::Dependency, FailureKind::NotFound].map(Some));
+    assert_eq!(world.one(Guard::default(), put("a/x")).await, Err(FailureKind::Locked));
+    assert_eq!(world.one(with(&lock.token), put("a/x")).await, Ok(()));
 }
 
 #[tokio::test]
