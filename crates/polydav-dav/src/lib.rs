@@ -175,8 +175,8 @@ impl Dav {
     ) -> Result<Response<Body>, Problem> {
         match method {
             "POST" => batch::batch(self.service(), request).await,
-            "GET" => Ok(batch::describe(&self.0.options, Want::Content)),
-            "HEAD" => Ok(batch::describe(&self.0.options, Want::Header)),
+            "GET" => Ok(batch::describe(self.service(), &request, Want::Content)),
+            "HEAD" => Ok(batch::describe(self.service(), &request, Want::Header)),
             "OPTIONS" => Ok(options::options_of_batch()),
             _ if options::is_known(method) => Err(not_allowed(options::ALLOWED_BATCH)),
             _ => Err(not_implemented()),

@@ -9,7 +9,7 @@ use polydav_engine::Engine;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::InvalidHeader;
 use polydav_proto::reference::{InvalidKind, InvalidReference};
-use polydav_store::{Failure, FailureKind, ResourcePath};
+use polydav_store::{Effect, Failure, FailureKind, ResourcePath};
 
 use crate::body::Body;
 use crate::naming::Naming;
@@ -195,6 +195,9 @@ pub(crate) fn sentence(failure: &Failure) -> Cow<'_, str> {
         (Some(detail), Some(etag)) => Cow::Owned(format!("{detail}: the entity tag is {etag}")),
         (None, Some(etag)) => Cow::Owned(format!("the entity tag is {etag}")),
         (Some(detail), None) => Cow::Borrowed(detail),
+        (None, None) if failure.effect == Effect::RolledBack => {
+            Cow::Borrowed("undone: all or none of the operations are done")
+        }
         (None, None) => Cow::Borrowed(status::describe(failure.kind)),
     }
 }

@@ -54,6 +54,7 @@ fn the_endpoint_says_what_it_takes() {
         let status = world.ask(batch_with(&format!("mode=\"{mode}\""), &deletes(1))).status;
         assert_eq!(status == 207, told_modes.contains(&&mode.into()), "{mode}");
     }
+    assert_eq!(told["atomic"], serde_json::json!(["/"]));
     for operation in told["operations"].as_array().unwrap() {
         let document = format!("<{}/>", operation.as_str().unwrap());
         let said = world.ask(batch(&document)).text().to_owned();
@@ -396,13 +397,58 @@ fn a_document_that_makes_no_sense_runs_nothing() {
     assert!(world.tree().is_empty());
 }
 
+#[test]
+fn an_atomic_batch_is_done_whole_or_not_at_all() {
+    let world = World::new();
+    let reply = world.ask(batch_with("mode=\"atomic\"", ALL));
+    assert_eq!(reply.header("batch-result"), "total=7, succeeded=7, failed=0, skipped=0");
+    let before = world.tree();
+    let failing = "<put href=\"/d/z\">other</put>\
+        <move href=\"/d/b\" dest=\"/d/c\"/>\
+        <delete href=\"/none\" id=\"culprit\"/>\
+        <put href=\"/e\">e</put>";
+    let reply = world.ask(batch_with("mode=\"atomic\"", failing));
+    assert_eq!(reply.status, 207);
+    assert_eq!(
+        reply.items(),
+        [
+            "put /d/z 424 rolled-back because of 2",
+            "move /d/b 424 rolled-back because of 2",
+            "delete /none 404 not-applied",
+            "put /e 424 not-attempted because of 2",
+        ]
+    );
+    assert_eq!(reply.header("batch-result"), "total=4, succeeded=0, failed=1, skipped=3");
+    assert_eq!(world.tree(), before);
+}
+
+/// An operation that is known to fail is the one at fault, and nothing is tried.
+#[test]
+fn nothing_of_an_atomic_batch_runs_if_an_operation_is_refused() {
+    let world = World::new();
+    for (refused, told) in [
+        ("<delete href=\"/a?b\"/>", "delete /a?b 400 not-applied"),
+        ("<delete href=\"http://elsewhere.example/a\"/>", "502 not-applied"),
+        (
+            "<proppatch href=\"/a\"><D:set><D:prop><D:getetag>x</D:getetag></D:prop></D:set></proppatch>",
+            "proppatch /a 403 not-applied",
+        ),
+    ] {
+        let operations = format!("<put href=\"/a\">a</put>{refused}<delete href=\"/b?c\"/>");
+        let items = world.ask(batch_with("mode=\"atomic\"", &operations)).items();
+        assert_eq!(items[0], "put /a 424 not-attempted because of 1", "{refused}");
+        assert!(items[1].ends_with(told), "{} for {refused}", items[1]);
+        assert_eq!(items[2], "delete /b?c 424 not-attempted because of 1", "{refused}");
+    }
+    assert!(world.tree().is_empty());
+}
+
 /// What this version doesn't do is refused, never done with a weaker promise.
 #[test]
 fn what_is_not_supported_is_refused() {
     let world = World::new();
     let first = "<put id=\"a\" href=\"/a\">x</put>";
     for (attributes, operations) in [
-        ("mode=\"atomic\"", first),
         ("key=\"k\"", first),
         ("dry-run=\"true\"", first),
         ("", "<put id=\"a\" href=\"/a\">x</put><put needs=\"a\" href=\"/b\">y</put>"),
@@ -598,7 +644,7 @@ fn documents_are_bounded() {
 
 #[test]
 fn after_the_deadline_nothing_begins_and_all_is_told() {
-    for mode in ["best-effort", "stop"] {
+    for mode in ["best-effort", "stop", "atomic"] {
         let world = bounded(BatchOptions { deadline: Duration::ZERO, ..BatchOptions::default() });
         let operations = "<put href=\"/a\">x</put><put href=\"/b\">x</put>";
         let reply = world.ask(batch_with(&format!("mode=\"{mode}\""), operations));

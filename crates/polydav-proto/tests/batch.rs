@@ -215,10 +215,6 @@ fn what_is_read_but_not_done_yet_is_named() {
     let unsupported =
         |body: &str| parse(body.as_bytes()).unsupported().map(|what| what.to_string());
     for (body, said) in [
-        (
-            r#"{"mode": "atomic", "operations": []}"#,
-            "mode \"atomic\" is not supported by this server",
-        ),
         (r#"{"key": "k", "operations": []}"#, "a key is not supported by this server"),
         (r#"{"dryRun": true, "operations": []}"#, "a dry run is not supported by this server"),
         (

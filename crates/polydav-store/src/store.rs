@@ -198,6 +198,13 @@ pub trait Store: Send + Sync + 'static {
         Err(Failure::new(FailureKind::Unsuited, collection.clone()))
     }
 
+    /// Where stores begin, of which each can be changed whole
+    /// ([`OnFailure::UndoAll`](crate::OnFailure::UndoAll)), but no two together. A path belongs to the
+    /// innermost; there is always one at the root.
+    fn mounts(&self) -> Vec<ResourcePath> {
+        vec![ResourcePath::root()]
+    }
+
     /// Where the record of `collection` lies that has the key in `record`; whether it is there or
     /// not.
     ///
@@ -259,6 +266,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         (**self).list(collection, page, visit)
+    }
+    fn mounts(&self) -> Vec<ResourcePath> {
+        (**self).mounts()
     }
     fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
         (**self).locate(collection, record)

@@ -6,13 +6,15 @@ use polydav_proto::batch::{Limits, Mode, Verb};
 use serde_json::{Value, json};
 
 use super::{BatchOptions, MODES, OFFERED};
-use crate::Options;
+use crate::Service;
 use crate::body::Body;
 use crate::get::Want;
+use crate::request::Request;
+use crate::site::Base;
 
 /// Answers GET and HEAD of the endpoint.
-pub(crate) fn describe(options: &Options, want: Want) -> Response<Body> {
-    let text = format!("{:#}\n", description(options));
+pub(crate) fn describe(service: Service<'_>, request: &Request, want: Want) -> Response<Body> {
+    let text = format!("{:#}\n", description(service, &request.base));
     let length = HeaderValue::from(text.len());
     let mut response = Response::new(match want {
         Want::Content => text.into_bytes().into(),
@@ -24,8 +26,13 @@ pub(crate) fn describe(options: &Options, want: Want) -> Response<Body> {
     response
 }
 
-/// Names are those of the documents; sizes are in bytes, and null where there is no bound.
-fn description(options: &Options) -> Value {
+/// Names are those of the documents; sizes are in bytes, and null where there is no bound. Below each
+/// of the URLs that `atomic` has, a batch can be done whole.
+fn description(service: Service<'_>, base: &Base) -> Value {
+    let Service { engine, options, .. } = service;
+    let store = engine.store();
+    let mut atomic = store.mounts();
+    atomic.retain(|mount| store.capabilities(mount).atomic);
     let BatchOptions { limits, deadline, running_max } = &options.batch;
     let Limits {
         items_max,
@@ -41,6 +48,7 @@ fn description(options: &Options) -> Value {
         "formats": OFFERED,
         "operations": Verb::all().map(Verb::as_str).collect::<Vec<_>>(),
         "modes": MODES.map(Mode::as_str),
+        "atomic": atomic.iter().map(|mount| base.href(mount, true)).collect::<Vec<_>>(),
         "limits": {
             "operations": items_max,
             "documentBytes": document_bytes_max,

@@ -36,7 +36,8 @@ use crate::{Service, intake, status};
 const OFFERED: [&str; 2] = ["application/xml", "application/json"];
 
 /// The modes that a batch may have.
-const MODES: [document::Mode; 2] = [document::Mode::BestEffort, document::Mode::Stop];
+const MODES: [document::Mode; 3] =
+    [document::Mode::BestEffort, document::Mode::Stop, document::Mode::Atomic];
 
 /// The bounds of batches.
 #[derive(Debug, Clone)]
@@ -204,7 +205,11 @@ fn read(
     }
     let mut answer = Answer::new(asked, format, batch.mode);
     answer.strict |= batch.strict;
-    Ok((planner.plan(batch), answer))
+    let planned = planner.plan(batch);
+    if answer.mode == document::Mode::Atomic {
+        planner.check_whole(&planned)?;
+    }
+    Ok((planned, answer))
 }
 
 /// Refuses a key: whoever sends it counts on its being kept.
@@ -272,29 +277,31 @@ async fn run(
     mode: document::Mode,
     deadline: Instant,
 ) -> Vec<reply::Told> {
-    let stop = mode == document::Mode::Stop;
+    use document::Mode::{Atomic, BestEffort, Stop};
     let mut steps = Vec::with_capacity(planned.len());
     let mut told = Vec::with_capacity(planned.len());
-    let mut doomed = false;
+    // Of what is to be done whole, nothing runs if an operation is known to fail.
+    let mut doomed = mode == Atomic && planned.iter().any(Planned::is_refused);
     for planned in planned {
         let (item, step) = planned.into_parts();
         // In mode stop nothing runs behind an operation that is known to fail.
         let step = step.filter(|_| !doomed);
-        doomed |= stop && item.verdict.is_some();
+        doomed |= mode == Stop && item.verdict.is_some();
         told.push(reply::Told::new(item, step.is_some()));
         steps.extend(step);
     }
     let plan = Plan {
         steps,
-        mode: if stop { PlanMode::Stop } else { PlanMode::BestEffort },
+        mode: match mode {
+            BestEffort => PlanMode::BestEffort,
+            Stop => PlanMode::Stop,
+            Atomic => PlanMode::Atomic,
+        },
         cancel: Cancel::when(move || Instant::now() >= deadline),
     };
     let mut outcomes = engine.run(plan).await.into_iter();
     for item in told.iter_mut().filter(|item| item.was_sent()) {
         item.outcome = outcomes.next();
-    }
-    if stop {
-        reply::note_cause(&mut told);
     }
     told
 }

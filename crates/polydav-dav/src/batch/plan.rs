@@ -19,6 +19,7 @@ use polydav_store::{
     Value,
 };
 
+use crate::problem::Problem;
 use crate::record::body;
 use crate::request::is_reserved;
 use crate::site::Base;
@@ -78,6 +79,11 @@ impl Planned {
         Self { item, step }
     }
 
+    /// Whether it is known to fail.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.item.verdict.is_some()
+    }
+
     pub(crate) fn into_parts(self) -> (Item, Option<Step>) {
         (self.item, self.step)
     }
@@ -111,6 +117,32 @@ impl<'a> Planner<'a> {
         let swapped = overwrites_later_source(&batch.operations);
         let operations = batch.operations.into_iter();
         operations.map(|operation| self.plan_one(operation, &swapped)).collect()
+    }
+
+    /// Refuses a batch that can't be done whole.
+    pub(crate) fn check_whole(&self, planned: &[Planned]) -> Result<(), Problem> {
+        let mounts = self.store.mounts();
+        let mount_of = |path: &ResourcePath| {
+            let around = mounts.iter().filter(|mount| mount.contains(path));
+            around.max_by_key(|mount| mount.as_bytes().len())
+        };
+        let steps = planned.iter().filter_map(|planned| planned.step.as_ref());
+        let paths = steps.flat_map(|step| step.claims().chain(step.watches()));
+        let met: BTreeSet<_> = paths.filter_map(mount_of).collect();
+        let name = |mount: &&ResourcePath| self.base.href(mount, true);
+        let said = match &met.iter().collect::<Vec<_>>()[..] {
+            [] => return Ok(()),
+            [mount] if self.store.capabilities(mount).atomic => return Ok(()),
+            [mount] => format!("changes below {} can't be undone", name(mount)),
+            several => {
+                let names: Vec<_> = several.iter().map(|mount| name(mount)).collect();
+                format!(
+                    "{} are different mounts, and only one can be changed whole",
+                    names.join(", ")
+                )
+            }
+        };
+        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("mode \"atomic\": {said}")))
     }
 
     fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {

@@ -43,6 +43,17 @@ impl Told {
         self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
     }
 
+    /// Whether it failed by itself.
+    fn is_culprit(&self) -> bool {
+        match &self.outcome {
+            None => self.item.verdict.is_some(),
+            Some(Ok(_)) => false,
+            Some(Err(failure)) => {
+                !matches!(failure.kind, FailureKind::Dependency | FailureKind::NotAttempted)
+            }
+        }
+    }
+
     fn left_all_as_it_was(&self) -> bool {
         match &self.outcome {
             Some(Ok(_)) => self.item.verdict.is_some(),
@@ -52,9 +63,31 @@ impl Told {
     }
 }
 
+/// In mode atomic: all others hang on the operation that failed. If none did, the commit failed:
+/// then this gives why.
+fn note_culprit(told: &mut [Told]) -> Option<String> {
+    let hangs = |told: &Told| match &told.outcome {
+        None => true,
+        Some(Err(failure)) => failure.kind == FailureKind::Dependency,
+        Some(Ok(_)) => false,
+    };
+    match told.iter().position(Told::is_culprit) {
+        Some(culprit) => {
+            let others = told.iter_mut().enumerate().filter(|(at, _)| *at != culprit);
+            let hanging = others.map(|(_, told)| told).filter(|told| hangs(told));
+            hanging.for_each(|told| told.cause = Some(culprit));
+            None
+        }
+        None => told.iter().find_map(|told| match &told.outcome {
+            Some(Err(failure)) if hangs(told) => Some(problem::sentence(failure).into_owned()),
+            _ => None,
+        }),
+    }
+}
+
 /// In mode stop: whatever stands behind the first failure wasn't tried because of it. What was done
 /// all the same, or may have been, is told as what it is.
-pub(super) fn note_cause(told: &mut [Told]) {
+fn note_cause(told: &mut [Told]) {
     let Some(first) = told.iter().position(Told::has_failed) else { return };
     let (before, behind) = told.split_at_mut(first + 1);
     match before.last().and_then(|told| told.outcome.as_ref()) {
@@ -96,7 +129,7 @@ impl Answer {
     /// Writes the answer; `id` names what has no URL of its own, `slot` is what the batch holds.
     pub(super) fn write(
         self,
-        all: Vec<Told>,
+        mut all: Vec<Told>,
         naming: Naming<'_>,
         id: u128,
         slot: Slot,
@@ -108,6 +141,11 @@ impl Answer {
             AskedMode::Stop => Mode::Stop,
             AskedMode::Atomic => Mode::Atomic,
         });
+        match self.mode {
+            AskedMode::BestEffort => {}
+            AskedMode::Stop => note_cause(&mut all),
+            AskedMode::Atomic => summary.commit_error = note_culprit(&mut all),
+        }
         let mut document = Document::begin(self.format, all.len())?;
         for told in all {
             let response = teller.tell(told);
@@ -199,7 +237,7 @@ impl Teller<'_> {
         let href = self.href(&told);
         let item = self.item(&told);
         match (&told.item.verdict, &told.outcome, &told.item.update) {
-            (Some(Verdict::Protected(stats)), Some(Ok(_)), _) => {
+            (Some(Verdict::Protected(stats)), Some(Ok(_)) | None, _) if told.cause.is_none() => {
                 let status = stats.first().map_or(StatusCode::FORBIDDEN, |stat| stat.status);
                 let (outcome, retry) = (told::Outcome::NotApplied, Some(ToldRetry::Fix));
                 let item = told::Item { status, outcome, retry, ..item };
@@ -321,7 +359,10 @@ fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
             (status, told::Outcome::Applied, None)
         }
         (Some(Err(failure)), _) => {
-            (status::of(failure), outcome(failure), Some(retry(failure.kind.retry())))
+            // It hangs on no other: the commit of all was refused.
+            let is_refused = failure.kind == FailureKind::Dependency && told.cause.is_none();
+            let asked = if is_refused { Retry::Fix } else { failure.kind.retry() };
+            (status::of(failure), outcome(failure), Some(retry(asked)))
         }
         (None, Some(Verdict::Failed(failure))) if told.cause.is_none() => {
             (status::of(failure), outcome(failure), Some(retry(failure.kind.retry())))

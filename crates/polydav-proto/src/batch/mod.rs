@@ -403,9 +403,6 @@ impl BatchRequest {
     #[must_use]
     pub fn unsupported(&self) -> Option<Unsupported> {
         let whole = |what| Some(Unsupported { what, index: None });
-        if self.mode == Mode::Atomic {
-            return whole("mode \"atomic\"");
-        }
         if self.key.is_some() {
             return whole("a key");
         }

@@ -211,6 +211,10 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.list(collection, page, visit)
     }
 
+    fn mounts(&self) -> Vec<ResourcePath> {
+        self.inner.mounts()
+    }
+
     fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
         self.calls.one(collection)?;
         self.inner.locate(collection, record)

@@ -53,6 +53,10 @@ impl<S: Store> Store for ReadOnly<S> {
         self.0.list(collection, page, visit)
     }
 
+    fn mounts(&self) -> Vec<ResourcePath> {
+        self.0.mounts()
+    }
+
     fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
         self.0.locate(collection, record)
     }

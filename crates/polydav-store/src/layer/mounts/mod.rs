@@ -241,6 +241,10 @@ impl Store for Mounts {
         self.mount_of(collection).list(collection, page, visit)
     }
 
+    fn mounts(&self) -> Vec<ResourcePath> {
+        self.mounts.iter().map(|mount| mount.path.clone()).collect()
+    }
+
     fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
         self.mount_of(collection).locate(collection, record)
     }
