@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use conformance::batch;
 use conformance::database::postgres_of;
@@ -169,6 +169,55 @@ fn polydav_is_killed_in_the_middle() {
     }
 }
 
+/// The same batch, to be done whole or not at all.
+fn atomic(round: usize) -> String {
+    document(Form::Xml, round).replacen("<batch>", "<batch mode='atomic'>", 1)
+}
+
+/// Waits for a while, or until there is an answer.
+fn wait<T>(time: Duration, asked: &thread::JoinHandle<T>) {
+    let begun = Instant::now();
+    while begun.elapsed() < time && !asked.is_finished() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn an_atomic_batch_is_there_whole_or_not_at_all_after_a_kill() {
+    const ROUNDS: u32 = 6;
+    if !require(&[]) {
+        return;
+    }
+    for database in databases(TABLE, &postgres_of(TABLE)) {
+        let folder = Folder::new();
+        let start = || {
+            let builder = Server::builder().folder(folder.path());
+            builder.mount("/records", database.source()).as_nobody().start()
+        };
+        let server = start();
+        let begun = Instant::now();
+        assert_eq!(applied(&ask(server.address(), &atomic(0)), Form::Xml).len(), ITEMS);
+        let took = begun.elapsed();
+        server.stop();
+        let mut undone = 0;
+        for round in 1..=ROUNDS {
+            let (server, document) = (start(), atomic(round as usize));
+            let address = server.address();
+            let asked = thread::spawn(move || ask(address, &document));
+            wait(took * round / (ROUNDS + 1), &asked);
+            server.kill();
+            let answer = asked.join().expect("no client panics");
+            settle(&database);
+            let there = found(&database, round as usize).len();
+            assert!(there == 0 || there == ITEMS, "{there} of {ITEMS} are there");
+            let told = applied(&answer, Form::Xml).len();
+            assert!(told == 0 || there == ITEMS, "{told} were told");
+            undone += usize::from(there == 0);
+        }
+        assert!(undone > 0, "no batch was hit before its end: {database:?}");
+    }
+}
+
 /// Sends to a server that lives.
 fn post(address: SocketAddr, target: &str, body: &str) -> Response {
     let mut request = format!("POST {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
@@ -267,6 +316,41 @@ fn postgresql_crashes_in_the_middle() {
         send_the_rest(&server, &database, Form::Json, round);
     }
     assert!(hits > 0, "no batch was hit in its middle");
+    server.stop();
+}
+
+#[test]
+fn an_atomic_batch_is_there_whole_or_not_at_all_after_a_crash_of_postgresql() {
+    const ROUNDS: u32 = 3;
+    if !require(&[]) || !require_postgres() {
+        return;
+    }
+    let postgres = Arc::new(Postgres::start());
+    let name = postgres.database(&postgres_of(TABLE));
+    let database = Database::Postgres(Arc::clone(&postgres), name);
+    let folder = Folder::new();
+    let server = Server::builder().folder(folder.path()).mount("/records", database.source());
+    let server = server.as_nobody().start();
+    let begun = Instant::now();
+    assert_eq!(post(server.address(), "/batch-operation", &atomic(0)).status, 207);
+    let took = begun.elapsed();
+    for round in 1..=ROUNDS {
+        let (address, document) = (server.address(), atomic(round as usize));
+        let asked = thread::spawn(move || post(address, "/batch-operation", &document));
+        wait(took * round / (ROUNDS + 1), &asked);
+        postgres.crash();
+        let answer = asked.join().expect("no client panics");
+        let there = found(&database, round as usize).len();
+        assert!(there == 0 || there == ITEMS, "{there} of {ITEMS} are there");
+        assert_eq!(answer.status, 207, "{}", answer.text());
+        for item in batch::parse(answer.text()).items {
+            match (item.status, item.outcome.as_str()) {
+                (201, "applied") => assert_eq!(there, ITEMS, "it is gone: {item:?}"),
+                (500, "unknown") => {}
+                _ => assert_eq!(there, 0, "it is there: {item:?}"),
+            }
+        }
+    }
     server.stop();
 }
 
