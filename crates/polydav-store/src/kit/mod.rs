@@ -43,8 +43,8 @@ pub use model::model;
 #[cfg(test)]
 pub(crate) use model::scene;
 pub use scene::{
-    Resource, Snapshot, apply, content, found, given, lines, run, snapshot, stage, tag, tell,
-    tell_locked, verdict,
+    Resource, Snapshot, after, apply, content, found, given, lines, run, snapshot, stage, steps,
+    tag, tell, tell_locked, undone, verdict, verdicts, whole,
 };
 
 use crate::{Capabilities, Store};

@@ -11,7 +11,7 @@ use super::condition::{Conditions, conditions, locks};
 use super::draft::{
     Draft, Held, copy, copy_alone, held, mkcol, patch, put, put_content, remove, rename, set, unset,
 };
-use super::scene::{Snapshot, apply, given, run, snapshot, stage_for, verdict};
+use super::scene::{Snapshot, apply, given, run, snapshot, stage_for, steps, verdict};
 use crate::{Capabilities, Lock, MemoryStore, OnFailure, Outcome, ResourcePath, Run, Store};
 
 /// Runs `cases` random scenarios on a fresh store each and on a [`MemoryStore`]; after every run
@@ -83,8 +83,7 @@ impl Scene {
     pub(crate) fn steps(&self, store: &dyn Store) -> Run {
         let tags = self.tags(store);
         let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(store), &tags));
-        let steps = drafts.enumerate().map(|(index, draft)| draft.step(index)).collect();
-        Run { on_failure: self.on_failure, ..run(steps) }
+        Run { on_failure: self.on_failure, ..run(steps(drafts)) }
     }
 
     /// The tags files have now. Whether a file keeps its tag when it is moved is up to its store,

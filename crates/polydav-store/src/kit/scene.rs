@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
@@ -21,6 +22,28 @@ pub fn run(steps: Vec<Step>) -> Run {
         durability: Durability::Relaxed,
         cancel: Cancel::never(),
     }
+}
+
+/// These steps, numbered from 0.
+pub fn steps(drafts: impl IntoIterator<Item = Draft>) -> Vec<Step> {
+    drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect()
+}
+
+/// A run of these steps of which all are done, or none.
+pub fn whole(steps: Vec<Step>) -> Run {
+    Run { on_failure: OnFailure::UndoAll, ..run(steps) }
+}
+
+/// What is told of steps that were done, and undone because of another one.
+pub fn undone(steps: &[Step]) -> Vec<String> {
+    let told = |step: &Step| format!("Dependency {} (RolledBack)", step.subject());
+    steps.iter().map(told).collect()
+}
+
+/// Lets a run be asked `times` times before it is called off.
+pub fn after(times: usize) -> Cancel {
+    let asked = AtomicUsize::new(0);
+    Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) >= times)
 }
 
 /// Applies a run; returns its outcomes.
@@ -50,8 +73,12 @@ pub fn tell_locked(
     locks: &dyn LockView,
     drafts: impl IntoIterator<Item = Draft>,
 ) -> Vec<String> {
-    let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect();
-    apply(store, locks, run(steps)).iter().map(verdict).collect()
+    verdicts(store, locks, run(steps(drafts)))
+}
+
+/// Applies a run; returns a [`verdict`] for each of its steps.
+pub fn verdicts(store: &dyn Store, locks: &dyn LockView, run: Run) -> Vec<String> {
+    apply(store, locks, run).iter().map(verdict).collect()
 }
 
 /// Does these steps.

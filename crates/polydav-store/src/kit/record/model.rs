@@ -15,7 +15,7 @@ use crate::kit::condition::{Conditions, conditions, locks};
 use crate::kit::model::on_failure;
 use crate::kit::{
     Draft, add, apply, copy, given, held, json, mkcol, patch, put, put_record, remove, rename, run,
-    set, snapshot, text, update, verdict,
+    set, snapshot, steps, text, update, verdict,
 };
 use crate::{
     Capabilities, Lock, MemoryRecords, OnFailure, Outcome, ResourcePath, Run, Select, Store, Value,
@@ -96,9 +96,9 @@ impl Scene {
     fn run(&self, store: &dyn Store) -> Vec<String> {
         let tags = tags(store);
         let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(), &tags));
-        let steps = drafts.enumerate().map(|(index, draft)| draft.step(index)).collect();
         let locks = held(self.locks.iter().cloned());
-        let outcomes = apply(store, &locks, Run { on_failure: self.on_failure, ..run(steps) });
+        let outcomes =
+            apply(store, &locks, Run { on_failure: self.on_failure, ..run(steps(drafts)) });
         outcomes.iter().map(told).collect()
     }
 }

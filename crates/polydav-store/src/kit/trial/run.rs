@@ -1,10 +1,10 @@
 //! Runs: order, reports, stopping, cancelling.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::kit::{apply, copy, given, lines, mkcol, put, remove, rename, run, tell, verdict};
+use crate::kit::{
+    after, copy, given, lines, mkcol, put, remove, rename, run, steps, tell, verdict, verdicts,
+};
 use crate::{Cancel, Durability, NoLocks, OnFailure, Run, Store};
 
 trials! { writable:
@@ -21,10 +21,6 @@ trials! { writable:
     runs_go_side_by_side,
 }
 
-fn verdicts(store: &dyn Store, run: Run) -> Vec<String> {
-    apply(store, &NoLocks, run).iter().map(verdict).collect()
-}
-
 fn steps_are_done_in_order(store: &dyn Store) {
     let drafts = [mkcol("a"), put("a/b", "1"), remove("a"), mkcol("a"), put("a/b", "2")];
     assert_eq!(tell(store, drafts), ["created", "created", "done", "created", "created"]);
@@ -33,11 +29,11 @@ fn steps_are_done_in_order(store: &dyn Store) {
 
 fn steps_are_reported_under_their_index(store: &dyn Store) {
     let steps = vec![mkcol("a").step(7), mkcol("a").step(3), put("a/b", "x").step(90_000)];
-    assert_eq!(verdicts(store, run(steps)), ["created", "Exists /a", "created"]);
+    assert_eq!(verdicts(store, &NoLocks, run(steps)), ["created", "Exists /a", "created"]);
 }
 
 fn a_run_may_have_no_steps(store: &dyn Store) {
-    assert_eq!(verdicts(store, run(Vec::new())), [""; 0]);
+    assert_eq!(verdicts(store, &NoLocks, run(Vec::new())), [""; 0]);
 }
 
 fn a_run_may_have_the_most_steps(store: &dyn Store) {
@@ -55,20 +51,13 @@ fn a_run_goes_on_after_failures(store: &dyn Store) {
 
 fn a_run_stops_at_the_first_failure(store: &dyn Store) {
     let drafts = [mkcol("a"), mkcol("a"), mkcol("b"), put("a/b", "x"), remove("a")];
-    let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect();
-    let told = verdicts(store, Run { on_failure: OnFailure::Stop, ..run(steps) });
+    let stopping = |steps| Run { on_failure: OnFailure::Stop, ..run(steps) };
+    let told = verdicts(store, &NoLocks, stopping(steps(drafts)));
     let expected = ["created", "Exists /a", "Dependency /b", "Dependency /a/b", "Dependency /a"];
     assert_eq!(told, expected);
     assert_eq!(lines(store), ["/a/"]);
-    let steps = vec![mkcol("b").step(0), mkcol("c").step(1)];
-    let told = verdicts(store, Run { on_failure: OnFailure::Stop, ..run(steps) });
+    let told = verdicts(store, &NoLocks, stopping(steps([mkcol("b"), mkcol("c")])));
     assert_eq!(told, ["created", "created"]);
-}
-
-/// Lets a run be asked `times` times before it is cancelled.
-fn after(times: usize) -> Cancel {
-    let asked = Arc::new(AtomicUsize::new(0));
-    Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) >= times)
 }
 
 fn a_cancelled_run_starts_no_further_step(store: &dyn Store) {
@@ -76,7 +65,8 @@ fn a_cancelled_run_starts_no_further_step(store: &dyn Store) {
     for on_failure in [OnFailure::Continue, OnFailure::Stop] {
         for times in 1..=STEPS {
             let steps = (0..STEPS).map(|index| mkcol(index.to_string()).step(index)).collect();
-            let told = verdicts(store, Run { on_failure, cancel: after(times), ..run(steps) });
+            let told =
+                verdicts(store, &NoLocks, Run { on_failure, cancel: after(times), ..run(steps) });
             let done = told.iter().take_while(|verdict| *verdict == "created").count();
             assert!(done <= times, "it is asked before each step");
             let rest: Vec<_> = (done..STEPS).map(|n| format!("NotAttempted /{n}")).collect();
@@ -89,7 +79,7 @@ fn a_cancelled_run_starts_no_further_step(store: &dyn Store) {
 
 fn a_cancelled_run_starts_nothing(store: &dyn Store) {
     let steps = vec![mkcol("a").step(0), put("b", "x").step(1)];
-    let told = verdicts(store, Run { cancel: Cancel::when(|| true), ..run(steps) });
+    let told = verdicts(store, &NoLocks, Run { cancel: Cancel::when(|| true), ..run(steps) });
     assert_eq!(told, ["NotAttempted /a", "NotAttempted /b"]);
     assert_eq!(lines(store), [""; 0]);
 }
@@ -107,7 +97,10 @@ fn what_was_reported_is_visible(store: &dyn Store) {
 fn both_durabilities_are_taken(store: &dyn Store) {
     for (durability, name) in [(Durability::Full, "full"), (Durability::Relaxed, "relaxed")] {
         let steps = vec![mkcol(name).step(0), put(format!("{name}/f"), "x").step(1)];
-        assert_eq!(verdicts(store, Run { durability, ..run(steps) }), ["created", "created"]);
+        assert_eq!(
+            verdicts(store, &NoLocks, Run { durability, ..run(steps) }),
+            ["created", "created"]
+        );
     }
     assert_eq!(lines(store), ["/full/", "/full/f=x", "/relaxed/", "/relaxed/f=x"]);
 }

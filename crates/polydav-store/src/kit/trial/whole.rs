@@ -1,13 +1,10 @@
 //! Runs that are done whole or not at all.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::kit::{
-    Draft, apply, copy, copy_alone, given, held, lines, lock, mkcol, patch, put, put_content,
-    remove, rename, run, set, snapshot, stage, verdict,
+    Draft, after, copy, copy_alone, given, held, lines, lock, mkcol, patch, put, put_content,
+    remove, rename, set, snapshot, stage, steps, undone, verdict, verdicts, whole,
 };
-use crate::{Cancel, Durability, LockView, NoLocks, OnFailure, Run, Step, Store};
+use crate::{Durability, NoLocks, Run, Store};
 
 trials! { atomic:
     a_whole_run_is_done_as_any_other,
@@ -63,24 +60,6 @@ fn acts(store: &dyn Store) -> Vec<Draft> {
     acts.into_iter().flatten().collect()
 }
 
-fn steps(drafts: impl IntoIterator<Item = Draft>) -> Vec<Step> {
-    drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect()
-}
-
-fn whole(steps: Vec<Step>) -> Run {
-    Run { on_failure: OnFailure::UndoAll, ..run(steps) }
-}
-
-fn verdicts(store: &dyn Store, locks: &dyn LockView, run: Run) -> Vec<String> {
-    apply(store, locks, run).iter().map(verdict).collect()
-}
-
-/// What is told of steps that were undone.
-fn undone(steps: &[Step]) -> Vec<String> {
-    let told = |step: &Step| format!("Dependency {} (RolledBack)", step.subject());
-    steps.iter().map(told).collect()
-}
-
 fn a_whole_run_is_done_as_any_other(store: &dyn Store) {
     for durability in [Durability::Relaxed, Durability::Full] {
         furnish(store);
@@ -131,12 +110,6 @@ fn a_whole_run_may_undo_what_it_made_itself(store: &dyn Store) {
         assert_eq!(verdicts(store, &NoLocks, whole(all)), expected);
         assert_eq!(lines(store), ["/a/", "/a/b=1"]);
     }
-}
-
-/// Lets a run be asked `times` times before it is called off.
-fn after(times: usize) -> Cancel {
-    let asked = Arc::new(AtomicUsize::new(0));
-    Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) >= times)
 }
 
 fn a_whole_run_that_is_called_off_leaves_nothing(store: &dyn Store) {

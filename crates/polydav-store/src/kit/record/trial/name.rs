@@ -2,7 +2,7 @@
 
 use crate::kit::record::records;
 use crate::kit::{
-    add, apply, content, found, given, path, put_record, remove, run, tell, text, update,
+    add, apply, content, found, given, path, put_record, remove, run, steps, tell, text, update,
 };
 use crate::{NoLocks, ResourcePath, Select, Store};
 
@@ -115,8 +115,7 @@ fn only_one_spelling_names_a_row(store: &dyn Store) {
 
 /// Of the rows that these add, the paths.
 fn added(store: &dyn Store, drafts: Vec<crate::kit::Draft>) -> Vec<ResourcePath> {
-    let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect();
-    let outcomes = apply(store, &NoLocks, run(steps));
+    let outcomes = apply(store, &NoLocks, run(steps(drafts)));
     let added = outcomes.into_iter().map(|outcome| {
         let done = outcome.expect("it is added");
         assert!(done.created);

@@ -1,13 +1,11 @@
 //! Runs of records: order, reports, stopping, cancelling.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::kit::record::records;
 use crate::kit::{
-    Draft, add, apply, given, path, put_record, remove, run, tell, text, update, verdict,
+    Draft, add, after, given, path, put_record, remove, run, steps, tell, text, update, verdict,
+    verdicts,
 };
-use crate::{Cancel, Durability, NoLocks, OnFailure, Run, Step, Store};
+use crate::{Durability, NoLocks, OnFailure, Run, Store};
 
 use super::{item, item_json};
 
@@ -20,14 +18,6 @@ trials! { writable:
     a_cancelled_run_of_records_starts_no_further_step,
     rows_that_were_reported_are_visible,
     records_take_both_durabilities,
-}
-
-fn verdicts(store: &dyn Store, run: Run) -> Vec<String> {
-    apply(store, &NoLocks, run).iter().map(verdict).collect()
-}
-
-fn steps(drafts: impl IntoIterator<Item = Draft>) -> Vec<Step> {
-    drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect()
 }
 
 fn note(id: i64, note: &str) -> Draft {
@@ -70,11 +60,14 @@ fn steps_on_rows_are_done_in_order(store: &dyn Store) {
 
 fn steps_on_rows_are_reported_under_their_index(store: &dyn Store) {
     let steps = vec![item(1, "a").step(7), item(2, "a").step(3), note(1, "x").step(90_000)];
-    assert_eq!(verdicts(store, run(steps)), ["created", "Conflict /item/2 [name]", "done"]);
+    assert_eq!(
+        verdicts(store, &NoLocks, run(steps)),
+        ["created", "Conflict /item/2 [name]", "done"]
+    );
 }
 
 fn a_run_may_have_no_or_the_most_steps_on_rows(store: &dyn Store) {
-    assert_eq!(verdicts(store, run(Vec::new())), [""; 0]);
+    assert_eq!(verdicts(store, &NoLocks, run(Vec::new())), [""; 0]);
     given(store, (0..Run::STEPS_MAX).map(|n| put_record(format!("word/{n}"), [])));
     assert_eq!(records(store, "word").len(), Run::STEPS_MAX);
     given(store, (0..Run::STEPS_MAX).map(|n| remove(format!("word/{n}"))));
@@ -134,16 +127,10 @@ fn a_run_of_records_stops_at_the_first_failure(store: &dyn Store) {
         "Dependency /item/1",
         "Dependency /item",
     ];
-    assert_eq!(verdicts(store, stop(drafts)), expected);
+    assert_eq!(verdicts(store, &NoLocks, stop(drafts)), expected);
     assert_eq!(records(store, "item"), [item_json(1, "a")]);
-    let told = verdicts(store, stop(vec![item(2, "b"), remove("item/1")]));
+    let told = verdicts(store, &NoLocks, stop(vec![item(2, "b"), remove("item/1")]));
     assert_eq!(told, ["created", "done"]);
-}
-
-/// Lets a run be asked `times` times before it is cancelled.
-fn after(times: usize) -> Cancel {
-    let asked = Arc::new(AtomicUsize::new(0));
-    Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) >= times)
 }
 
 fn a_cancelled_run_of_records_starts_no_further_step(store: &dyn Store) {
@@ -151,7 +138,8 @@ fn a_cancelled_run_of_records_starts_no_further_step(store: &dyn Store) {
     for on_failure in [OnFailure::Continue, OnFailure::Stop] {
         for times in 0..=STEPS {
             let steps = steps((0..STEPS).map(|n| put_record(format!("word/{n}"), [])));
-            let told = verdicts(store, Run { on_failure, cancel: after(times), ..run(steps) });
+            let told =
+                verdicts(store, &NoLocks, Run { on_failure, cancel: after(times), ..run(steps) });
             let done = told.iter().take_while(|verdict| *verdict == "created").count();
             assert!(done <= times, "it is asked before each step");
             let rest: Vec<_> = (done..STEPS).map(|n| format!("NotAttempted /word/{n}")).collect();
@@ -175,7 +163,7 @@ fn rows_that_were_reported_are_visible(store: &dyn Store) {
 fn records_take_both_durabilities(store: &dyn Store) {
     for (durability, word) in [(Durability::Full, "full"), (Durability::Relaxed, "relaxed")] {
         let steps = steps([put_record(format!("word/{word}"), [])]);
-        assert_eq!(verdicts(store, Run { durability, ..run(steps) }), ["created"]);
+        assert_eq!(verdicts(store, &NoLocks, Run { durability, ..run(steps) }), ["created"]);
     }
     assert_eq!(records(store, "word").len(), 2);
 }

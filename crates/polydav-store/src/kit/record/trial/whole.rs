@@ -1,13 +1,11 @@
 //! Runs on rows that are done whole or not at all.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::kit::record::records;
 use crate::kit::{
-    Draft, add, apply, given, held, json, lock, put, put_record, remove, run, text, update, verdict,
+    Draft, add, after, given, held, json, lock, put, put_record, remove, steps, text, undone,
+    update, verdict, verdicts, whole,
 };
-use crate::{Cancel, Durability, LockView, NoLocks, OnFailure, Run, Step, Store, Value};
+use crate::{Durability, NoLocks, Run, Store, Value};
 
 use super::item;
 
@@ -48,24 +46,6 @@ fn acts() -> Vec<Draft> {
 /// Everything in the tables.
 fn all(store: &dyn Store) -> Vec<String> {
     ["item", "part", "word"].iter().flat_map(|table| records(store, table)).collect()
-}
-
-fn steps(drafts: impl IntoIterator<Item = Draft>) -> Vec<Step> {
-    drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect()
-}
-
-fn whole(steps: Vec<Step>) -> Run {
-    Run { on_failure: OnFailure::UndoAll, ..run(steps) }
-}
-
-fn verdicts(store: &dyn Store, locks: &dyn LockView, run: Run) -> Vec<String> {
-    apply(store, locks, run).iter().map(verdict).collect()
-}
-
-/// What is told of steps that were undone.
-fn undone(steps: &[Step]) -> Vec<String> {
-    let told = |step: &Step| format!("Dependency {} (RolledBack)", step.subject());
-    steps.iter().map(told).collect()
 }
 
 fn a_whole_run_on_rows_is_done_as_any_other(store: &dyn Store) {
@@ -139,12 +119,6 @@ fn whichever_row_can_not_be_changed_is_told(store: &dyn Store) {
             assert_eq!(all(store), before, "{told}");
         }
     }
-}
-
-/// Lets a run be asked `times` times before it is called off.
-fn after(times: usize) -> Cancel {
-    let asked = Arc::new(AtomicUsize::new(0));
-    Cancel::when(move || asked.fetch_add(1, Ordering::Relaxed) >= times)
 }
 
 fn a_whole_run_on_rows_that_is_called_off_leaves_nothing(store: &dyn Store) {
