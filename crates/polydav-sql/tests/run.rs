@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use conformance::{require_postgres, require_root};
 use polydav_sql::{Options, SqlStore};
 use polydav_store::kit::{
-    Draft, add, apply, json, path, put, put_record, remove, run, tell, text, update, verdict,
+    Draft, add, apply, json, path, put, put_record, remove, run, steps, tell, text, update,
+    verdict, verdicts, whole,
 };
 use polydav_store::{Cancel, FailureKind, NoLocks, OnFailure, Run, Select, Store, Value};
 use proptest::prelude::*;
@@ -161,9 +162,7 @@ fn a_run_stops_at_the_first_failure() {
 
 /// What is told of a run of which all steps are done, or none.
 fn tell_whole(store: &SqlStore, drafts: impl IntoIterator<Item = Draft>) -> Vec<String> {
-    let steps = drafts.into_iter().enumerate().map(|(at, draft)| draft.step(at)).collect();
-    let run = Run { on_failure: OnFailure::UndoAll, ..run(steps) };
-    apply(store, &NoLocks, run).iter().map(verdict).collect()
+    verdicts(store, &NoLocks, whole(steps(drafts)))
 }
 
 /// Whatever fails, and wherever; the rows that could be changed are as they were.

@@ -97,10 +97,10 @@ impl<'a> Changing<'a> {
 
     /// What the row of a key is now. Nothing is told of one that was removed.
     pub(super) fn look(&mut self, key: &Key) -> Result<Option<Row>, SqlError> {
-        let Some(look) = &mut self.look else { return Ok(Some(Row(Vec::new()))) };
-        bind(look, key)?;
-        let mut rows = look.raw_query();
-        Ok(rows.next()?.map(|row| read(row, self.table)).transpose()?)
+        match &mut self.look {
+            Some(look) => Ok(find(look, self.table, key)?),
+            None => Ok(Some(Row(Vec::new()))),
+        }
     }
 }
 
@@ -119,7 +119,19 @@ fn sets_up(connection: &Connection, text: &str) -> rusqlite::Result<bool> {
 
 /// Selects the row of a key.
 pub(super) fn look(table: &Table) -> String {
-    format!("SELECT {} FROM {} AS t WHERE {}", table.outputs(), table.rows, key(table, 0))
+    let key = key(table, |at| format!("?{}", at + 1));
+    format!("SELECT {} FROM {} AS t WHERE {key}", table.outputs(), table.rows)
+}
+
+/// The row of a key, by a statement of [`look`].
+pub(super) fn find(
+    look: &mut CachedStatement<'_>,
+    table: &Table,
+    key: &Key,
+) -> rusqlite::Result<Option<Row>> {
+    bind(look, key)?;
+    let mut rows = look.raw_query();
+    rows.next()?.map(|row| read(row, table)).transpose()
 }
 
 /// Refuses a text that SQLite took for a number, unless that is the same: `007` would be told as 7
@@ -155,11 +167,15 @@ fn text(table: &Table, shape: &Shape) -> String {
             format!("INSERT INTO {quoted} ({names}) VALUES ({places}) RETURNING {outputs}")
         }
         Shape::Update { given, reset } => {
-            let sets = sets(table, given, reset, |at| format!("?{}", at + 1));
-            let key = key(table, given.len());
-            format!("UPDATE {quoted} SET {sets} WHERE {key}")
+            let value = |at| format!("?{}", at + 1);
+            let sets = sets(table, given, reset, value);
+            let key = key(table, |at| value(given.len() + at));
+            format!("UPDATE {quoted} AS t SET {sets} WHERE {key}")
         }
-        Shape::Delete => format!("DELETE FROM {quoted} WHERE {}", key(table, 0)),
+        Shape::Delete => {
+            let key = key(table, |at| format!("?{}", at + 1));
+            format!("DELETE FROM {quoted} AS t WHERE {key}")
+        }
     }
 }
 
@@ -169,14 +185,12 @@ fn together(table: &Table, given: &[usize], reset: &[usize]) -> String {
     let names: Vec<_> = (0..columns).map(|at| format!("\"~{at}\"")).collect();
     let value = |at: usize| format!("v.{}", names[at]);
     let sets = sets(table, given, reset, value);
-    let keys = table.key_columns().enumerate();
-    let keys =
-        keys.map(|(at, column)| format!("t.{} = {}", column.quoted, value(given.len() + at)));
-    let (keys, names) = (keys.collect::<Vec<_>>().join(" AND "), names.join(", "));
+    let key = key(table, |at| value(given.len() + at));
+    let names = names.join(", ");
     let row = format!("({})", vec!["?"; columns].join(", "));
     let rows = vec![row; TOGETHER].join(", ");
     format!(
-        "WITH v({names}) AS (VALUES {rows}) UPDATE {} AS t SET {sets} FROM v WHERE {keys}",
+        "WITH v({names}) AS (VALUES {rows}) UPDATE {} AS t SET {sets} FROM v WHERE {key}",
         table.quoted
     )
 }
@@ -199,9 +213,9 @@ fn sets(
     given.chain(reset).collect::<Vec<_>>().join(", ")
 }
 
-/// What makes a row the one of a key that is bound behind so many values.
-fn key(table: &Table, behind: usize) -> String {
+/// What makes a row of `t` the one of a key, of which each part is told by its place.
+fn key(table: &Table, value: impl Fn(usize) -> String) -> String {
     let parts = table.key_columns().enumerate();
-    let parts = parts.map(|(at, column)| format!("{} = ?{}", column.quoted, behind + at + 1));
+    let parts = parts.map(|(at, column)| format!("t.{} = {}", column.quoted, value(at)));
     parts.collect::<Vec<_>>().join(" AND ")
 }

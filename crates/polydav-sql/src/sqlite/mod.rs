@@ -327,9 +327,7 @@ impl Transaction for Writing<'_> {
 
     fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
         let mut look = self.connection.prepare_cached(&change::look(table))?;
-        bind(&mut look, key)?;
-        let mut rows = look.raw_query();
-        Ok(rows.next()?.map(|row| read(row, table)).transpose()?)
+        Ok(change::find(&mut look, table, key)?)
     }
 
     fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError> {
