@@ -53,12 +53,7 @@ pub struct InvalidRecord {
 /// Whether a body of this beginning is an array; `None` if there is nothing yet but white space.
 #[must_use]
 pub fn begins_list(start: &[u8]) -> Option<bool> {
-    start
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(start)
-        .trim_ascii_start()
-        .first()
-        .map(|&byte| byte == b'[')
+    text::without_mark(start).trim_ascii_start().first().map(|&byte| byte == b'[')
 }
 
 /// Reads an object.

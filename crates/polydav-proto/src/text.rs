@@ -10,9 +10,14 @@ pub(crate) struct NoText {
     pub(crate) column: usize,
 }
 
+/// The bytes behind the mark.
+pub(crate) fn without_mark(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
+}
+
 /// The text, without the mark. Checked once as a whole, no string of it needs to be.
 pub(crate) fn of(document: &[u8]) -> Result<&str, NoText> {
-    let text = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    let text = without_mark(document);
     std::str::from_utf8(text).map_err(|error| {
         let good = &text[..error.valid_up_to()];
         let mut lines = good.split(|&byte| byte == b'\n');

@@ -6,6 +6,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use super::Format;
 use crate::header::ContentType;
+use crate::text;
 
 /// A body that is no batch document (415).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +49,7 @@ fn sniff_body(body: &[u8]) -> Result<Format, UnknownFormat> {
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'<', 0, ..] | [0, b'<', ..] = body {
         return Ok(Format::Xml);
     }
-    let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    let text = text::without_mark(body).trim_ascii_start();
     match text.first() {
         Some(b'<') => Ok(Format::Xml),
         Some(b'[') => Ok(Format::Json),
