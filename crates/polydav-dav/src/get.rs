@@ -64,12 +64,7 @@ pub(crate) async fn get(
             if entry.record {
                 response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
             }
-            if want == Want::Header {
-                let length = http_body::Body::size_hint(response.body()).lower();
-                response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-                *response.body_mut() = Body::default();
-            }
-            Ok(response)
+            Ok(if want == Want::Header { header_of(response) } else { response })
         }
         Found::Records => record::list(&engine, request, form, want).await,
         Found::Known => Ok(bare(StatusCode::NOT_MODIFIED)),
@@ -229,6 +224,14 @@ fn respond(
         response.headers_mut().insert(name, value);
     }
     Ok(response)
+}
+
+/// What HEAD gets where GET gets this: the body's length in its place.
+pub(crate) fn header_of(mut response: Response<Body>) -> Response<Body> {
+    let length = http_body::Body::size_hint(response.body()).lower();
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    *response.body_mut() = Body::default();
+    response
 }
 
 fn bare(status: StatusCode) -> Response<Body> {

@@ -175,8 +175,8 @@ impl Dav {
     ) -> Result<Response<Body>, Problem> {
         match method {
             "POST" => batch::batch(self.service(), request).await,
-            "GET" => Ok(batch::describe(self.service(), &request, Want::Content)),
-            "HEAD" => Ok(batch::describe(self.service(), &request, Want::Header)),
+            "GET" => Ok(batch::describe(self.service(), &request)),
+            "HEAD" => Ok(get::header_of(batch::describe(self.service(), &request))),
             "OPTIONS" => Ok(options::options_of_batch()),
             _ if options::is_known(method) => Err(not_allowed(options::ALLOWED_BATCH)),
             _ => Err(not_implemented()),

@@ -1,28 +1,22 @@
 //! `GET /batch-operation`: what the endpoint takes, for programs and for people.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use polydav_proto::batch::{Limits, Mode, Verb};
 use serde_json::{Value, json};
 
-use super::{BatchOptions, MODES, OFFERED};
+use super::{BatchOptions, OFFERED};
 use crate::Service;
 use crate::body::Body;
-use crate::get::Want;
 use crate::request::Request;
 use crate::site::Base;
 
-/// Answers GET and HEAD of the endpoint.
-pub(crate) fn describe(service: Service<'_>, request: &Request, want: Want) -> Response<Body> {
+/// Answers GET of the endpoint.
+pub(crate) fn describe(service: Service<'_>, request: &Request) -> Response<Body> {
     let text = format!("{:#}\n", description(service, &request.base));
-    let length = HeaderValue::from(text.len());
-    let mut response = Response::new(match want {
-        Want::Content => text.into_bytes().into(),
-        Want::Header => Body::default(),
-    });
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CONTENT_LENGTH, length);
+    let mut response = Response::new(text.into_bytes().into());
+    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
@@ -47,7 +41,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
     json!({
         "formats": OFFERED,
         "operations": Verb::all().map(Verb::as_str).collect::<Vec<_>>(),
-        "modes": MODES.map(Mode::as_str),
+        "modes": Mode::all().map(Mode::as_str).collect::<Vec<_>>(),
         "atomic": atomic.iter().map(|mount| base.href(mount, true)).collect::<Vec<_>>(),
         "limits": {
             "operations": items_max,

@@ -35,10 +35,6 @@ use crate::{Service, intake, status};
 /// The types of documents, and of answers.
 const OFFERED: [&str; 2] = ["application/xml", "application/json"];
 
-/// The modes that a batch may have.
-const MODES: [document::Mode; 3] =
-    [document::Mode::BestEffort, document::Mode::Stop, document::Mode::Atomic];
-
 /// The bounds of batches.
 #[derive(Debug, Clone)]
 pub struct BatchOptions {

@@ -130,6 +130,11 @@ impl Mode {
     pub(super) const ALL: [(Self, &'static str); 3] =
         [(Self::BestEffort, "best-effort"), (Self::Stop, "stop"), (Self::Atomic, "atomic")];
 
+    /// All modes, as they are listed where one is unknown.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().map(|(mode, _)| mode)
+    }
+
     /// The name of the mode in the document, and in the summary of the answer.
     #[must_use]
     pub fn as_str(self) -> &'static str {
