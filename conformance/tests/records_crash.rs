@@ -133,6 +133,18 @@ fn settle(database: &Database) {
     }
 }
 
+/// A database of this server, with the table.
+fn database_of(postgres: &Arc<Postgres>) -> Database {
+    let name = postgres.database(&postgres_of(TABLE));
+    Database::Postgres(Arc::clone(postgres), name)
+}
+
+/// Serves a folder, and a database beside it.
+fn start(folder: &Folder, database: &Database) -> Server {
+    let builder = Server::builder().folder(folder.path());
+    builder.mount("/records", database.source()).as_nobody().start()
+}
+
 #[test]
 fn polydav_is_killed_in_the_middle() {
     if !require(&[]) {
@@ -140,14 +152,10 @@ fn polydav_is_killed_in_the_middle() {
     }
     for database in databases(TABLE, &postgres_of(TABLE)) {
         let folder = Folder::new();
-        let start = || {
-            let builder = Server::builder().folder(folder.path());
-            builder.mount("/records", database.source()).as_nobody().start()
-        };
         let mut broken_off = 0;
         for round in 0..4 {
             let form = if round % 2 == 0 { Form::Xml } else { Form::Json };
-            let (server, document) = (start(), document(form, round));
+            let (server, document) = (start(&folder, &database), document(form, round));
             let address = server.address();
             let asked = thread::spawn(move || ask(address, &document));
             // Another moment each round; where in the work it falls is up to the scheduler.
@@ -161,7 +169,7 @@ fn polydav_is_killed_in_the_middle() {
             // In order, up to where it was killed.
             assert!(there.iter().copied().eq(0..there.len()), "there are gaps: {there:?}");
             broken_off += usize::from(there.len() < ITEMS);
-            let server = start();
+            let server = start(&folder, &database);
             send_the_rest(&server, &database, form, round);
             server.stop();
         }
@@ -190,18 +198,14 @@ fn an_atomic_batch_is_there_whole_or_not_at_all_after_a_kill() {
     }
     for database in databases(TABLE, &postgres_of(TABLE)) {
         let folder = Folder::new();
-        let start = || {
-            let builder = Server::builder().folder(folder.path());
-            builder.mount("/records", database.source()).as_nobody().start()
-        };
-        let server = start();
+        let server = start(&folder, &database);
         let begun = Instant::now();
         assert_eq!(applied(&ask(server.address(), &atomic(0)), Form::Xml).len(), ITEMS);
         let took = begun.elapsed();
         server.stop();
         let mut undone = 0;
         for round in 1..=ROUNDS {
-            let (server, document) = (start(), atomic(round as usize));
+            let (server, document) = (start(&folder, &database), atomic(round as usize));
             let address = server.address();
             let asked = thread::spawn(move || ask(address, &document));
             wait(took * round / (ROUNDS + 1), &asked);
@@ -300,11 +304,8 @@ fn postgresql_crashes_in_the_middle() {
         return;
     }
     let postgres = Arc::new(Postgres::start());
-    let name = postgres.database(&postgres_of(TABLE));
-    let database = Database::Postgres(postgres, name);
-    let folder = Folder::new();
-    let server = Server::builder().folder(folder.path()).mount("/records", database.source());
-    let server = server.as_nobody().start();
+    let (database, folder) = (database_of(&postgres), Folder::new());
+    let server = start(&folder, &database);
     let mut hits = 0;
     for round in 0..2 {
         let (answer, told, hit) = crash_in_the_middle(&database, server.address(), round);
@@ -326,11 +327,8 @@ fn an_atomic_batch_is_there_whole_or_not_at_all_after_a_crash_of_postgresql() {
         return;
     }
     let postgres = Arc::new(Postgres::start());
-    let name = postgres.database(&postgres_of(TABLE));
-    let database = Database::Postgres(Arc::clone(&postgres), name);
-    let folder = Folder::new();
-    let server = Server::builder().folder(folder.path()).mount("/records", database.source());
-    let server = server.as_nobody().start();
+    let (database, folder) = (database_of(&postgres), Folder::new());
+    let server = start(&folder, &database);
     let begun = Instant::now();
     assert_eq!(post(server.address(), "/batch-operation", &atomic(0)).status, 207);
     let took = begun.elapsed();
@@ -361,11 +359,8 @@ fn postgresql_is_away_for_a_while() {
         return;
     }
     let postgres = Arc::new(Postgres::start());
-    let name = postgres.database(&postgres_of(TABLE));
-    let database = Database::Postgres(Arc::clone(&postgres), name);
-    let folder = Folder::new();
-    let server = Server::builder().folder(folder.path()).mount("/records", database.source());
-    let server = server.as_nobody().start();
+    let (database, folder) = (database_of(&postgres), Folder::new());
+    let server = start(&folder, &database);
     let ask = |method, target| send(&server, method, target, &[], b"");
     let batch = |name: &str| {
         let fields =
