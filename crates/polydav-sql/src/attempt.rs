@@ -131,7 +131,11 @@ impl<'a> Attempt<'a> {
         if self.outcomes[at].is_some() {
             return Ok(());
         }
-        let at_stake = at_stake(&self.locks, step);
+        // Whoever applies other runs ends them behind such a step.
+        let at_stake = match self.course.undoes_all() {
+            true => at_stake(&self.locks, step),
+            false => Vec::new(),
+        };
         match self.decide(step) {
             Ok(Decision::Done(done)) => self.settle(at, Ok(done))?,
             Ok(Decision::Change(planned)) => self.push(at, planned)?,
