@@ -23,12 +23,12 @@ use crate::tree::TreeRemoval;
 use crate::{sys, tree};
 
 /// How a step went, and what its rows need.
-type Acted = (Outcome, After);
+pub(crate) type Acted = (Outcome, After);
 
-const DONE: Done = Done { created: false, etag: None, added: None };
+pub(crate) const DONE: Done = Done { created: false, etag: None, added: None };
 const CREATED: Done = Done { created: true, ..DONE };
 
-fn failed(failure: Failure) -> Acted {
+pub(crate) fn failed(failure: Failure) -> Acted {
     (Err(failure), After::Nothing)
 }
 
@@ -36,6 +36,9 @@ impl Execution<'_> {
     /// Prepares a step that was opened.
     pub(crate) fn prepare(&mut self, permit: Permit) -> Result<Prepared, Failure> {
         refuse_hidden(&permit.action)?;
+        if self.course.undoes_all() {
+            return self.prepare_whole(permit);
+        }
         match permit.action {
             Action::Put { target, content, modified } => {
                 self.prepare_put(target, content, modified)
@@ -51,6 +54,13 @@ impl Execution<'_> {
             Action::Rename { source, target, overwrite } => {
                 self.prepare_rename(Way { source, target, overwrite })
             }
+            action => Self::prepare_alike(action),
+        }
+    }
+
+    /// Prepares what is the same in every run.
+    pub(crate) fn prepare_alike(action: Action) -> Result<Prepared, Failure> {
+        match action {
             Action::Patch { target, changes } => Ok(Work::Patch { target, changes }.into()),
             Action::Add { collection: subject, .. } | Action::Update { target: subject, .. } => {
                 Ok(Work::Refuse { subject }.into())
@@ -85,6 +95,7 @@ impl Execution<'_> {
             }
             Work::Rename { way, rows, aside } => self.rename(way, rows, aside),
             Work::Patch { target, changes } => self.patch(target, changes),
+            Work::Reversible(reversible) => self.act_whole(prepared.intent, reversible),
             Work::Refuse { subject } => failed(self.refuse_record(subject)),
         }
     }
@@ -95,7 +106,7 @@ impl Execution<'_> {
     }
 
     /// What is at `path`; `None` also if there is no parent.
-    fn look(&mut self, path: &ResourcePath) -> Result<Option<Statx>, Failure> {
+    pub(crate) fn look(&mut self, path: &ResourcePath) -> Result<Option<Statx>, Failure> {
         match self.parents.of(path).and_then(|(dir, name)| stat_at(&dir, name)) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -115,22 +126,33 @@ impl Execution<'_> {
         content: Content,
         modified: Option<SystemTime>,
     ) -> Result<Prepared, Failure> {
-        let staged = match content {
-            Content::Inline(bytes) => self.stage(&bytes),
-            Content::Record(_) => return Err(Failure::new(FailureKind::Unsuited, target)),
-            Content::Staged(Staged { handle, .. }) => {
-                handle.downcast::<StagedFile>().map(|file| *file).map_err(|_| Errno::INVAL)
-            }
-        };
-        let mut file = staged.map_err(|errno| errno::failure(errno, &target))?;
-        file.file()
-            .and_then(|file| sys::set_times(file, &times(modified)))
-            .map_err(|errno| errno::failure(errno, &target))?;
+        let mut file = self.stage_content(&target, content, modified)?;
         if self.is_full() {
             file.rest();
         }
         let before = self.clear_if_void(&target)?;
         Ok(Prepared { before, ..Work::Put { target, file }.into() })
+    }
+
+    /// Makes the content of a file ready.
+    pub(crate) fn stage_content(
+        &self,
+        target: &ResourcePath,
+        content: Content,
+        modified: Option<SystemTime>,
+    ) -> Result<StagedFile, Failure> {
+        let staged = match content {
+            Content::Inline(bytes) => self.stage(&bytes),
+            Content::Record(_) => return Err(Failure::new(FailureKind::Unsuited, target.clone())),
+            Content::Staged(Staged { handle, .. }) => {
+                handle.downcast::<StagedFile>().map(|file| *file).map_err(|_| Errno::INVAL)
+            }
+        };
+        let mut file = staged.map_err(|errno| errno::failure(errno, target))?;
+        file.file()
+            .and_then(|file| sys::set_times(file, &times(modified)))
+            .map_err(|errno| errno::failure(errno, target))?;
+        Ok(file)
     }
 
     fn stage(&self, bytes: &[u8]) -> Result<StagedFile, Errno> {
@@ -165,23 +187,11 @@ impl Execution<'_> {
     ) -> Result<(), Failure> {
         let fail = |errno| errno::failure(errno, target);
         let there = stat_at(dir, name).map_err(fail)?;
-        match file_type(&there) {
-            FileType::RegularFile => {}
-            FileType::Directory => {
-                return Err(Failure::new(FailureKind::IsCollection, target.clone()));
-            }
-            _ => return Err(Failure::new(FailureKind::Forbidden, target.clone())),
-        }
-        file.file()
-            .and_then(|file| {
-                rights::give_away(file, &there)?;
-                Rights::at(dir, name, &there).give(file)
-            })
-            .and_then(|()| file.publish_over(&self.writer.stage, dir, name))
-            .map_err(fail)
+        take_rights(&mut file, target, (dir, name), &there)?;
+        file.publish_over(&self.writer.stage, dir, name).map_err(fail)
     }
 
-    fn make_collection(&mut self, target: &ResourcePath) -> Result<Done, Failure> {
+    pub(crate) fn make_collection(&mut self, target: &ResourcePath) -> Result<Done, Failure> {
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
         sys::make_dir(&dir, name, Mode::RWXU | Mode::RWXG | Mode::RWXO).map_err(creating)?;
@@ -266,7 +276,8 @@ impl Execution<'_> {
                 Depth::Infinity => IntentKind::CopyTree,
                 Depth::Zero => IntentKind::CopyAlone,
             };
-            intent = Some(self.intent(kind, &way, &copied, Some(there), aside.clone()));
+            let (way, copied) = (way.both(), Identity::of(&copied));
+            intent = Some(self.intent(kind, way, copied, Some(there), aside.clone()));
         }
         // A new target's rows can be written before it is there: until then they are void.
         let (before, rows) = match there {
@@ -277,7 +288,7 @@ impl Execution<'_> {
     }
 
     /// What a copy is to replace.
-    fn look_at_target(&mut self, way: &Way) -> Result<Option<Statx>, Failure> {
+    pub(crate) fn look_at_target(&mut self, way: &Way) -> Result<Option<Statx>, Failure> {
         let Way { target, overwrite, .. } = way;
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
@@ -292,7 +303,7 @@ impl Execution<'_> {
     }
 
     /// A name in the staging folder for what is displaced.
-    fn new_aside(&mut self) -> Vec<u8> {
+    pub(crate) fn new_aside(&mut self) -> Vec<u8> {
         let name = self.writer.stage.new_name();
         self.purge.push(name.clone());
         name
@@ -383,7 +394,8 @@ impl Execution<'_> {
             return Ok(Prepared { before, ..Work::Rename { way, rows, aside: None }.into() });
         }
         let aside = self.new_aside();
-        let intent = Some(self.intent(IntentKind::Move, &way, &from, to.as_ref(), aside.clone()));
+        let (both, from) = (way.both(), Identity::of(&from));
+        let intent = Some(self.intent(IntentKind::Move, both, from, to.as_ref(), aside.clone()));
         Ok(Prepared { work: Work::Rename { way, rows, aside: Some(aside) }, before, intent })
     }
 
@@ -417,15 +429,7 @@ impl Execution<'_> {
 
     fn move_over(&mut self, way: &Way, aside: Option<Vec<u8>>) -> Result<Done, Failure> {
         let Way { source, target, overwrite } = way;
-        let (from_dir, from) =
-            self.parents.of(source).map_err(|errno| errno::failure(errno, source))?;
-        let (to_dir, to) = match self.parents.of(target) {
-            Ok(parent) => parent,
-            Err(errno) => {
-                stat_at(&from_dir, from).map_err(|errno| errno::failure(errno, source))?;
-                return Err(errno::creating(errno, target));
-            }
-        };
+        let [(from_dir, from), (to_dir, to)] = self.ends(source, target)?;
         let noreplace = self.writer.abilities.noreplace;
         let created = match rename_new((&from_dir, from), (&to_dir, to), noreplace) {
             Ok(()) => true,
@@ -436,13 +440,29 @@ impl Execution<'_> {
                 self.replace(way, (&from_dir, from), (&to_dir, to), aside)?;
                 false
             }
-            Err(errno) => return Err(self.why_not_moved(errno, way)),
+            Err(errno) => return Err(why_not_moved(errno, source, target)),
         };
         self.parents.forget(source);
         self.parents.forget(target);
         self.touch(&from_dir);
         self.touch(&to_dir);
         Ok(Done { created, ..DONE })
+    }
+
+    /// The directories and names at both ends of a move.
+    pub(crate) fn ends<'p>(
+        &mut self,
+        source: &'p ResourcePath,
+        target: &'p ResourcePath,
+    ) -> Result<[(Dir, &'p [u8]); 2], Failure> {
+        let from = self.parents.of(source).map_err(|errno| errno::failure(errno, source))?;
+        match self.parents.of(target) {
+            Ok(to) => Ok([from, to]),
+            Err(errno) => {
+                stat_at(&from.0, from.1).map_err(|errno| errno::failure(errno, source))?;
+                Err(errno::creating(errno, target))
+            }
+        }
     }
 
     /// Moves onto something that is there.
@@ -466,26 +486,16 @@ impl Execution<'_> {
                 Some(aside) => aside,
                 None => {
                     let aside = self.new_aside();
-                    let kind = IntentKind::Move;
-                    let intent = self.intent(kind, way, &from_stat, Some(&to_stat), aside.clone());
+                    let (kind, both, from) =
+                        (IntentKind::Move, way.both(), Identity::of(&from_stat));
+                    let intent = self.intent(kind, both, from, Some(&to_stat), aside.clone());
                     self.intend(&intent)?;
                     aside
                 }
             };
             self.writer.swap_over(from, to, &aside)
         };
-        acted.map_err(|errno| self.why_not_moved(errno, way))
-    }
-
-    /// What kept a move from being done.
-    fn why_not_moved(&self, errno: Errno, way: &Way) -> Failure {
-        match errno {
-            Errno::INVAL => errno::failure(errno, &way.target).of_kind(FailureKind::Overlap),
-            // The parents are there: it is the source that isn't.
-            Errno::NOENT => errno::failure(errno, &way.source),
-            Errno::NOSPC | Errno::DQUOT | Errno::NAMETOOLONG => errno::failure(errno, &way.target),
-            _ => errno::failure(errno, &way.source),
-        }
+        acted.map_err(|errno| why_not_moved(errno, &way.source, &way.target))
     }
 
     fn patch(&mut self, target: ResourcePath, changes: Vec<PropertyChange>) -> Acted {
@@ -493,6 +503,10 @@ impl Execution<'_> {
         match found {
             Ok(stat) if file_type(&stat) == FileType::Symlink => {
                 failed(Failure::new(FailureKind::Forbidden, target))
+            }
+            // Where the rows come at the end of the run, so does the look at their bounds.
+            Ok(_) if self.course.undoes_all() => {
+                (Ok(DONE), After::Patch(RowChange::Patch(target, changes)))
             }
             Ok(_) => match self.check_bounds(&target, &changes) {
                 Ok(()) => (Ok(DONE), After::Patch(RowChange::Patch(target, changes))),
@@ -509,14 +523,45 @@ impl Execution<'_> {
         target: &ResourcePath,
         changes: &[PropertyChange],
     ) -> Result<(), Failure> {
-        let before = self.state.property_bytes(target);
+        let before = self.state.read(|rows| rows.property_bytes(target));
         let before = before.map_err(|error| database_failure(&error.into(), target))?;
         PropertyChange::check_bounds(target, &before, changes)
     }
 }
 
+/// What kept a move from being done.
+pub(crate) fn why_not_moved(errno: Errno, source: &ResourcePath, target: &ResourcePath) -> Failure {
+    match errno {
+        Errno::INVAL => errno::failure(errno, target).of_kind(FailureKind::Overlap),
+        // The parents are there: it is the source that isn't.
+        Errno::NOENT => errno::failure(errno, source),
+        Errno::NOSPC | Errno::DQUOT | Errno::NAMETOOLONG => errno::failure(errno, target),
+        _ => errno::failure(errno, source),
+    }
+}
+
+/// Gives a file the rights of the one whose place it takes.
+pub(crate) fn take_rights(
+    file: &mut StagedFile,
+    target: &ResourcePath,
+    (dir, name): (&Dir, &[u8]),
+    there: &Statx,
+) -> Result<(), Failure> {
+    match file_type(there) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Failure::new(FailureKind::IsCollection, target.clone())),
+        _ => return Err(Failure::new(FailureKind::Forbidden, target.clone())),
+    }
+    file.file()
+        .and_then(|file| {
+            rights::give_away(file, there)?;
+            Rights::at(dir, name, there).give(file)
+        })
+        .map_err(|errno| errno::failure(errno, target))
+}
+
 /// What nobody may see or remove isn't removed by putting something in the place of what holds it.
-fn refuse_obstacles(
+pub(crate) fn refuse_obstacles(
     target: &ResourcePath,
     (dir, name): (&Dir, &[u8]),
     there: &Statx,
@@ -563,7 +608,7 @@ impl OfKind for Failure {
 }
 
 /// The failure of a tree of which these members stay.
-fn members(target: &ResourcePath, failed: Members, changed: bool) -> Failure {
+pub(crate) fn members(target: &ResourcePath, failed: Members, changed: bool) -> Failure {
     match failed.list() {
         // It is the resource itself that can't be removed, not a member.
         [only] if only.path == *target && !changed => Failure::new(only.kind, target.clone()),

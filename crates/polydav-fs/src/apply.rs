@@ -15,13 +15,16 @@
 //! Where nothing has properties, 3 and 6 don't happen; with [`Durability::Relaxed`], neither do 2
 //! and 5, and each step goes through by itself. With [`Durability::Full`], steps go through
 //! together as a [`Stretch`], so that a run costs a few syncs however many steps it has.
+//!
+//! A run that is done whole or not at all goes the same way, but 6 and 7 come once at its end:
+//! [`crate::whole`].
 
 use std::iter::Peekable;
 use std::sync::Arc;
 
 use polydav_store::{
-    Course, Durability, Effect, Entry, Failure, FailureKind, LockView, Members, Outcome, Overwrite,
-    PropertyChange, Report, ResourcePath, Run, RunId, Step, View,
+    Course, Durability, Effect, Entry, Failure, FailureKind, Lock, LockView, LocksOfRun, Members,
+    Outcome, Overwrite, PropertyChange, Report, ResourcePath, Run, RunId, Step, View, at_stake,
 };
 use rustix::fs::Statx;
 use rustix::io::Errno;
@@ -35,6 +38,7 @@ use crate::stage::StagedFile;
 use crate::state::{Changes, RowChange, State, is_in_doubt};
 use crate::stretch::Stretch;
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
+use crate::whole::Reversible;
 use crate::{FolderStore, Writer, sys, tree};
 
 /// A step that waits for nothing but its act.
@@ -76,6 +80,8 @@ pub(crate) enum Work {
         target: ResourcePath,
         changes: Vec<PropertyChange>,
     },
+    /// What its intent says, in a run that is done whole or not at all.
+    Reversible(Reversible),
     /// What is done to records alone.
     Refuse {
         subject: ResourcePath,
@@ -87,6 +93,24 @@ pub(crate) struct Way {
     pub(crate) source: ResourcePath,
     pub(crate) target: ResourcePath,
     pub(crate) overwrite: Overwrite,
+}
+
+impl Way {
+    /// Its two ends.
+    pub(crate) fn both(&self) -> (ResourcePath, ResourcePath) {
+        (self.source.clone(), self.target.clone())
+    }
+}
+
+impl Work {
+    /// Whether it makes content visible that was prepared.
+    fn has_content(&self) -> bool {
+        match self {
+            Self::Put { .. } | Self::Copy { .. } => true,
+            Self::Reversible(reversible) => reversible.replica.is_some(),
+            _ => false,
+        }
+    }
 }
 
 impl From<Work> for Prepared {
@@ -115,11 +139,11 @@ pub(crate) enum Tidy {
 }
 
 /// An outcome that wasn't reported yet.
-struct Pending {
+pub(crate) struct Pending {
     index: usize,
-    path: ResourcePath,
-    outcome: Outcome,
-    after: After,
+    pub(crate) path: ResourcePath,
+    pub(crate) outcome: Outcome,
+    pub(crate) after: After,
 }
 
 /// A run that is being applied.
@@ -127,18 +151,20 @@ pub(crate) struct Execution<'a> {
     pub(crate) store: &'a FolderStore,
     pub(crate) writer: &'a Writer,
     pub(crate) state: &'a State,
-    locks: &'a dyn LockView,
-    run: RunId,
+    locks: &'a LocksOfRun<'a>,
+    pub(crate) run: RunId,
     pub(crate) durability: Durability,
-    course: Course,
+    pub(crate) course: Course,
     pub(crate) parents: Parents<'a>,
     /// What has to come to disk; `None` if it may come there later.
     touched: Option<Touched>,
     /// The intents that aren't settled.
-    intents: Vec<i64>,
+    pub(crate) intents: Vec<i64>,
+    /// What was done of them, in a run that is done whole or not at all.
+    pub(crate) begun: Vec<Intent>,
     /// Whether something was committed before steps that makes others wait for it.
     intended: bool,
-    pending: Vec<Pending>,
+    pub(crate) pending: Vec<Pending>,
     /// At how many targets of moves it was looked, and whether something was at one of them.
     pub(crate) looked: u32,
     pub(crate) displaces: bool,
@@ -146,7 +172,7 @@ pub(crate) struct Execution<'a> {
     pub(crate) purge: Vec<Vec<u8>>,
     /// Whether it isn't known what was done; what is written down as begun then stays so, until
     /// the store is opened again.
-    lost: bool,
+    pub(crate) lost: bool,
 }
 
 impl View for Execution<'_> {
@@ -173,7 +199,7 @@ impl<'a> Execution<'a> {
         store: &'a FolderStore,
         (writer, state): (&'a Writer, &'a State),
         run: &Run,
-        locks: &'a dyn LockView,
+        locks: &'a LocksOfRun<'a>,
     ) -> Result<Self, Errno> {
         let touched = match run.durability {
             Durability::Relaxed => None,
@@ -190,6 +216,7 @@ impl<'a> Execution<'a> {
             parents: Parents::new(&store.root),
             touched,
             intents: Vec::new(),
+            begun: Vec::new(),
             intended: false,
             pending: Vec::new(),
             looked: 0,
@@ -209,6 +236,11 @@ impl<'a> Execution<'a> {
             }
         }
         self.settle(report);
+        self.purge_displaced();
+    }
+
+    /// Removes what was displaced for good.
+    pub(crate) fn purge_displaced(&mut self) {
         if self.lost {
             // It may have to go back when the store is opened again.
             return;
@@ -222,22 +254,15 @@ impl<'a> Execution<'a> {
 
     /// The steps that go through together. Rows that can't be committed make failures of steps
     /// that were done; in a run that stops, none may be done behind those.
-    fn take(&self, steps: &mut Peekable<impl Iterator<Item = Step>>) -> Option<Vec<Step>> {
-        let first = steps.next()?;
-        let mut taken = Vec::new();
-        if self.is_full() && steps.peek().is_some() {
-            let mut stretch = Stretch::default();
-            stretch.take(&first);
-            let mut is_last = self.must_be_settled_to_go_on(&first);
-            taken.push(first);
-            while !is_last && let Some(step) = steps.next_if(|step| stretch.take(step)) {
-                is_last = self.must_be_settled_to_go_on(&step);
-                taken.push(step);
-            }
-        } else {
-            taken.push(first);
-        }
-        Some(taken)
+    pub(crate) fn take(
+        &self,
+        steps: &mut Peekable<impl Iterator<Item = Step>>,
+    ) -> Option<Vec<Step>> {
+        steps.peek()?;
+        let is_whole = self.course.undoes_all();
+        let is_alone = !self.is_full() && !is_whole;
+        let is_last = |step: &Step| is_alone || (!is_whole && self.must_be_settled_to_go_on(step));
+        Some(Stretch::next(steps, is_last))
     }
 
     fn must_be_settled_to_go_on(&self, step: &Step) -> bool {
@@ -251,24 +276,25 @@ impl<'a> Execution<'a> {
         self.touched.is_some()
     }
 
-    fn perform(&mut self, steps: Vec<Step>) {
+    pub(crate) fn perform(&mut self, steps: Vec<Step>) {
         let mut opened = Vec::with_capacity(steps.len());
         // What fails before it is done stops only what stands behind it.
         let mut ahead = self.course.clone();
         for step in steps {
             let index = step.index();
             let path = step.subject().clone();
+            let at_stake = self.at_stake(&step);
             let refused = ahead.ask().or(self.given_up());
             let prepared = match refused {
                 Some(kind) => Err(Failure::new(kind, path.clone())),
                 None => step.open(self).and_then(|permit| self.prepare(permit)),
             };
             ahead.note(&prepared);
-            opened.push((index, path, prepared));
+            opened.push(Opened { index, path, at_stake, prepared });
         }
         self.sync_content(&mut opened);
         self.commit_before(&mut opened);
-        for (index, path, prepared) in opened {
+        for Opened { index, path, at_stake, prepared } in opened {
             let refuse = |kind| (Err(Failure::new(kind, path.clone())), After::Nothing);
             let (outcome, after) = match (self.course.over(), prepared) {
                 (Some(kind), _) => refuse(kind),
@@ -280,8 +306,14 @@ impl<'a> Execution<'a> {
                 },
             };
             self.course.note(&outcome);
+            self.locks.end(at_stake, |root| self.store.root.lacks(root));
             self.pending.push(Pending { index, path, outcome, after });
         }
+    }
+
+    /// The locks that end with what a step removes, where the run itself has to keep account of them.
+    fn at_stake(&self, step: &Step) -> Vec<Arc<Lock>> {
+        if self.course.undoes_all() { at_stake(self.locks, step) } else { Vec::new() }
     }
 
     /// Why no step is done any more, if the disk failed.
@@ -294,11 +326,14 @@ impl<'a> Execution<'a> {
         let Some(touched) = &self.touched else { return };
         let mut files = Vec::new();
         let mut has_trees = false;
-        for (_, _, prepared) in opened.iter_mut() {
-            match prepared.as_mut().map(|prepared| &mut prepared.work) {
-                Ok(Work::Put { file, .. }) => files.push(file),
-                Ok(Work::Copy { replica: Replica::File(file), .. }) => files.push(file),
-                Ok(Work::Copy { replica: Replica::Named { .. }, .. }) => has_trees = true,
+        for prepared in opened.iter_mut().filter_map(|opened| opened.prepared.as_mut().ok()) {
+            match &mut prepared.work {
+                Work::Put { file, .. } => files.push(file),
+                Work::Copy { replica, .. }
+                | Work::Reversible(Reversible { replica: Some(replica), .. }) => match replica {
+                    Replica::File(file) => files.push(file),
+                    Replica::Named { .. } => has_trees = true,
+                },
                 _ => {}
             }
         }
@@ -309,8 +344,8 @@ impl<'a> Execution<'a> {
         };
         let Err(errno) = synced else { return };
         self.writer.give_up("content could not be synced");
-        for (_, path, prepared) in opened {
-            if let Ok(Prepared { work: Work::Put { .. } | Work::Copy { .. }, .. }) = prepared {
+        for Opened { path, prepared, .. } in opened {
+            if prepared.as_ref().is_ok_and(|prepared| prepared.work.has_content()) {
                 let failure = Failure::new(FailureKind::Internal, path.clone());
                 *prepared = Err(failure.with_source(std::io::Error::from(errno)));
             }
@@ -320,12 +355,12 @@ impl<'a> Execution<'a> {
     /// Commits what the steps need to be committed before they act.
     fn commit_before(&mut self, opened: &mut [Opened]) {
         let needs = |prepared: &Prepared| prepared.before.is_some() || prepared.intent.is_some();
-        let ready = |opened: &Opened| opened.2.as_ref().is_ok_and(needs);
+        let ready = |opened: &Opened| opened.prepared.as_ref().is_ok_and(needs);
         if !opened.iter().any(ready) || self.store.has_given_up() {
             return;
         }
         let committed = self.state.change(self.durability, |changes| {
-            for prepared in opened.iter().filter_map(|(_, _, prepared)| prepared.as_ref().ok()) {
+            for prepared in opened.iter().filter_map(|opened| opened.prepared.as_ref().ok()) {
                 prepared.before.as_ref().map_or(Ok(()), |change| changes.apply(change))?;
                 prepared.intent.as_ref().map_or(Ok(()), |intent| changes.intend(intent))?;
             }
@@ -336,7 +371,7 @@ impl<'a> Execution<'a> {
         let Err(error) = committed else { return };
         let error = Arc::new(error);
         for opened in opened.iter_mut().filter(|opened| ready(opened)) {
-            opened.2 = Err(database_failure(&error, &opened.1));
+            opened.prepared = Err(database_failure(&error, &opened.path));
         }
     }
 
@@ -352,9 +387,9 @@ impl<'a> Execution<'a> {
     pub(crate) fn intent(
         &mut self,
         kind: IntentKind,
-        way: &Way,
-        source: &Statx,
-        target: Option<&Statx>,
+        (source, target): (ResourcePath, ResourcePath),
+        source_id: Identity,
+        there: Option<&Statx>,
         aside: Vec<u8>,
     ) -> Intent {
         let seq = self.state.next_seq();
@@ -363,10 +398,10 @@ impl<'a> Execution<'a> {
             seq,
             run: self.run,
             kind,
-            source: way.source.clone(),
-            target: way.target.clone(),
-            source_id: Identity::of(source),
-            target_id: target.map(Identity::of),
+            source,
+            target,
+            source_id,
+            target_id: there.map(Identity::of),
             aside,
         }
     }
@@ -375,6 +410,13 @@ impl<'a> Execution<'a> {
     pub(crate) fn touch(&mut self, dir: &Dir) {
         if let Some(touched) = &mut self.touched {
             touched.note(dir);
+        }
+    }
+
+    /// Notes that something changed in the staging folder.
+    pub(crate) fn touch_stage(&mut self) {
+        if let Some(touched) = &mut self.touched {
+            touched.note(self.writer.stage.dir());
         }
     }
 
@@ -393,25 +435,40 @@ impl<'a> Execution<'a> {
 
     /// Brings what was done to disk, commits what follows from it, and reports it.
     fn settle(&mut self, report: &mut dyn Report) {
+        if self.sync_pending() {
+            self.commit_after();
+        }
+        self.tell(report);
+    }
+
+    /// Brings what was done to disk. Whether it is certain what was done.
+    pub(crate) fn sync_pending(&mut self) -> bool {
         if self.writer.is_half_done() {
             self.lose();
         } else if self.lost {
             // Nothing was done since.
         } else if let Err(errno) = self.sync_touched() {
             self.writer.give_up("directories could not be synced");
-            self.lost = true;
-            let error = Arc::new(std::io::Error::from(errno));
-            self.pending.iter_mut().for_each(|pending| pending.is_unknown(error.clone()));
-        } else {
-            self.commit_after();
+            self.are_unknown(Arc::new(std::io::Error::from(errno)));
         }
+        !self.lost
+    }
+
+    /// It isn't known any more which steps were done.
+    pub(crate) fn are_unknown(&mut self, error: Arc<dyn std::error::Error + Send + Sync>) {
+        self.lost = true;
+        self.pending.iter_mut().for_each(|pending| pending.is_unknown(error.clone()));
+    }
+
+    /// Reports what wasn't reported yet.
+    pub(crate) fn tell(&mut self, report: &mut dyn Report) {
         for pending in std::mem::take(&mut self.pending) {
             self.course.note(&pending.outcome);
             report.outcome(pending.index, pending.outcome);
         }
     }
 
-    fn sync_touched(&mut self) -> Result<(), Errno> {
+    pub(crate) fn sync_touched(&mut self) -> Result<(), Errno> {
         let Some(touched) = &mut self.touched else { return Ok(()) };
         touched.sync()?;
         // Others may have been told of a failed write that concerns this run as well.
@@ -420,7 +477,7 @@ impl<'a> Execution<'a> {
 
     /// A step is neither done nor undone. What was tried isn't known before the store is opened
     /// again; rather too much of it than too little is called unknown.
-    fn lose(&mut self) {
+    pub(crate) fn lose(&mut self) {
         use FailureKind::{Dependency, NotAttempted, ReadOnly};
         self.lost = true;
         let was_tried = |outcome: &Outcome| match outcome {
@@ -501,12 +558,18 @@ impl Drop for Execution<'_> {
     }
 }
 
-/// A step that was opened: index, what it is about, and what was prepared.
-type Opened = (usize, ResourcePath, Result<Prepared, Failure>);
+/// A step that was opened, and what was prepared.
+struct Opened {
+    index: usize,
+    path: ResourcePath,
+    /// The locks that end if what they lock is gone after it.
+    at_stake: Vec<Arc<Lock>>,
+    prepared: Result<Prepared, Failure>,
+}
 
 impl Pending {
     /// It isn't known any more whether it was done.
-    fn is_unknown(&mut self, error: Arc<dyn std::error::Error + Send + Sync>) {
+    pub(crate) fn is_unknown(&mut self, error: Arc<dyn std::error::Error + Send + Sync>) {
         if self.outcome.as_ref().is_err_and(|failure| failure.effect == Effect::None) {
             return;
         }

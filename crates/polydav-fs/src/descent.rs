@@ -104,6 +104,18 @@ pub(crate) fn lists(dir: impl AsFd, name: &[u8]) -> Result<bool, Errno> {
     Ok(false)
 }
 
+/// Whether nothing lies in an open directory.
+pub(crate) fn is_empty(dir: impl AsFd) -> Result<bool, Errno> {
+    let mut buffer = vec![MaybeUninit::uninit(); 1024];
+    let mut names = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = names.next() {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// How far a directory was gone through.
 #[derive(Default)]
 struct Progress {

@@ -3,6 +3,9 @@
 //! Most steps need none of this: one system call does all of them. A step needs an intent if it
 //! takes more than one: where properties move along with a file, or a directory makes way for
 //! another thing. `docs/decisions/0010-intents.md` tells why this is enough.
+//!
+//! In a run that is done whole or not at all every step is written down: there an intent tells how to
+//! go back.
 
 use polydav_store::{ResourcePath, RunId};
 use rustix::fs::{Statx, StatxFlags};
@@ -15,6 +18,9 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Of nothing that is there.
+    pub(crate) const UNKNOWN: Self = Self { inode: 0, birth: (0, 0) };
+
     pub(crate) fn of(stat: &Statx) -> Self {
         let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
         let birth = if knows_birth { stat.stx_btime } else { return Self::unborn(stat.stx_ino) };
@@ -55,13 +61,37 @@ pub(crate) enum IntentKind {
     CopyTree = 2,
     /// As [`IntentKind::CopyTree`], of a collection without its members.
     CopyAlone = 3,
+    /// In a run that is done whole or not at all: what is staged becomes the target.
+    Publish = 4,
+    /// In such a run: a collection is made.
+    MakeCollection = 5,
+    /// In such a run: what lies at the source goes aside.
+    Park = 6,
+    /// In such a run: the source becomes the target.
+    Relocate = 7,
 }
 
 impl IntentKind {
+    const ALL: [Self; 7] = [
+        Self::Move,
+        Self::CopyTree,
+        Self::CopyAlone,
+        Self::Publish,
+        Self::MakeCollection,
+        Self::Park,
+        Self::Relocate,
+    ];
+
     pub(crate) fn from_number(number: i64) -> Option<Self> {
-        [Self::Move, Self::CopyTree, Self::CopyAlone]
-            .into_iter()
-            .find(|&kind| kind as i64 == number)
+        Self::ALL.into_iter().find(|&kind| kind as i64 == number)
+    }
+
+    /// Whether what was begun is undone after a crash; else it is finished.
+    pub(crate) fn is_undone(self) -> bool {
+        match self {
+            Self::Move | Self::CopyTree | Self::CopyAlone => false,
+            Self::Publish | Self::MakeCollection | Self::Park | Self::Relocate => true,
+        }
     }
 }
 
@@ -75,7 +105,8 @@ pub(crate) struct Intent {
     pub(crate) kind: IntentKind,
     pub(crate) source: ResourcePath,
     pub(crate) target: ResourcePath,
-    /// What will lie at the target: the source of a move, the prepared copy.
+    /// What will lie at the target: the source of a move, what is staged; or what goes aside. That of
+    /// a collection to be made isn't known.
     pub(crate) source_id: Identity,
     /// What lies at the target before.
     pub(crate) target_id: Option<Identity>,
@@ -122,7 +153,7 @@ mod tests {
         let identity = Identity { inode: u64::MAX - 1, birth: (-2, 999_999_999) };
         assert_eq!(Identity::from_bytes(identity.to_bytes()), identity);
         assert_eq!(IntentKind::from_number(0), None);
-        for kind in [IntentKind::Move, IntentKind::CopyTree, IntentKind::CopyAlone] {
+        for kind in IntentKind::ALL {
             assert_eq!(IntentKind::from_number(kind as i64), Some(kind));
         }
     }

@@ -22,6 +22,7 @@ mod errno;
 mod held;
 mod intent;
 mod ledger;
+mod places;
 mod read;
 mod recovery;
 mod replica;
@@ -35,7 +36,9 @@ mod stretch;
 mod sys;
 mod touched;
 mod tree;
+mod undo;
 mod walk;
+mod whole;
 mod writer;
 
 use std::fs::File;
@@ -47,8 +50,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polydav_store::{
-    Broken, Capabilities, Course, Entry, Failure, FailureKind, Ledger, LockView, MemoryLedger,
-    Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+    Broken, Capabilities, Course, Entry, Failure, FailureKind, Ledger, LockView, LocksOfRun,
+    MemoryLedger, Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -217,6 +220,11 @@ impl FolderStore {
             || self.state.as_ref().is_some_and(State::is_in_doubt)
     }
 
+    /// Whether what was done can be undone, which depends on the file system.
+    fn can_undo(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.abilities.can_undo())
+    }
+
     /// What can change things, or why nothing can.
     fn writable(&self) -> Result<(&Writer, &State), &'static str> {
         match (&self.writer, &self.state) {
@@ -265,7 +273,7 @@ impl Store for FolderStore {
         let mut capabilities = Capabilities::ALL;
         capabilities.properties = self.state.is_some();
         capabilities.writable = self.writer.is_some() && !self.has_given_up();
-        capabilities.atomic = false;
+        capabilities.atomic = self.can_undo();
         capabilities
     }
 
@@ -329,14 +337,20 @@ impl Store for FolderStore {
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         let root = ResourcePath::root();
+        let mut course = Course::of(&run);
+        let locks = LocksOfRun::new(locks);
         let begun = match self.writable() {
-            Ok(able) => Execution::begin(self, able, &run, locks)
+            Ok(_) if course.undoes_all() && !self.can_undo() => {
+                Err(Failure::new(FailureKind::Unsupported, root))
+            }
+            Ok(able) => Execution::begin(self, able, &run, &locks)
                 .map_err(|errno| errno::failure(errno, &root)),
             Err(why) => Err(Failure::new(FailureKind::ReadOnly, root).with_detail(why)),
         };
         match begun {
+            Ok(execution) if course.undoes_all() => execution.run_whole(run.steps, report),
             Ok(execution) => execution.run(run.steps, report),
-            Err(failure) => Course::of(&run).refuse(&run.steps, &failure, report),
+            Err(failure) => course.refuse(&run.steps, &failure, report),
         }
         Ok(())
     }

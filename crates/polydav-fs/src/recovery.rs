@@ -4,27 +4,26 @@
 //! where tells how far the step came. A step whose one visible call was made is finished: what was
 //! displaced goes aside, rows follow. A step that didn't come so far is forgotten, and nothing of
 //! it is to be seen. Killed meanwhile, the next time finds less to do.
+//!
+//! What a run that is done whole or not at all had begun is undone ([`crate::undo`]).
 
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
-use polydav_store::{Durability, ResourcePath};
+use polydav_store::Durability;
 use rustix::fs::{FileType, RenameFlags};
 use rustix::io::Errno;
 
 use crate::descent::{Descent, Member, Turn};
-use crate::intent::{Identity, Intent, IntentKind};
-use crate::resolve::{Dir, Parents, Root, open_dir_at, stat_at};
-use crate::stage::rename_new;
+use crate::intent::{Intent, IntentKind};
+use crate::places::Places;
+use crate::resolve::{Parents, Root, open_dir_at};
 use crate::state::{RowChange, State};
-use crate::writer::{Writer, make_dir};
+use crate::writer::Writer;
 use crate::{sys, tree};
 
 #[cfg(test)]
 mod trial;
-
-/// The folder for what can't go back to where it was.
-const LOST: &[u8] = b"lost";
 
 /// Why a store couldn't be recovered.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +38,14 @@ pub(crate) enum RecoveryError {
 pub(crate) fn recover(root: &Root, writer: &Writer, state: &State) -> Result<(), RecoveryError> {
     let intents = state.intents()?;
     if !intents.is_empty() {
-        tracing::info!(steps = intents.len(), "finishing what was begun");
-        let mut parents = Parents::new(root);
+        tracing::info!(steps = intents.len(), "finishing or undoing what was begun");
+        let mut places = Places { writer, parents: &mut Parents::new(root) };
         let mut changes = Vec::new();
-        for intent in &intents {
-            let mut recovery = Recovery { writer, parents: &mut parents, intent };
-            changes.extend(recovery.finish()?);
+        for intent in intents.iter().filter(|intent| !intent.kind.is_undone()) {
+            changes.extend(places.finish(intent)?);
+        }
+        for intent in intents.iter().rev().filter(|intent| intent.kind.is_undone()) {
+            places.undo(intent)?;
         }
         sys::sync_all(root)?;
         state.settle(Durability::Full, |rows| {
@@ -56,44 +57,33 @@ pub(crate) fn recover(root: &Root, writer: &Writer, state: &State) -> Result<(),
     Ok(())
 }
 
-/// An intent that is being finished.
-struct Recovery<'a, 'p> {
-    writer: &'a Writer,
-    parents: &'a mut Parents<'p>,
-    intent: &'a Intent,
-}
-
-impl Recovery<'_, '_> {
-    /// Finishes the files' part, and tells what is left to do for the rows.
-    fn finish(&mut self) -> Result<Option<RowChange>, Errno> {
-        let Intent { kind, source, target, source_id, aside, .. } = self.intent;
+impl Places<'_, '_> {
+    /// Finishes the files' part of a step, and tells what is left to do for the rows.
+    fn finish(&mut self, intent: &Intent) -> Result<Option<RowChange>, Errno> {
+        let Intent { kind, source, target, source_id, .. } = intent;
         let there = self.identity(target)?;
-        let is_moved = *kind != IntentKind::Move || self.is_source_gone()?;
+        let is_moved = *kind != IntentKind::Move || self.is_source_gone(intent)?;
         if there == Some(*source_id) && is_moved {
+            let (source, target) = (source.clone(), target.clone());
             return Ok(Some(match kind {
-                IntentKind::Move => RowChange::Move(source.clone(), target.clone()),
-                IntentKind::CopyTree | IntentKind::CopyAlone => RowChange::Copy {
-                    source: source.clone(),
-                    target: target.clone(),
-                    deep: *kind == IntentKind::CopyTree,
-                },
+                IntentKind::Move => RowChange::Move(source, target),
+                _ => RowChange::Copy { source, target, deep: *kind == IntentKind::CopyTree },
             }));
         }
-        match stat_at(&*self.writer.stage, aside).map(|stat| Identity::of(&stat)) {
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
+        match self.aside(intent)? {
+            None => {}
             // The copy that wasn't published, or a second name of what is there.
-            Ok(parked) if parked == *source_id || Some(parked) == there => {}
+            Some(parked) if parked == *source_id || Some(parked) == there => {}
             // What was displaced. It may not be what was written down: others may have come
             // before it, and some file systems give new numbers with each mount.
-            Ok(_) => self.put_back()?,
+            Some(_) => self.bring_back(intent, target)?,
         }
         Ok(None)
     }
 
     /// Whether a moved source left its place, which what it displaced is made to leave too.
-    fn is_source_gone(&mut self) -> Result<bool, Errno> {
-        let Intent { source, source_id, target_id, aside, .. } = self.intent;
+    fn is_source_gone(&mut self, intent: &Intent) -> Result<bool, Errno> {
+        let Intent { source, source_id, target_id, aside, .. } = intent;
         match self.identity(source)? {
             Some(id) if id == *source_id => Ok(false),
             Some(id) if Some(id) == *target_id => {
@@ -102,36 +92,6 @@ impl Recovery<'_, '_> {
                 Ok(true)
             }
             _ => Ok(true),
-        }
-    }
-
-    /// Puts what was displaced back, or where it can be found if others took its place.
-    fn put_back(&mut self) -> Result<(), Errno> {
-        let Intent { target, aside, run, seq, .. } = self.intent;
-        let parked = (&*self.writer.stage, &aside[..]);
-        let noreplace = self.writer.abilities.noreplace;
-        let back = self
-            .parents
-            .of(target)
-            .and_then(|(dir, name): (Dir, _)| rename_new(parked, (dir, name), noreplace));
-        match back {
-            Ok(()) => Ok(()),
-            Err(Errno::EXIST | Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                let lost = make_dir(&self.writer.dir, LOST)?;
-                let name = format!("{run}-{seq}");
-                tracing::warn!(%target, lost = %name, "others took the place of what was there");
-                rename_new(parked, (lost, name.as_bytes()), noreplace)
-            }
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Which inode lies at a path.
-    fn identity(&mut self, path: &ResourcePath) -> Result<Option<Identity>, Errno> {
-        match self.parents.of(path).and_then(|(dir, name)| stat_at(&dir, name)) {
-            Ok(stat) => Ok(Some(Identity::of(&stat))),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(errno) => Err(errno),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Replica {
     /// What is known of it.
     pub(crate) fn stat(&self, writer: &Writer) -> Result<Statx, Errno> {
         match self {
-            Self::File(_) => Err(Errno::NOENT),
+            Self::File(file) => file.stat(),
             Self::Named { name, .. } => stat_at(&*writer.stage, name),
         }
     }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use polydav_store::{Failure, FailureKind, ResourcePath, Stage, Staged};
-use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::fs::{Mode, OFlags, RenameFlags, Statx};
 use rustix::io::Errno;
 
 use crate::errno;
-use crate::resolve::open_at;
+use crate::resolve::{Dir, open_at, stat, stat_at};
 use crate::sys;
 
 /// New files are made with these bits, less the umask.
@@ -19,7 +19,7 @@ pub(crate) const FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 /// The staging folder.
 #[derive(Debug)]
 pub(crate) struct StageDir {
-    dir: OwnedFd,
+    dir: Dir,
     /// Whether files without a name can be made and linked in.
     unnamed: bool,
     next: AtomicU64,
@@ -36,7 +36,12 @@ impl StageDir {
         // Another one than in earlier processes: what they left may have been there to stay.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let next = AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default());
-        Self { dir, unnamed, next, open: AtomicUsize::new(0) }
+        Self { dir: Arc::new(dir), unnamed, next, open: AtomicUsize::new(0) }
+    }
+
+    /// The folder itself.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
     }
 
     /// A name nobody used before.
@@ -126,6 +131,14 @@ impl StagedFile {
         }
     }
 
+    /// What is known of it.
+    pub(crate) fn stat(&self) -> Result<Statx, Errno> {
+        match &self.place {
+            Place::Unnamed(file, _) => stat(file),
+            Place::Named(_, named) => stat_at(&*named.stage, &named.name),
+        }
+    }
+
     /// Gives its handle back, if it can be opened again.
     pub(crate) fn rest(&mut self) {
         if let Place::Named(file, _) = &mut self.place {
@@ -203,8 +216,8 @@ pub(crate) fn rename_new(
         return sys::rename(source, target, RenameFlags::NOREPLACE);
     }
     // The file system can't tell by itself; claims keep others of ours away meanwhile.
-    crate::resolve::stat_at(&source.0, source.1)?;
-    match crate::resolve::stat_at(&target.0, target.1) {
+    stat_at(&source.0, source.1)?;
+    match stat_at(&target.0, target.1) {
         Ok(_) => Err(Errno::EXIST),
         Err(Errno::NOENT) => sys::rename(source, target, RenameFlags::empty()),
         Err(errno) => Err(errno),

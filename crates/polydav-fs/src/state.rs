@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use polydav_store::{Durability, Property, PropertyChange, PropertyName, ResourcePath, Select};
+use polydav_store::{
+    Durability, Property, PropertyChange, PropertyName, ResourcePath, RunId, Select,
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use crate::held::Held;
@@ -201,7 +203,8 @@ impl State {
         durability: Durability,
         work: impl FnOnce(&Changes<'_>) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        self.change_by(&mut self.writer(), durability, work)
+        let work = |changes: &Changes<'_>| work(changes).map(|()| true);
+        self.change_by(&mut self.writer(), durability, work).map(drop)
     }
 
     /// As [`State::change`], for what must not fail for want of space.
@@ -210,6 +213,16 @@ impl State {
         durability: Durability,
         work: impl Fn(&Changes<'_>) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
+        self.settle_if(durability, |changes| work(changes).map(|()| true)).map(drop)
+    }
+
+    /// As [`State::settle`], if `work` says so when it is done; else nothing is changed. Whether it
+    /// was.
+    pub(crate) fn settle_if(
+        &self,
+        durability: Durability,
+        work: impl Fn(&Changes<'_>) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
         // Held until it is settled: nobody takes the space that is given up.
         let mut writer = self.writer();
         self.change_by(&mut writer, durability, &work).or_else(|error| {
@@ -224,12 +237,14 @@ impl State {
         &self,
         writer: &mut Writer,
         durability: Durability,
-        work: impl FnOnce(&Changes<'_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
+        work: impl FnOnce(&Changes<'_>) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
         writer.be(durability)?;
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = writer.connection.transaction_with_behavior(behavior)?;
-        work(&Changes { transaction: &transaction, reserve: &writer.reserve })?;
+        if !work(&Changes { transaction: &transaction, reserve: &writer.reserve })? {
+            return Ok(false);
+        }
         let any_row = any_row(&transaction)?;
         // Told before it can be seen, and taken back only after.
         self.any_row.fetch_or(any_row, Ordering::AcqRel);
@@ -240,7 +255,7 @@ impl State {
             }
         })?;
         self.any_row.store(any_row, Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 
     /// Reads, beside whatever is written meanwhile.
@@ -262,26 +277,6 @@ impl State {
         let outcome = work(&Rows { connection: &connection });
         readers().push(connection);
         outcome
-    }
-
-    /// How many bytes the properties of `path` have.
-    pub(crate) fn property_bytes(
-        &self,
-        path: &ResourcePath,
-    ) -> rusqlite::Result<HashMap<PropertyName, usize>> {
-        self.read(|rows| {
-            let Some(node) = rows.node(path)? else { return Ok(HashMap::new()) };
-            let mut statement = rows
-                .connection
-                .prepare_cached("SELECT ns, name, length(value) FROM prop WHERE node = ?1")?;
-            let bytes = statement.query_map([node], |row| {
-                let name = PropertyName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-                let length = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(usize::MAX);
-                let bytes = name.bytes().saturating_add(length);
-                Ok((name, bytes))
-            })?;
-            bytes.collect()
-        })
     }
 
     /// Whether there are rows at or under `path`.
@@ -366,6 +361,24 @@ impl Rows<'_> {
         node_at(self.connection, path)
     }
 
+    /// How many bytes the properties of `path` have.
+    pub(crate) fn property_bytes(
+        &self,
+        path: &ResourcePath,
+    ) -> rusqlite::Result<HashMap<PropertyName, usize>> {
+        let Some(node) = self.node(path)? else { return Ok(HashMap::new()) };
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT ns, name, length(value) FROM prop WHERE node = ?1")?;
+        let bytes = statement.query_map([node], |row| {
+            let name = PropertyName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            let length = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(usize::MAX);
+            let bytes = name.bytes().saturating_add(length);
+            Ok((name, bytes))
+        })?;
+        bytes.collect()
+    }
+
     /// The node of a member.
     pub(crate) fn member(&self, node: i64, name: &[u8]) -> rusqlite::Result<Option<i64>> {
         child(self.connection, node, name)
@@ -397,6 +410,11 @@ impl Changes<'_> {
     /// The transaction, for what isn't about properties.
     pub(crate) fn transaction(&self) -> &Transaction<'_> {
         self.transaction
+    }
+
+    /// What the transaction can read.
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows { connection: self.transaction }
     }
 
     /// Applies a change.
@@ -572,10 +590,18 @@ impl Changes<'_> {
         let mut statement = self.transaction.prepare_cached("DELETE FROM intent WHERE seq = ?1")?;
         seqs.into_iter().try_for_each(|seq| statement.execute([seq]).map(drop))
     }
+
+    /// Forgets all intents of a run.
+    pub(crate) fn settle_run(&self, run: RunId) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached("DELETE FROM intent WHERE run = ?1")?
+            .execute([run.0.to_be_bytes()])
+            .map(drop)
+    }
 }
 
 impl State {
-    /// The intents that were never settled, in the order in which they were written.
+    /// The intents that weren't settled, in the order in which they were written.
     pub(crate) fn intents(&self) -> rusqlite::Result<Vec<Intent>> {
         let writer = self.writer();
         let mut statement = writer.connection.prepare("SELECT * FROM intent ORDER BY seq")?;
@@ -586,7 +612,7 @@ impl State {
             let path = |bytes: Vec<u8>| ResourcePath::parse(bytes).map_err(|_| broken());
             intents.push(Intent {
                 seq: row.get(0)?,
-                run: polydav_store::RunId(u128::from_be_bytes(row.get(1)?)),
+                run: RunId(u128::from_be_bytes(row.get(1)?)),
                 kind: IntentKind::from_number(row.get(2)?).ok_or_else(broken)?,
                 source: path(row.get(3)?)?,
                 target: path(row.get(4)?)?,

@@ -4,6 +4,7 @@
 //! the same as doing one after the other as long as no step looks at what one before it changes.
 
 use std::collections::HashSet;
+use std::iter::Peekable;
 
 use polydav_store::{ResourcePath, Step};
 
@@ -59,6 +60,22 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
+    /// The next steps that go together, up to one of which `is_last` is true.
+    pub(crate) fn next(
+        steps: &mut Peekable<impl Iterator<Item = Step>>,
+        mut is_last: impl FnMut(&Step) -> bool,
+    ) -> Vec<Step> {
+        let (mut stretch, mut taken) = (Self::default(), Vec::new());
+        while let Some(step) = steps.next_if(|step| stretch.take(step)) {
+            let last = is_last(&step);
+            taken.push(step);
+            if last {
+                break;
+            }
+        }
+        taken
+    }
+
     /// Takes another step, unless it has to wait for one that was taken.
     pub(crate) fn take(&mut self, step: &Step) -> bool {
         // A step that may empty a tree looks at whole trees; others at single resources.

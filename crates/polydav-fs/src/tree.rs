@@ -5,9 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use polydav_store::{FailureKind, Member as Failed, Members, ResourcePath};
 use rustix::fs::{
-    self, FileType, Mode, OFlags, SeekFrom, Statx, Timespec, Timestamps, UTIME_OMIT, seek,
+    self, Access, AtFlags, FileType, Mode, OFlags, SeekFrom, Statx, StatxAttributes, Timespec,
+    Timestamps, UTIME_OMIT, seek,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::descent::{Descent, Member, Trail, Turn};
 use crate::errno;
@@ -252,21 +254,69 @@ fn join(at: &ResourcePath, name: &CStr) -> ResourcePath {
 /// What lies in a directory at `path` that nobody gets rid of by replacing it: what is hidden,
 /// another file system, what can't be entered.
 pub(crate) fn obstacles(base: OwnedFd, path: &ResourcePath) -> Members {
+    look_through(base, path, &|_, _, _| None)
+}
+
+/// What lies in a directory at `path` that can't be removed: [`obstacles`], what lies at and under
+/// `except`, and what its directory or its own state forbids to remove.
+pub(crate) fn kept(base: OwnedFd, path: &ResourcePath, except: &[ResourcePath]) -> Members {
+    look_through(base, path, &|dir, name, path| {
+        if except.binary_search(path).is_ok() {
+            return Some(FailureKind::Locked);
+        }
+        may_be_removed(dir, name).err().map(errno::kind)
+    })
+}
+
+/// Whether a member may be removed from its directory, as far as that can be told beforehand.
+fn may_be_removed(dir: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    fs::accessat(dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
+    let (there, holder) = (stat_at(dir, name)?, stat(dir)?);
+    let is_fixed = |stat: &Statx| {
+        stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND)
+    };
+    let is_sticky = u32::from(holder.stx_mode) & Mode::SVTX.as_raw_mode() != 0;
+    let me = geteuid();
+    let is_others = me.as_raw() != there.stx_uid && me.as_raw() != holder.stx_uid;
+    let is_denied = is_sticky && is_others && !me.is_root();
+    if is_denied || is_fixed(&there) || is_fixed(&holder) { Err(Errno::PERM) } else { Ok(()) }
+}
+
+/// Looks for obstacles, and for members of which `why` tells why they stay; below those it doesn't
+/// look.
+fn look_through(
+    base: OwnedFd,
+    path: &ResourcePath,
+    why: &dyn Fn(BorrowedFd<'_>, &CStr, &ResourcePath) -> Option<FailureKind>,
+) -> Members {
     let mut descent = Descent::new(base);
     let (mut at, mut met) = (path.clone(), Members::default());
-    let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| -> Member<()> {
-        let is_dir = kind == FileType::Unknown
-            && stat_at(dir, name).is_ok_and(|stat| file_type(&stat) == FileType::Directory);
-        if is_dir { Member::IsDir } else { Member::Done }
-    };
     loop {
+        let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| -> Member<()> {
+            let is_dir = kind == FileType::Unknown
+                && stat_at(dir, name).is_ok_and(|stat| file_type(&stat) == FileType::Directory);
+            if is_dir {
+                return Member::IsDir;
+            }
+            let path = join(&at, name);
+            if let Some(kind) = why(dir, name, &path) {
+                met.push(Failed { path, kind });
+            }
+            Member::Done
+        };
         match descent.next(&mut member) {
             Ok(Ok(Turn::Dir(name))) => {
                 let path = join(&at, &name);
-                match descent.enter(&name) {
+                let stays = descent.dir().map(|dir| why(dir, &name, &path));
+                let entered = match stays {
+                    Ok(None) => descent.enter(&name).map_err(errno::kind),
+                    Ok(Some(kind)) => Err(kind),
+                    Err(errno) => Err(errno::kind(errno)),
+                };
+                match entered {
                     Ok(()) => at = path,
-                    Err(Errno::NOENT) => {}
-                    Err(errno) => met.push(Failed { path, kind: errno::kind(errno) }),
+                    Err(FailureKind::NotFound) => {}
+                    Err(kind) => met.push(Failed { path, kind }),
                 }
                 continue;
             }

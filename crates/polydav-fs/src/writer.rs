@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{Mode, RenameFlags};
+use rustix::fs::{Mode, RenameFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::resolve::{Root, STATE_DIR, open_dir_at, stat_at};
@@ -25,13 +25,22 @@ pub(crate) struct Abilities {
     pub(crate) exchange: bool,
     /// Names that differ in case alone being those of different things.
     pub(crate) case: bool,
+    /// Telling when a file was made.
+    pub(crate) birth: bool,
+}
+
+impl Abilities {
+    /// Whether every step can be undone: all of it is renaming, and what lies where is known again.
+    pub(crate) fn can_undo(self) -> bool {
+        self.noreplace && self.exchange && self.birth
+    }
 }
 
 #[cfg(any(test, feature = "crash-test"))]
 impl Abilities {
     /// Those of a file system that can do no more than it must.
     pub(crate) const POOR: Self =
-        Self { unnamed: false, noreplace: false, exchange: false, case: true };
+        Self { unnamed: false, noreplace: false, exchange: false, case: true, birth: false };
 }
 
 /// What a store needs to change anything.
@@ -163,6 +172,7 @@ fn probe(stage: &OwnedFd) -> Result<Abilities, Errno> {
         noreplace: rename(RenameFlags::NOREPLACE) == Err(Errno::EXIST),
         exchange: rename(RenameFlags::EXCHANGE).is_ok(),
         case: stat_at(stage, &b"PROBE-2"[..]).is_err(),
+        birth: stat_at(stage, OTHER)?.stx_mask & StatxFlags::BTIME.bits() != 0,
     };
     clean()?;
     Ok(abilities)

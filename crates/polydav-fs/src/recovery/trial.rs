@@ -9,11 +9,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use polydav_store::{Property, PropertyChange, PropertyName, RunId, Select};
+use polydav_store::{Property, PropertyChange, PropertyName, ResourcePath, RunId, Select};
 use rustix::fs::CWD;
 use tempfile::TempDir;
 
 use super::*;
+use crate::intent::Identity;
+use crate::resolve::stat_at;
 use crate::writer::Abilities;
 
 /// The run that was under way.
