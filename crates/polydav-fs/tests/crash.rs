@@ -35,8 +35,28 @@ fn furniture() -> Vec<Draft> {
     dirs.chain(files).chain(props).collect()
 }
 
-/// Runs of every kind of step.
-fn script() -> Vec<Vec<Draft>> {
+/// Runs to be applied, one after the other.
+struct Script {
+    on_failure: OnFailure,
+    runs: Vec<Vec<Draft>>,
+}
+
+impl Script {
+    fn named(name: &str) -> Self {
+        match name {
+            "each" => Self { on_failure: OnFailure::Continue, runs: runs_of_each() },
+            _ => Self { on_failure: OnFailure::UndoAll, runs: runs_of_all() },
+        }
+    }
+
+    /// Whether a run is done whole or not at all.
+    fn is_whole(&self) -> bool {
+        self.on_failure == OnFailure::UndoAll
+    }
+}
+
+/// Runs of which each step may be done by itself, of every kind of step.
+fn runs_of_each() -> Vec<Vec<Draft>> {
     vec![
         vec![put("new", "1")],
         vec![put("f", "2")],
@@ -67,6 +87,52 @@ fn script() -> Vec<Vec<Draft>> {
     ]
 }
 
+/// A step that fails.
+fn failing() -> Draft {
+    remove("none")
+}
+
+/// Runs that are done whole or not at all, of every kind of step, some of which fail in the end.
+fn runs_of_all() -> Vec<Vec<Draft>> {
+    // Every kind of step, on files and on folders, new and in the place of others; then steps that
+    // build on what those before them made.
+    let every = || {
+        vec![
+            mkcol("n"),
+            put("n/new", "1"),
+            put("f", "2"),
+            copy("t", "n/c"),
+            copy("t", "u"),
+            copy_alone("t", "n/alone"),
+            copy("g", "h"),
+            rename("p", "q"),
+            rename("s", "n/s"),
+            rename("x", "g"),
+            patch("n/c", [set("p", "changed")]),
+            remove("e"),
+        ]
+    };
+    let again = || {
+        vec![
+            remove("n/c/a"),
+            mkcol("n/c/a"),
+            put("n/c/a/x", "anew"),
+            rename("n/c", "e"),
+            mkcol("n/c"),
+            rename("e", "n/c"),
+            put("f", "once"),
+            put("f", "twice"),
+            rename("f", "p"),
+            patch("p", [set("q", "more")]),
+        ]
+    };
+    let fails = |mut drafts: Vec<Draft>| {
+        drafts.push(failing());
+        drafts
+    };
+    vec![fails(every()), every(), fails(again()), again(), vec![remove("n"), mkcol("n")]]
+}
+
 const LOCK: &str = "urn:lock";
 
 /// The child: applies the script to a folder, or only opens it.
@@ -81,10 +147,12 @@ fn child() {
     let lock = kit::lock(LOCK, "m");
     store.keep_lock(&lock, durability).unwrap();
     tell("locked".to_owned());
-    for (number, drafts) in script().into_iter().enumerate() {
-        let run = as_run(number, drafts, durability);
+    let script = Script::named(&std::env::var("POLYDAV_CRASH_SCRIPT").unwrap());
+    for (number, drafts) in script.runs.into_iter().enumerate() {
+        let fails = fails(&drafts);
+        let run = as_run(number, drafts, script.on_failure, durability);
         let mut report = |index: usize, outcome: Outcome| {
-            outcome.unwrap();
+            assert_eq!(outcome.is_err(), fails, "{outcome:?}");
             tell(format!("{number} {index}"));
         };
         store.apply(run, &NoLocks, &mut report).unwrap();
@@ -95,12 +163,17 @@ fn child() {
 
 use polydav_store::Store as _;
 
-fn as_run(number: usize, drafts: Vec<Draft>, durability: Durability) -> Run {
+/// Whether a run is undone for its last step.
+fn fails(drafts: &[Draft]) -> bool {
+    drafts.last().is_some_and(|last| format!("{last:?}") == format!("{:?}", failing()))
+}
+
+fn as_run(number: usize, drafts: Vec<Draft>, on_failure: OnFailure, durability: Durability) -> Run {
     let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index));
     Run {
         id: RunId(number as u128),
         steps: steps.collect(),
-        on_failure: OnFailure::Continue,
+        on_failure,
         durability,
         cancel: Cancel::never(),
     }
@@ -113,18 +186,19 @@ fn temporary() -> TempDir {
 
 struct Driver {
     dir: TempDir,
+    script: &'static str,
     durability: &'static str,
     /// Whether the file system is taken for one that can't exchange names.
     is_poor: bool,
 }
 
 impl Driver {
-    fn new(durability: &'static str, is_poor: bool) -> Self {
+    fn new(script: &'static str, durability: &'static str, is_poor: bool) -> Self {
         let dir = temporary();
         let root = dir.path().join("template/root");
         fs::create_dir_all(&root).unwrap();
         given(&FolderStore::open(&root, &Options::default()).unwrap(), furniture());
-        Self { dir, durability, is_poor }
+        Self { dir, script, durability, is_poor }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -145,6 +219,7 @@ impl Driver {
         child.args(["--exact", "child", "--test-threads=1"]).env("POLYDAV_CRASH_DIR", dir);
         if with_script {
             child.env("POLYDAV_CRASH_DURABILITY", self.durability);
+            child.env("POLYDAV_CRASH_SCRIPT", self.script);
         }
         if self.is_poor {
             child.env("POLYDAV_CRASH_POOR", "1");
@@ -171,13 +246,14 @@ impl Driver {
 
 /// What a crash may have left.
 struct Expected {
+    script: &'static str,
     told: Vec<String>,
 }
 
 impl Expected {
-    fn read(dir: &Path) -> Self {
+    fn read(driver: &Driver, dir: &Path) -> Self {
         let told = fs::read_to_string(dir.join("told")).unwrap_or_default();
-        Self { told: told.lines().map(str::to_owned).collect() }
+        Self { script: driver.script, told: told.lines().map(str::to_owned).collect() }
     }
 
     fn is_told(&self, number: usize, index: usize) -> bool {
@@ -206,25 +282,31 @@ impl Expected {
     }
 
     fn ran_all(&self) -> bool {
-        let script = script();
-        let last = script.len() - 1;
-        (0..script[last].len()).all(|index| self.is_told(last, index))
+        let runs = Script::named(self.script).runs;
+        let last = runs.len() - 1;
+        (0..runs[last].len()).all(|index| self.is_told(last, index))
     }
 
     /// All that may be there: what was told was done; of the run that wasn't told of, any of its
-    /// steps may have been. Also the tree that may be partly removed.
+    /// steps may have been, or all if it is done whole. Also the tree that may be partly removed.
     fn allowed(&self) -> Vec<(Snapshot, Option<ResourcePath>)> {
-        let script = script();
-        let under_way = (0..script.len())
-            .find(|&number| !(0..script[number].len()).all(|index| self.is_told(number, index)));
-        let Some(under_way) = under_way else { return vec![(self.state(script.len(), 0), None)] };
+        let Script { runs, .. } = Script::named(self.script);
+        let under_way = (0..runs.len())
+            .find(|&number| !(0..runs[number].len()).all(|index| self.is_told(number, index)));
+        let Some(under_way) = under_way else { return vec![(self.state(runs.len(), 0), None)] };
+        if Script::named(self.script).is_whole() {
+            let is_told = self.is_told(under_way, 0);
+            let mut counts = vec![under_way + 1];
+            counts.extend((!is_told).then_some(under_way));
+            return counts.into_iter().map(|count| (self.state(count, 0), None)).collect();
+        }
         let untold: Vec<_> =
-            (0..script[under_way].len()).filter(|&i| !self.is_told(under_way, i)).collect();
+            (0..runs[under_way].len()).filter(|&i| !self.is_told(under_way, i)).collect();
         let mut allowed = Vec::new();
         for subset in 0..1_u32 << untold.len() {
             let chosen = untold.iter().enumerate().filter(|(bit, _)| subset >> bit & 1 == 1);
             let chosen: BTreeSet<_> = chosen.map(|(_, &index)| index).collect();
-            let mask = (0..script[under_way].len())
+            let mask = (0..runs[under_way].len())
                 .filter(|i| chosen.contains(i) || self.is_told(under_way, *i))
                 .fold(0, |mask, i| mask | 1 << i);
             let removing = match under_way {
@@ -241,7 +323,10 @@ impl Expected {
     fn state(&self, runs: usize, mask: u32) -> Snapshot {
         let model = MemoryStore::new();
         given(&model, furniture());
-        for (number, drafts) in script().into_iter().enumerate() {
+        for (number, drafts) in Script::named(self.script).runs.into_iter().enumerate() {
+            if fails(&drafts) {
+                continue;
+            }
             let drafts = drafts.into_iter().enumerate();
             let drafts: Vec<_> = drafts
                 .filter(|(index, _)| number < runs || (number == runs && mask >> index & 1 == 1))
@@ -274,11 +359,10 @@ fn is_pending(dir: &Path) -> bool {
     state.query_row(sql, [], |row| row.get::<_, i64>(0)).is_ok_and(|intents| intents > 0)
 }
 
-fn crash_everywhere(durability: &'static str, is_poor: bool) {
-    let driver = Driver::new(durability, is_poor);
+fn crash_everywhere(driver: &Driver) {
     let dir = driver.copy("template", "whole");
     let calls = driver.count(&dir, true);
-    let whole = Expected::read(&dir);
+    let whole = Expected::read(driver, &dir);
     assert!(whole.ran_all());
     whole.check(&dir, "not killed");
     let (mut kills, mut recoveries) = (0, 0);
@@ -288,14 +372,14 @@ fn crash_everywhere(durability: &'static str, is_poor: bool) {
             let dir = driver.copy("template", "killed");
             driver.kill(&dir, true, &at);
             kills += 1;
-            let expected = Expected::read(&dir);
+            let expected = Expected::read(driver, &dir);
             // After one call is before the next: once is enough to look at recovery.
             let look = driver.copy("killed", "look");
             if side == "+" && is_pending(&look) {
                 recoveries += 1;
-                crash_recovery(&driver, &expected, &at);
+                crash_recovery(driver, &expected, &at);
             }
-            expected.check(&dir, &format!("{durability}, killed at {at} of {calls}"));
+            expected.check(&dir, &format!("{}, killed at {at} of {calls}", driver.durability));
         }
     }
     assert_eq!(kills, 2 * calls);
@@ -321,23 +405,34 @@ fn crash_recovery(driver: &Driver, expected: &Expected, at: &str) {
 
 #[test]
 fn killed_at_every_call_full() {
-    crash_everywhere("full", false);
+    crash_everywhere(&Driver::new("each", "full", false));
 }
 
 #[test]
 fn killed_at_every_call_relaxed() {
-    crash_everywhere("relaxed", false);
+    crash_everywhere(&Driver::new("each", "relaxed", false));
 }
 
 #[test]
 fn killed_at_every_call_on_a_poor_file_system() {
-    crash_everywhere("relaxed", true);
+    crash_everywhere(&Driver::new("each", "relaxed", true));
+}
+
+/// Whatever of a run was done, all of it is there or nothing.
+#[test]
+fn a_whole_run_killed_at_every_call_full() {
+    crash_everywhere(&Driver::new("whole", "full", false));
+}
+
+#[test]
+fn a_whole_run_killed_at_every_call_relaxed() {
+    crash_everywhere(&Driver::new("whole", "relaxed", false));
 }
 
 /// Killed while a folder is opened that never was.
 #[test]
 fn killed_at_every_call_of_a_first_opening() {
-    let driver = Driver::new("full", false);
+    let driver = Driver::new("each", "full", false);
     let fresh = || {
         let dir = driver.at("fresh");
         let _ = fs::remove_dir_all(&dir);
