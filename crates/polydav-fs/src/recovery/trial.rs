@@ -96,6 +96,25 @@ impl Left {
         self.state.change(Durability::Full, |rows| rows.intend(&intent)).unwrap();
     }
 
+    /// Writes a step of a run down that is done whole or not at all.
+    fn intend_undoable(&self, seq: i64, kind: IntentKind, (source, target): (&str, &str)) {
+        let comes = match kind {
+            IntentKind::Publish => format!(".polydav/stage/aside{seq}"),
+            _ => source.to_owned(),
+        };
+        let intent = Intent {
+            seq,
+            run: RUN,
+            kind,
+            source: path(source),
+            target: path(target),
+            source_id: self.identity(&comes).unwrap_or(Identity::UNKNOWN),
+            target_id: self.identity(target),
+            aside: format!("aside{seq}").into_bytes(),
+        };
+        self.state.change(Durability::Full, |rows| rows.intend(&intent)).unwrap();
+    }
+
     fn intend_move(&self, source: &str, target: &str) {
         self.intend(0, IntentKind::Move, (source, target), source);
     }
@@ -437,6 +456,168 @@ fn each_step_is_finished_or_forgotten_by_itself() {
         left
     };
     ends(left, &["b b (b)", "x a (a)", "z c (c)"]);
+}
+
+/// A run that is done whole or not at all: what it does, and what is there if it is left at that
+/// point.
+struct Undoing {
+    left: Left,
+    seq: i64,
+}
+
+impl Undoing {
+    fn with(paths: &[&str]) -> Self {
+        Self { left: Left::with(paths), seq: 0 }
+    }
+
+    fn intend(&mut self, kind: IntentKind, way: (&str, &str)) -> String {
+        self.left.intend_undoable(self.seq, kind, way);
+        self.seq += 1;
+        format!(".polydav/stage/aside{}", self.seq - 1)
+    }
+
+    fn park(&mut self, at: &str) {
+        let aside = self.intend(IntentKind::Park, (at, at));
+        self.left.rename(at, &aside);
+    }
+
+    fn make(&mut self, at: &str) {
+        self.intend(IntentKind::MakeCollection, (at, at));
+        fs::create_dir(self.left.at(at)).unwrap();
+    }
+
+    fn publish(&mut self, at: &str) {
+        let staged = format!(".polydav/stage/aside{}", self.seq);
+        self.left.make(&staged);
+        self.intend(IntentKind::Publish, (at, at));
+        if self.left.at(at).exists() {
+            self.left.exchange(&staged, at);
+        } else {
+            self.left.rename(&staged, at);
+        }
+    }
+
+    fn relocate(&mut self, source: &str, target: &str) {
+        let aside = self.intend(IntentKind::Relocate, (source, target));
+        if self.left.at(target).exists() {
+            self.left.exchange(source, target);
+            self.left.rename(source, &aside);
+        } else {
+            self.left.rename(source, target);
+        }
+    }
+}
+
+/// What is left after these acts of a run.
+fn undoing(paths: &'static [&str], acts: impl Fn(&mut Undoing)) -> impl Fn() -> Left {
+    move || {
+        let mut undoing = Undoing::with(paths);
+        acts(&mut undoing);
+        undoing.left
+    }
+}
+
+#[test]
+fn all_steps_of_a_whole_run_are_undone() {
+    let left = undoing(&["a", "b/", "b/c", "d/", "e"], |run| {
+        run.park("a");
+        run.make("a");
+        run.publish("a/x");
+        run.relocate("b", "a/b");
+        run.relocate("d", "b");
+        run.publish("e");
+        run.relocate("a/b", "e");
+        run.park("e");
+        run.make("e");
+    });
+    ends(left, &["a a (a)", "b (b)", "b/c b/c (b/c)", "d (d)", "e e (e)"]);
+}
+
+#[test]
+fn what_of_a_whole_run_was_written_down_and_not_done_stays_undone() {
+    let left = undoing(&["a", "b", "d/"], |run| {
+        run.intend(IntentKind::Park, ("a", "a"));
+        run.intend(IntentKind::MakeCollection, ("n", "n"));
+        run.left.make(".polydav/stage/aside2");
+        run.intend(IntentKind::Publish, ("b", "b"));
+        run.intend(IntentKind::Relocate, ("b", "a"));
+        run.intend(IntentKind::Relocate, ("d", "e"));
+    });
+    ends(left, &["a a (a)", "b b (b)", "d (d)"]);
+}
+
+#[test]
+fn a_move_of_a_whole_run_that_was_half_done_is_undone() {
+    let left = undoing(&["a", "d/"], |run| {
+        run.intend(IntentKind::Relocate, ("a", "d"));
+        run.left.exchange("a", "d");
+    });
+    ends(left, &["a a (a)", "d (d)"]);
+}
+
+/// An empty folder was removed and made again: undone twice, it isn't taken for the one made.
+#[test]
+fn a_folder_that_came_back_is_not_undone_again() {
+    let left = undoing(&["d/"], |run| {
+        run.park("d");
+        run.make("d");
+        run.park("d");
+        run.make("d");
+    });
+    ends(left, &["d (d)"]);
+}
+
+#[test]
+fn what_others_put_where_a_whole_run_made_room_stays() {
+    let left = undoing(&["a", "b", "d/", "d/x"], |run| {
+        run.park("a");
+        run.left.make("a");
+        run.relocate("b", "c");
+        run.left.make("b");
+        run.relocate("d", "e");
+        run.make("d");
+        run.left.make("d/y");
+    });
+    let kept = [".polydav/lost", ".polydav/lost/000000000000000000000000000000ab-0 a"];
+    let there = ["a a (a)", "b b (b)", "c b", "d (d)", "d/y d/y", "e", "e/x d/x"];
+    ends(left, &[&kept[..], &there].concat());
+}
+
+#[test]
+fn what_others_took_away_from_a_whole_run_is_not_missed() {
+    let left = undoing(&["a", "b", "d/", "d/x", "f"], |run| {
+        run.publish("n");
+        fs::remove_file(run.left.at("n")).unwrap();
+        run.relocate("a", "b");
+        fs::remove_file(run.left.at("b")).unwrap();
+        run.make("m");
+        fs::remove_dir(run.left.at("m")).unwrap();
+        run.relocate("f", "d/f");
+        fs::remove_dir_all(run.left.at("d")).unwrap();
+    });
+    ends(left, &["b b (b)"]);
+}
+
+#[test]
+fn what_can_not_go_back_in_a_whole_run_is_to_be_found() {
+    let left = undoing(&["d/", "d/x", "d/z/", "y"], |run| {
+        run.relocate("d/x", "y");
+        run.relocate("d/z", "z");
+        fs::remove_dir(run.left.at("d")).unwrap();
+    });
+    let (lost, found) = (".polydav/lost", format!("{FOUND} y"));
+    ends(left, &[lost, &found, "y d/x (y)", "z"]);
+}
+
+/// Steps that are finished and steps that are undone may have been under way at once.
+#[test]
+fn what_each_run_had_begun_ends_as_it_must() {
+    let left = undoing(&["a", "b"], |run| {
+        run.relocate("a", "x");
+        run.left.intend(9, IntentKind::Move, ("b", "y"), "b");
+        run.left.rename("b", "y");
+    });
+    ends(left, &["a a (a)", "y b (b)"]);
 }
 
 /// What is there must be on disk before nothing tells any more that it had to be looked after.

@@ -82,6 +82,28 @@ fn check(store: &dyn Store, outcomes: &[Outcome], context: &str) {
     );
 }
 
+/// Of a run that is done whole or not at all, everything is there if it was told to be done, and
+/// nothing if it wasn't; if that isn't known, one or the other.
+fn check_whole(store: &dyn Store, outcomes: &[Outcome], context: &str) {
+    let before = MemoryStore::new();
+    given(&before, furniture());
+    let after = MemoryStore::new();
+    given(&after, furniture());
+    given(&after, script());
+    let all = [&before, &after].map(|model| snapshot(model));
+    let is_unknown = |outcome: &Outcome| {
+        outcome.as_ref().is_err_and(|failure| failure.effect == Effect::Unknown)
+    };
+    let allowed = match outcomes.iter().all(Result::is_ok) {
+        _ if outcomes.iter().any(is_unknown) => &all[..],
+        true => &all[1..],
+        false => &all[..1],
+    };
+    let there = snapshot(store);
+    assert!(allowed.contains(&there), "{context}: {outcomes:#?}\n{:#?}", kit::lines(store));
+    assert!(outcomes.iter().all(Result::is_ok) || outcomes.iter().all(Result::is_err), "{context}");
+}
+
 /// In a run that stops, nothing was done behind the first failure, and nothing was tried behind the
 /// first that was known when it happened.
 fn check_stop(outcomes: &[Outcome], context: &str) {
@@ -149,6 +171,7 @@ fn fail_everywhere(faults: Faults) {
         let is_unknown = |outcome: &Outcome| {
             outcome.as_ref().is_err_and(|failure| failure.effect == Effect::Unknown)
         };
+        let check = if on_failure == OnFailure::UndoAll { check_whole } else { check };
         if !outcomes.iter().any(is_unknown) {
             check(&store, &outcomes, &context);
         }
@@ -207,6 +230,19 @@ fn the_nth_call_fails_in_a_run_that_stops() {
         for errno in [Errno::IO, Errno::NOSPC] {
             let on_failure = OnFailure::Stop;
             fail_everywhere(Faults { on_failure, ..Faults::one(durability, errno) });
+        }
+    }
+}
+
+/// Whatever fails while it is done, undone or committed: all of it is there, or nothing.
+#[test]
+fn the_nth_call_of_a_whole_run_fails() {
+    let on_failure = OnFailure::UndoAll;
+    for durability in [Durability::Full, Durability::Relaxed] {
+        for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS] {
+            for count in [1, 2, u64::MAX] {
+                fail_everywhere(Faults { on_failure, count, ..Faults::one(durability, errno) });
+            }
         }
     }
 }
