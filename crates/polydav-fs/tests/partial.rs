@@ -13,7 +13,7 @@ use std::process::Command;
 
 use polydav_fs::{FolderStore, OpenError, Options};
 use polydav_store::{Effect, FailureKind, Ledger, Overwrite, Select, Store, kit};
-use world::{Mount, World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
+use world::{Mount, World, copy, delete, drop_rights, kinds, mkcol, mv, names, patch, path, put};
 
 const BOTH: [bool; 2] = [true, false];
 
@@ -326,15 +326,6 @@ fn a_collection_that_can_not_leave_its_place_keeps_its_members() {
     assert_eq!((failure.kind, failure.effect), (FailureKind::Forbidden, Effect::None));
     assert_eq!(names(&world), ["shut", "shut/a", "shut/a/x"]);
     mode(0o755).unwrap();
-}
-
-/// Lets this thread alone give up the right to pass over permissions.
-fn drop_rights() -> bool {
-    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
-    let rights = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
-    let Ok(sets) = capabilities(None) else { return false };
-    let effective = sets.effective - rights;
-    set_capabilities(None, CapabilitySets { effective, ..sets }).is_ok()
 }
 
 #[test]

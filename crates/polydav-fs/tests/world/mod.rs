@@ -86,6 +86,15 @@ pub fn patch(target: &str, name: &str, value: &str) -> Action {
     Action::Patch { target: path(target), changes }
 }
 
+/// Lets this thread alone give up the right to pass over permissions.
+pub fn drop_rights() -> bool {
+    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+    let rights = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    let Ok(sets) = capabilities(None) else { return false };
+    let effective = sets.effective - rights;
+    set_capabilities(None, CapabilitySets { effective, ..sets }).is_ok()
+}
+
 /// The failed members.
 pub fn kinds(failure: &Failure) -> Vec<(String, FailureKind)> {
     assert_eq!(failure.kind, FailureKind::Members, "{failure:?}");
@@ -170,6 +179,10 @@ impl World {
 
     pub fn run_stopping(&self, actions: Vec<Action>) -> Vec<Outcome> {
         self.run_as(actions, OnFailure::Stop)
+    }
+
+    pub fn run_whole(&self, actions: Vec<Action>) -> Vec<Outcome> {
+        self.run_as(actions, OnFailure::UndoAll)
     }
 
     /// What is there when each of the steps is told of.

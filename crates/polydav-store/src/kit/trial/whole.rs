@@ -2,9 +2,9 @@
 
 use crate::kit::{
     Draft, after, copy, copy_alone, given, held, lines, lock, mkcol, patch, put, put_content,
-    remove, rename, set, snapshot, stage, steps, undone, verdict, verdicts, whole,
+    remove, rename, set, snapshot, stage, steps, undone, unset, verdict, verdicts, whole,
 };
-use crate::{Durability, NoLocks, Run, Store};
+use crate::{Durability, NoLocks, Property, Run, Store};
 
 trials! { atomic:
     a_whole_run_is_done_as_any_other,
@@ -15,6 +15,7 @@ trials! { atomic:
     a_lock_ends_within_a_whole_run_with_what_it_locks,
     nothing_of_a_whole_run_is_told_before_all_of_it_is_done,
     a_whole_run_may_have_no_steps_or_many,
+    a_patch_beyond_the_bounds_undoes_a_whole_run,
 }
 
 /// Something of every kind, with properties if the store keeps any.
@@ -188,4 +189,33 @@ fn a_whole_run_may_have_no_steps_or_many(store: &dyn Store) {
     assert_eq!(verdicts(store, &NoLocks, whole(all)), expected);
     assert_eq!(lines(store).len(), STEPS);
     assert!(lines(store).iter().all(|line| !line.contains("new")));
+}
+
+/// It is the one at fault, also where a step behind it would fail too.
+fn a_patch_beyond_the_bounds_undoes_a_whole_run(store: &dyn Store) {
+    if mark(store, "").is_none() {
+        return;
+    }
+    given(store, [put("a", "1"), put("b", "2"), patch("b", [set("p", "of b")])]);
+    let before = snapshot(store);
+    let half = || vec![b'x'; Property::BYTES_MAX / 2];
+    for last in [mkcol("n"), remove("none"), patch("none", [])] {
+        let all = steps([
+            patch("a", [set("p", half())]),
+            copy("a", "c"),
+            rename("c", "b"),
+            patch("a", [set("q", "1")]),
+            patch("b", [set("q", half())]),
+            put("d", "3"),
+            last,
+        ]);
+        let told = verdicts(store, &NoLocks, whole(all));
+        assert_eq!(told[4], "Forbidden /b");
+        let undone = |told: &String| told.trim_end_matches(" (RolledBack)").to_owned();
+        let others: Vec<_> = [&told[..4], &told[5..]].concat().iter().map(undone).collect();
+        assert!(others.iter().all(|told| told.starts_with("Dependency /")), "{told:?}");
+        assert_eq!(snapshot(store), before);
+    }
+    let room = steps([patch("a", [set("p", half())]), patch("a", [unset("p"), set("q", half())])]);
+    assert_eq!(verdicts(store, &NoLocks, whole(room)), ["done", "done"]);
 }
