@@ -64,6 +64,9 @@ impl Writer {
         #[cfg(feature = "crash-test")]
         let abilities = if sys::fault::is_poor() { Abilities::POOR } else { abilities };
         tracing::debug!(?abilities, "the file system was probed");
+        if !abilities.can_undo() {
+            tracing::warn!("this file system can't undo: batches in mode atomic are refused");
+        }
         let stage = Arc::new(StageDir::new(stage, abilities.unnamed));
         let (given_up, half_done) = Default::default();
         Ok(Self { dir, stage, abilities, given_up, half_done })
