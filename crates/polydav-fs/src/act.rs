@@ -36,8 +36,8 @@ impl Execution<'_> {
     /// Prepares a step that was opened.
     pub(crate) fn prepare(&mut self, permit: Permit) -> Result<Prepared, Failure> {
         refuse_hidden(&permit.action)?;
-        if self.course.undoes_all() {
-            return self.prepare_whole(permit);
+        if self.is_reversible {
+            return self.prepare_reversible(permit);
         }
         match permit.action {
             Action::Put { target, content, modified } => {
@@ -95,7 +95,7 @@ impl Execution<'_> {
             }
             Work::Rename { way, rows, aside } => self.rename(way, rows, aside),
             Work::Patch { target, changes } => self.patch(target, changes),
-            Work::Reversible(reversible) => self.act_whole(prepared.intent, reversible),
+            Work::Reversible(reversible) => self.act_reversible(prepared.intent, reversible),
             Work::Refuse { subject } => failed(self.refuse_record(subject)),
         }
     }

@@ -34,11 +34,11 @@ use crate::errno;
 use crate::intent::{Identity, Intent, IntentKind};
 use crate::replica::Replica;
 use crate::resolve::{Dir, Parents, has_hidden};
+use crate::reversible::Reversible;
 use crate::stage::StagedFile;
 use crate::state::{Changes, RowChange, State, is_in_doubt};
 use crate::stretch::Stretch;
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
-use crate::whole::Reversible;
 use crate::{FolderStore, Writer, sys, tree};
 
 /// A step that waits for nothing but its act.
@@ -140,7 +140,7 @@ pub(crate) enum Tidy {
 
 /// An outcome that wasn't reported yet.
 pub(crate) struct Pending {
-    index: usize,
+    pub(crate) index: usize,
     pub(crate) path: ResourcePath,
     pub(crate) outcome: Outcome,
     pub(crate) after: After,
@@ -155,6 +155,12 @@ pub(crate) struct Execution<'a> {
     pub(crate) run: RunId,
     pub(crate) durability: Durability,
     pub(crate) course: Course,
+    /// Whether receipts are kept.
+    pub(crate) keeps_receipts: bool,
+    /// Whether each step is done so that it can be undone until it is settled.
+    pub(crate) is_reversible: bool,
+    /// How many commits were made that have receipts.
+    pub(crate) commits: i64,
     pub(crate) parents: Parents<'a>,
     /// What has to come to disk; `None` if it may come there later.
     touched: Option<Touched>,
@@ -163,7 +169,7 @@ pub(crate) struct Execution<'a> {
     /// What was done of them, in a run that is done whole or not at all.
     pub(crate) begun: Vec<Intent>,
     /// Whether something was committed before steps that makes others wait for it.
-    intended: bool,
+    pub(crate) intended: bool,
     pub(crate) pending: Vec<Pending>,
     /// At how many targets of moves it was looked, and whether something was at one of them.
     pub(crate) looked: u32,
@@ -200,11 +206,14 @@ impl<'a> Execution<'a> {
         (writer, state): (&'a Writer, &'a State),
         run: &Run,
         locks: &'a LocksOfRun<'a>,
+        keeps_receipts: bool,
     ) -> Result<Self, Errno> {
         let touched = match run.durability {
             Durability::Relaxed => None,
             Durability::Full => Some(Touched::new(&store.root)?),
         };
+        let course = Course::of(run);
+        let can_undo = writer.abilities.can_undo();
         Ok(Self {
             store,
             writer,
@@ -212,7 +221,10 @@ impl<'a> Execution<'a> {
             locks,
             run: run.id,
             durability: run.durability,
-            course: Course::of(run),
+            keeps_receipts,
+            is_reversible: can_undo && (keeps_receipts || course.undoes_all()),
+            course,
+            commits: 0,
             parents: Parents::new(&store.root),
             touched,
             intents: Vec::new(),
@@ -230,6 +242,11 @@ impl<'a> Execution<'a> {
     pub(crate) fn run(mut self, steps: Vec<Step>, report: &mut dyn Report) {
         let mut steps = steps.into_iter().peekable();
         while let Some(stretch) = self.take(&mut steps) {
+            if let Err(failure) = self.announce(&stretch, report) {
+                self.settle(report);
+                self.course.refuse(&stretch, &failure, report);
+                continue;
+            }
             self.perform(stretch);
             if self.must_settle() {
                 self.settle(report);
@@ -260,7 +277,7 @@ impl<'a> Execution<'a> {
     ) -> Option<Vec<Step>> {
         steps.peek()?;
         let is_whole = self.course.undoes_all();
-        let is_alone = !self.is_full() && !is_whole;
+        let is_alone = !self.is_full() && !self.is_reversible;
         let is_last = |step: &Step| is_alone || (!is_whole && self.must_be_settled_to_go_on(step));
         Some(Stretch::next(steps, is_last))
     }
@@ -436,7 +453,11 @@ impl<'a> Execution<'a> {
     /// Brings what was done to disk, commits what follows from it, and reports it.
     fn settle(&mut self, report: &mut dyn Report) {
         if self.sync_pending() {
-            self.commit_after();
+            if self.keeps_receipts {
+                self.commit_with_receipt(report);
+            } else {
+                self.commit_after();
+            }
         }
         self.tell(report);
     }
@@ -490,7 +511,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    fn commit_after(&mut self) {
+    pub(crate) fn commit_after(&mut self) {
         let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
         if !self.intended && !self.pending.iter().any(has_rows) {
             return;
@@ -505,9 +526,10 @@ impl<'a> Execution<'a> {
     }
 
     /// Has the rows follow what was done.
-    fn write_after(&self, changes: &Changes<'_>) -> rusqlite::Result<()> {
+    pub(crate) fn write_after(&self, changes: &Changes<'_>) -> rusqlite::Result<()> {
         let is_gone = |path: &ResourcePath| self.store.root.lacks(path);
-        for pending in &self.pending {
+        let followed = if self.may_have_rows() { &self.pending[..] } else { &[] };
+        for pending in followed {
             let (change, tidy) = match &pending.after {
                 After::Nothing => continue,
                 After::Tidy(tidy) => (None, Some(tidy)),
@@ -522,6 +544,12 @@ impl<'a> Execution<'a> {
             }
         }
         changes.settle(self.intents.iter().copied())
+    }
+
+    /// Whether there may be any rows that would have to follow.
+    pub(crate) fn may_have_rows(&self) -> bool {
+        let is_patch = |pending: &Pending| matches!(pending.after, After::Patch(_));
+        self.state.has_any() || self.pending.iter().any(is_patch)
     }
 
     /// The rows don't follow: a patch wasn't done, and a step that needs them is half done.

@@ -16,6 +16,7 @@
 
 mod act;
 mod apply;
+mod batches;
 mod descent;
 mod entry;
 mod errno;
@@ -24,10 +25,12 @@ mod intent;
 mod ledger;
 mod places;
 mod read;
+mod receipt;
 mod recovery;
 mod replica;
 mod reserve;
 mod resolve;
+mod reversible;
 mod rights;
 mod server_state;
 mod stage;
@@ -50,8 +53,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use polydav_store::{
-    Broken, Capabilities, Course, Entry, Failure, FailureKind, Ledger, LockView, LocksOfRun,
-    MemoryLedger, Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+    BatchLedger, Broken, Capabilities, Course, Entry, Failure, FailureKind, Fate, Ledger, LockView,
+    LocksOfRun, MemoryLedger, Reading, Report, ResourcePath, Run, RunId, Select, Space, Stage,
+    Store, Visit, Walk, Witness,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -159,7 +163,7 @@ pub struct FolderStore {
     /// What it needs to change anything; `None` if it is read only.
     writer: Option<Writer>,
     /// `None` if it is read only and no place was given.
-    state: Option<State>,
+    state: Option<Arc<State>>,
     memory: MemoryLedger,
     _held: Held,
 }
@@ -203,13 +207,20 @@ impl FolderStore {
                 },
             })?;
         }
+        let state = state.map(Arc::new);
         Ok(Self { root: opened, writer, state, memory: MemoryLedger::default(), _held: held })
+    }
+
+    /// Where batches can be kept; `None` if the folder is served for reading only.
+    pub fn batch_ledger(&self) -> Option<Arc<dyn BatchLedger>> {
+        let state = self.state.as_ref().filter(|_| self.writer.is_some())?;
+        Some(Arc::clone(state) as Arc<dyn BatchLedger>)
     }
 
     /// Where locks are kept.
     fn ledger(&self) -> &dyn Ledger {
         match &self.state {
-            Some(state) => state,
+            Some(state) => &**state,
             None => &self.memory,
         }
     }
@@ -217,7 +228,7 @@ impl FolderStore {
     /// Whether the disk failed, so that no more changes are taken until the store is opened again.
     fn has_given_up(&self) -> bool {
         self.writer.as_ref().is_some_and(Writer::has_given_up)
-            || self.state.as_ref().is_some_and(State::is_in_doubt)
+            || self.state.as_ref().is_some_and(|state| state.is_in_doubt())
     }
 
     /// Whether what was done can be undone, which depends on the file system.
@@ -343,7 +354,7 @@ impl Store for FolderStore {
             Ok(_) if course.undoes_all() && !self.can_undo() => {
                 Err(Failure::new(FailureKind::Unsupported, root))
             }
-            Ok(able) => Execution::begin(self, able, &run, &locks)
+            Ok(able) => Execution::begin(self, able, &run, &locks, report.keeps_receipts())
                 .map_err(|errno| errno::failure(errno, &root)),
             Err(why) => Err(Failure::new(FailureKind::ReadOnly, root).with_detail(why)),
         };
@@ -353,6 +364,15 @@ impl Store for FolderStore {
             Err(failure) => course.refuse(&run.steps, &failure, report),
         }
         Ok(())
+    }
+
+    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
+        let (Some(state), Some((run, number))) = (&self.state, named(commit)) else {
+            return Ok(Fate::Unknown);
+        };
+        let marked = state.is_marked(run, number);
+        let fate = |made| if made { Fate::Done } else { Fate::Undone };
+        marked.map(fate).map_err(|error| unreadable(error, &ResourcePath::root()))
     }
 
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
@@ -369,8 +389,19 @@ impl Store for FolderStore {
 impl FolderStore {
     /// The state, if it has anything to tell about these properties.
     fn state_for(&self, select: &Select) -> Option<&State> {
-        self.state.as_ref().filter(|state| *select != Select::None && state.has_any())
+        self.state.as_deref().filter(|state| *select != Select::None && state.has_any())
     }
+}
+
+/// The name of a commit of a run.
+pub(crate) fn name_of(run: RunId, number: i64) -> Witness {
+    Witness::new(format!("{run}-{number}"))
+}
+
+/// The run and the number that [`name_of`] made a name of.
+fn named(commit: &Witness) -> Option<(RunId, i64)> {
+    let (run, number) = std::str::from_utf8(commit.as_bytes()).ok()?.split_once('-')?;
+    Some((RunId(u128::from_str_radix(run, 16).ok()?), number.parse().ok()?))
 }
 
 fn unreadable(error: rusqlite::Error, path: &ResourcePath) -> Failure {

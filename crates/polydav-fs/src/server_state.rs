@@ -3,17 +3,19 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use polydav_store::{Durability, Failure, Ledger, Lock, LockToken};
+use polydav_store::{BatchLedger, Durability, Failure, Ledger, Lock, LockToken};
 
 use crate::state::State;
 use crate::{OpenError, Options, make_state_dir};
 
-/// The state of a server: the locks of stores that aren't folders.
+/// The state of a server: the locks of stores that aren't folders, and batches where there is no
+/// folder.
 ///
 /// It may lie in the folder with the state of a store; that one is held apart from it.
 #[derive(Debug)]
-pub struct ServerState(State);
+pub struct ServerState(Arc<State>);
 
 impl ServerState {
     /// Opens or makes `server.db` in `dir`, which is made if it isn't there.
@@ -32,7 +34,14 @@ impl ServerState {
         let held = Options::default().hold(lock, dir, prepare)?;
         let path = dir.join("server.db");
         let state = State::open(&path, held);
-        state.map(Self).map_err(|source| OpenError::State { path, source })
+        state.map(|state| Self(Arc::new(state))).map_err(|source| OpenError::State { path, source })
+    }
+}
+
+impl ServerState {
+    /// Where batches are kept.
+    pub fn batch_ledger(&self) -> Arc<dyn BatchLedger> {
+        Arc::clone(&self.0) as Arc<dyn BatchLedger>
     }
 }
 

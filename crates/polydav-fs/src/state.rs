@@ -1,4 +1,4 @@
-//! `state.db`: dead properties, locks, and the intents of what is under way, in SQLite.
+//! `state.db`: dead properties, locks, batches, and the intents of what is under way, in SQLite.
 //!
 //! Properties hang on a sparse tree of names: a node is there only if it or one under it has
 //! properties. A row whose resource is gone is void; whoever makes a resource clears it first.
@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use polydav_store::{
@@ -21,13 +22,15 @@ use crate::intent::{Identity, Intent, IntentKind};
 use crate::reserve::Reserve;
 use crate::sys;
 
-/// The version of the tables below.
-const VERSION: i64 = 1;
+/// The version of the tables: how many of [`TABLES`] there are.
+const VERSION: i64 = TABLES.len() as i64;
 
 /// Marks the file as ours: "pdav".
 const APPLICATION: i64 = 0x7064_6176;
 
-const TABLES: &str = "
+/// What each version added to the one before it.
+const TABLES: [&str; 2] = [
+    "
     CREATE TABLE node (
         id INTEGER PRIMARY KEY,
         parent INTEGER NOT NULL,
@@ -61,7 +64,37 @@ const TABLES: &str = "
         target_id BLOB,
         aside BLOB NOT NULL
     );
-";
+",
+    "
+    CREATE TABLE mark (
+        run BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (run, number)
+    ) WITHOUT ROWID;
+    CREATE INDEX mark_at ON mark (at);
+    CREATE TABLE batch (
+        id BLOB NOT NULL UNIQUE,
+        principal TEXT,
+        key TEXT,
+        fingerprint BLOB NOT NULL,
+        begun_s INTEGER NOT NULL,
+        begun_ns INTEGER NOT NULL,
+        answer_bytes INTEGER,
+        answer BLOB
+    );
+    CREATE TABLE receipt (
+        number INTEGER PRIMARY KEY,
+        batch BLOB NOT NULL,
+        receipt BLOB NOT NULL,
+        confirmed INTEGER NOT NULL
+    );
+    CREATE INDEX receipt_batch ON receipt (batch);
+",
+];
+
+/// So long it is known which commits were made: longer than anybody asks.
+const MARK_SECONDS: i64 = 48 * 60 * 60;
 
 /// The node of the store's root; it has no row of its own.
 const ROOT: i64 = 0;
@@ -314,14 +347,18 @@ fn prepare_tables(connection: &mut Connection) -> Result<(), StateError> {
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application, version) {
-        (0, 0) if tables == 0 => {}
-        (APPLICATION, VERSION) => return Ok(()),
-        (APPLICATION, found) if found > VERSION => return Err(StateError::Newer { found }),
+    let missing = match (application, usize::try_from(version)) {
+        (0, Ok(0)) if tables == 0 => &TABLES[..],
+        (APPLICATION, Ok(known)) if known > 0 => {
+            TABLES.get(known..).ok_or(StateError::Newer { found: version })?
+        }
         _ => return Err(StateError::Foreign),
+    };
+    if missing.is_empty() {
+        return Ok(());
     }
     let transaction = connection.transaction()?;
-    transaction.execute_batch(TABLES)?;
+    missing.iter().try_for_each(|tables| transaction.execute_batch(tables))?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(sys::commit(transaction)?)
@@ -591,6 +628,19 @@ impl Changes<'_> {
         seqs.into_iter().try_for_each(|seq| statement.execute([seq]).map(drop))
     }
 
+    /// Notes that the commit of this number of a run is made, with it.
+    pub(crate) fn mark(&self, run: RunId, number: i64) -> rusqlite::Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        self.transaction
+            .prepare_cached("DELETE FROM mark WHERE at < ?1")?
+            .execute([at - MARK_SECONDS])?;
+        self.transaction
+            .prepare_cached("INSERT INTO mark VALUES (?1, ?2, ?3)")?
+            .execute(params![run.0.to_be_bytes(), number, at])
+            .map(drop)
+    }
+
     /// Forgets all intents of a run.
     pub(crate) fn settle_run(&self, run: RunId) -> rusqlite::Result<()> {
         self.transaction
@@ -601,6 +651,17 @@ impl Changes<'_> {
 }
 
 impl State {
+    /// Whether the commit of this number of a run was made.
+    pub(crate) fn is_marked(&self, run: RunId, number: i64) -> rusqlite::Result<bool> {
+        self.read(|rows| {
+            rows.connection()
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM mark WHERE run = ?1 AND number = ?2)",
+                )?
+                .query_row(params![run.0.to_be_bytes(), number], |row| row.get(0))
+        })
+    }
+
     /// The intents that weren't settled, in the order in which they were written.
     pub(crate) fn intents(&self) -> rusqlite::Result<Vec<Intent>> {
         let writer = self.writer();
@@ -678,8 +739,26 @@ mod tests {
             let sql = format!("PRAGMA application_id = {APPLICATION}");
             left_by_another(&format!("{sql}; PRAGMA user_version = {version}"))
         };
-        assert!(matches!(of_version(VERSION + 1), StateError::Newer { found } if found == 2));
-        assert!(matches!(of_version(VERSION - 1), StateError::Foreign));
+        let newer = VERSION + 1;
+        assert!(matches!(of_version(newer), StateError::Newer { found } if found == newer));
+        assert!(matches!(of_version(0), StateError::Foreign));
+        assert!(matches!(of_version(-1), StateError::Foreign));
+    }
+
+    #[test]
+    fn a_database_of_an_older_version_gets_what_it_lacks() {
+        let dir = TempDir::new().unwrap();
+        let old = Connection::open(dir.path().join("state.db")).unwrap();
+        old.execute_batch(TABLES[0]).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.execute_batch("INSERT INTO prop VALUES (0, '', 'p', x'31')").unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let state = State::open_in(dir.path()).unwrap();
+            assert!(state.has_any());
+            assert!(!state.is_marked(RunId(1), 0).unwrap());
+        }
     }
 
     #[test]

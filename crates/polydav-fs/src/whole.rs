@@ -1,39 +1,21 @@
 //! Runs that are done whole or not at all.
 //!
-//! Every step of such a run can be undone. What it displaces is neither overwritten nor removed, but
-//! put aside; and it is written down as an intent before it is done. Rows follow at the end of the
-//! run, in the transaction that forgets the intents: from there on the run is done. What fails before
-//! is undone ([`crate::undo`]), by the run itself or when the store is opened again.
+//! Every step of such a run can be undone ([`crate::reversible`]). Rows follow at the end of the run,
+//! in the transaction that forgets the intents: from there on the run is done. What fails before is
+//! undone, by the run itself or when the store is opened again.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use polydav_store::{
-    Action, Depth, Done, Effect, Failure, FailureKind, Overwrite, Permit, PropertyChange, Report,
-    ResourcePath, Step,
+    Commit, Done, Effect, Failure, FailureKind, PropertyChange, Report, ResourcePath, Step,
 };
-use rustix::fs::Statx;
 use rustix::io::Errno;
 
-use crate::act::{Acted, DONE, failed, members, refuse_obstacles, take_rights, why_not_moved};
-use crate::apply::{After, Execution, Pending, Prepared, Way, Work, database_failure};
-use crate::descent::lists;
-use crate::entry::etag;
-use crate::errno;
-use crate::intent::{Identity, Intent, IntentKind};
+use crate::apply::{After, Execution, Pending, database_failure};
+use crate::name_of;
 use crate::places::Places;
-use crate::replica::Replica;
-use crate::resolve::{Dir, is_dir, open_dir_at, stat, stat_at};
-use crate::stage::rename_new;
 use crate::state::{Changes, RowChange, is_in_doubt};
-use crate::{rights, tree};
-
-/// What is done beside what the intent says.
-pub(crate) struct Reversible {
-    /// What becomes visible.
-    pub(crate) replica: Option<Replica>,
-    rows: Option<RowChange>,
-}
 
 impl Execution<'_> {
     /// Performs the steps, or undoes them, and reports each.
@@ -46,7 +28,7 @@ impl Execution<'_> {
             is_certain = self.sync_pending();
         }
         if is_certain && !self.course.undoes() {
-            self.commit_whole();
+            self.commit_whole(report);
         } else if is_certain {
             self.look_for_an_earlier_culprit();
             self.undo_whole();
@@ -55,248 +37,25 @@ impl Execution<'_> {
         self.purge_displaced();
     }
 
-    /// Prepares a step that was opened.
-    pub(crate) fn prepare_whole(&mut self, permit: Permit) -> Result<Prepared, Failure> {
-        match permit.action {
-            Action::Put { target, content, modified } => {
-                let file = self.stage_content(&target, content, modified)?;
-                self.publish_whole(target, Replica::File(file))
-            }
-            Action::MakeCollection { target } => self.make_whole(target),
-            Action::Remove { target } => self.park(target, &permit.except),
-            Action::Copy { source, target, depth, overwrite } => {
-                self.copy_whole(Way { source, target, overwrite }, depth)
-            }
-            Action::Rename { source, target, overwrite } => {
-                self.relocate(Way { source, target, overwrite })
-            }
-            action => Self::prepare_alike(action),
-        }
-    }
-
-    fn publish_whole(
-        &mut self,
-        target: ResourcePath,
-        mut replica: Replica,
-    ) -> Result<Prepared, Failure> {
-        let fail = |errno| errno::failure(errno, &target);
-        let there = match self.look(&target)? {
-            Some(there) => {
-                if let Replica::File(file) = &mut replica {
-                    let (dir, name) = self.parents.of(&target).map_err(fail)?;
-                    take_rights(file, &target, (&dir, name), &there)?;
-                }
-                Some(there)
-            }
-            None => None,
-        };
-        // Properties stay with what is put over what has them.
-        let rows = there.is_none().then(|| RowChange::Clear(target.clone()));
-        self.publication(target, replica, there, rows)
-    }
-
-    fn publication(
-        &mut self,
-        target: ResourcePath,
-        mut replica: Replica,
-        there: Option<Statx>,
-        rows: Option<RowChange>,
-    ) -> Result<Prepared, Failure> {
-        let fail = |errno| errno::failure(errno, &target);
-        if let Replica::File(file) = &mut replica {
-            file.rest();
-        }
-        let staged = Identity::of(&replica.stat(self.writer).map_err(fail)?);
-        let way = (target.clone(), target.clone());
-        let aside = match &replica {
-            Replica::Named { name, .. } => name.clone(),
-            Replica::File(_) => self.new_aside(),
-        };
-        let intent = self.intent(IntentKind::Publish, way, staged, there.as_ref(), aside);
-        Ok(reversible(intent, Some(replica), rows))
-    }
-
-    fn make_whole(&mut self, target: ResourcePath) -> Result<Prepared, Failure> {
-        if self.look(&target)?.is_some() {
-            return Err(Failure::new(FailureKind::Exists, target));
-        }
-        let rows = RowChange::Clear(target.clone());
-        let (way, aside) = ((target.clone(), target), self.writer.stage.new_name());
-        let intent = self.intent(IntentKind::MakeCollection, way, Identity::UNKNOWN, None, aside);
-        Ok(reversible(intent, None, Some(rows)))
-    }
-
-    fn park(&mut self, target: ResourcePath, except: &[ResourcePath]) -> Result<Prepared, Failure> {
-        let fail = |errno| errno::failure(errno, &target);
-        let (dir, name) = self.parents.of(&target).map_err(fail)?;
-        let there = stat_at(&dir, name).map_err(fail)?;
-        if is_dir(&there) {
-            let base = open_dir_at(&dir, name).map_err(fail)?;
-            let kept = tree::kept(base, &target, except);
-            if !kept.is_empty() {
-                return Err(members(&target, kept, false));
-            }
-        }
-        let rows = RowChange::Clear(target.clone());
-        Ok(self.parking(target, &there, rows))
-    }
-
-    fn parking(&mut self, source: ResourcePath, there: &Statx, rows: RowChange) -> Prepared {
-        let (way, aside) = ((source.clone(), source), self.new_aside());
-        let intent = self.intent(IntentKind::Park, way, Identity::of(there), None, aside);
-        reversible(intent, None, Some(rows))
-    }
-
-    fn copy_whole(&mut self, way: Way, depth: Depth) -> Result<Prepared, Failure> {
-        let Way { source, target, .. } = &way;
-        let fail = |errno| errno::failure(errno, source);
-        let (dir, name) = self.parents.at(source).map_err(fail)?;
-        let known = stat_at(&dir, name).map_err(fail)?;
-        let there = self.look_at_target(&way)?;
-        let aside = self.new_aside();
-        let made = Replica::make(self.writer, (&dir, name), &known, source, depth, &aside);
-        let (replica, missing) = made.map_err(fail)?;
-        if !missing.is_empty() {
-            return Err(Failure::of_members(source.clone(), missing, false));
-        }
-        let rows = RowChange::Copy {
-            source: source.clone(),
-            target: target.clone(),
-            deep: depth == Depth::Infinity,
-        };
-        self.publication(way.target, replica, there, Some(rows))
-    }
-
-    fn relocate(&mut self, way: Way) -> Result<Prepared, Failure> {
-        let Some(from) = self.look(&way.source)? else {
-            return Err(Failure::new(FailureKind::NotFound, way.source));
-        };
-        let to = self.look(&way.target)?;
-        let rows = RowChange::Move(way.source.clone(), way.target.clone());
-        let source_id = Identity::of(&from);
-        if let Some(there) = &to {
-            if way.overwrite == Overwrite::Refuse {
-                return Err(Failure::new(FailureKind::TargetExists, way.target));
-            }
-            if Identity::of(there) == source_id {
-                // Two names of one file: the one goes, the other stays.
-                self.refuse_respelling(&way)?;
-                return Ok(self.parking(way.source, &from, rows));
-            }
-            let fail = |errno| errno::failure(errno, &way.target);
-            let (dir, name) = self.parents.of(&way.target).map_err(fail)?;
-            refuse_obstacles(&way.target, (&dir, name), there)?;
-        }
-        let aside = if to.is_some() { self.new_aside() } else { self.writer.stage.new_name() };
-        let way = (way.source, way.target);
-        let intent = self.intent(IntentKind::Relocate, way, source_id, to.as_ref(), aside);
-        Ok(reversible(intent, None, Some(rows)))
-    }
-
-    /// Where a directory takes several spellings for one name, moving from one to another can't be told
-    /// from not moving.
-    fn refuse_respelling(&mut self, way: &Way) -> Result<(), Failure> {
-        let fail = |errno| errno::failure(errno, &way.source);
-        let (from_dir, from) = self.parents.of(&way.source).map_err(fail)?;
-        let (to_dir, to) = self.parents.of(&way.target).map_err(fail)?;
-        let is_one_dir = Identity::of(&stat(&from_dir).map_err(fail)?)
-            == Identity::of(&stat(&to_dir).map_err(fail)?);
-        let are_two = |dir: &Dir| Ok(lists(dir, from)? && lists(dir, to)?);
-        if is_one_dir && !are_two(&from_dir).map_err(fail)? {
-            let failure = Failure::new(FailureKind::Unsupported, way.source.clone());
-            return Err(failure.with_detail("another spelling of a name can't be undone"));
-        }
-        Ok(())
-    }
-
-    /// Does a step that was prepared. Each is one call, or takes the first back itself.
-    pub(crate) fn act_whole(&mut self, intent: Option<Intent>, reversible: Reversible) -> Acted {
-        let Some(intent) = intent else { unreachable!("it was made together with the step") };
-        let Reversible { replica, rows } = reversible;
-        let acted = match replica {
-            Some(replica) => self.act_publish(&intent, replica),
-            None if intent.kind == IntentKind::MakeCollection => {
-                self.make_collection(&intent.target)
-            }
-            None if intent.kind == IntentKind::Park => self.act_park(&intent),
-            None => self.act_relocate(&intent),
-        };
-        match acted {
-            Ok(done) => {
-                self.begun.push(intent);
-                (Ok(done), After::Follow(rows, None))
-            }
-            Err(failure) => failed(failure),
-        }
-    }
-
-    fn act_publish(&mut self, intent: &Intent, mut replica: Replica) -> Result<Done, Failure> {
-        let Intent { target, aside, .. } = intent;
-        let creating = |errno| errno::creating(errno, target);
-        let (dir, name) = self.parents.of(target).map_err(creating)?;
-        let created = intent.target_id.is_none();
-        let is_file = matches!(replica, Replica::File(_));
-        if created {
-            if let Replica::File(file) = &mut replica {
-                rights::inherit_group(file, &dir).map_err(creating)?;
-            }
-            let published = replica.publish_new(self.writer, (&dir, name));
-            published.map_err(|(errno, _)| {
-                changed_meanwhile(errno, target).unwrap_or_else(|| creating(errno))
-            })?;
-        } else {
-            let named = replica.into_named(self.writer, aside).map_err(creating)?;
-            named.publish_over(self.writer, (&dir, name), true, aside).map_err(creating)?;
-            self.parents.forget(target);
-            self.touch_stage();
-        }
-        self.touch(&dir);
-        let etag = if is_file { stat_at(&dir, name).ok().map(|stat| etag(&stat)) } else { None };
-        Ok(Done { created, etag, ..DONE })
-    }
-
-    fn act_park(&mut self, intent: &Intent) -> Result<Done, Failure> {
-        let Intent { source, aside, .. } = intent;
-        let fail = |errno| errno::failure(errno, source);
-        let (dir, name) = self.parents.of(source).map_err(fail)?;
-        let noreplace = self.writer.abilities.noreplace;
-        rename_new((&dir, name), (&*self.writer.stage, &aside[..]), noreplace).map_err(fail)?;
-        self.parents.forget(source);
-        self.touch(&dir);
-        self.touch_stage();
-        Ok(DONE)
-    }
-
-    fn act_relocate(&mut self, intent: &Intent) -> Result<Done, Failure> {
-        let Intent { source, target, target_id, aside, .. } = intent;
-        let [(from_dir, from), (to_dir, to)] = self.ends(source, target)?;
-        let created = target_id.is_none();
-        let moved = if created {
-            rename_new((&from_dir, from), (&to_dir, to), self.writer.abilities.noreplace)
-        } else {
-            self.touch_stage();
-            self.writer.swap_over((&from_dir, from), (&to_dir, to), aside)
-        };
-        moved.map_err(|errno| {
-            changed_meanwhile(errno, target).unwrap_or_else(|| why_not_moved(errno, source, target))
-        })?;
-        self.parents.forget(source);
-        self.parents.forget(target);
-        self.touch(&from_dir);
-        self.touch(&to_dir);
-        Ok(Done { created, ..DONE })
-    }
-
     /// Has the rows follow, and forgets what was written down: from there on the run is done.
-    fn commit_whole(&mut self) {
+    fn commit_whole(&mut self, report: &mut dyn Report) {
+        if self.keeps_receipts {
+            let commit = Commit::Named(name_of(self.run, self.commits));
+            if let Err(failure) = report.receipt(self.receipt(commit)) {
+                return self.refuse_commit(&failure);
+            }
+        }
         match self.follow(true) {
-            Ok(None) => self.intents.clear(),
+            Ok(None) => self.is_settled(),
             Ok(Some((at, failure))) => {
                 self.blame(at, failure);
                 self.undo_whole();
             }
             Err(error) if is_in_doubt(&error) => self.are_unknown(Arc::new(error)),
-            Err(error) => self.refuse_commit(error),
+            Err(error) => {
+                let root = ResourcePath::root();
+                self.refuse_commit(&database_failure(&Arc::new(error), &root));
+            }
         }
     }
 
@@ -307,13 +66,16 @@ impl Execution<'_> {
         self.state.settle_if(self.durability, |changes| {
             *refused.borrow_mut() = self.write_rows(changes)?;
             changes.settle_run(self.run)?;
+            if self.keeps_receipts {
+                changes.mark(self.run, self.commits)?;
+            }
             Ok(is_meant && refused.borrow().is_none())
         })?;
         Ok(refused.into_inner())
     }
 
     fn write_rows(&self, changes: &Changes<'_>) -> rusqlite::Result<Option<(usize, Failure)>> {
-        if !self.state.has_any() && !self.has_patches() {
+        if !self.may_have_rows() {
             return Ok(None);
         }
         for (at, pending) in self.pending.iter().enumerate() {
@@ -331,10 +93,6 @@ impl Execution<'_> {
         Ok(None)
     }
 
-    fn has_patches(&self) -> bool {
-        self.pending.iter().any(|pending| matches!(pending.after, After::Patch(_)))
-    }
-
     /// It turns out that a step failed, and so whatever stands behind it was not to be tried.
     fn blame(&mut self, at: usize, failure: Failure) {
         for pending in &mut self.pending[at + 1..] {
@@ -349,13 +107,13 @@ impl Execution<'_> {
     }
 
     /// The commit failed, and no step is at fault.
-    fn refuse_commit(&mut self, error: rusqlite::Error) {
-        tracing::error!(%error, "a run can't be committed; it is undone");
-        let error = Arc::new(error);
+    fn refuse_commit(&mut self, because: &Failure) {
+        tracing::error!(%because, "a run can't be committed; it is undone");
         let refused = |path: &ResourcePath| Failure {
             kind: FailureKind::Dependency,
+            path: path.clone(),
             detail: Some("what belongs to the files could not be committed".into()),
-            ..database_failure(&error, path)
+            ..because.clone()
         };
         self.course.note::<Done>(&Err(refused(&ResourcePath::root())));
         self.undo_whole();
@@ -369,26 +127,35 @@ impl Execution<'_> {
 
     /// Undoes what was done.
     fn undo_whole(&mut self) {
+        if !self.undo_begun() {
+            return;
+        }
+        for pending in &mut self.pending {
+            let outcome = std::mem::replace(&mut pending.outcome, Ok(Done::default()));
+            pending.outcome = self.course.undone(outcome, &pending.path);
+        }
+    }
+
+    /// Undoes what isn't settled. Whether it could.
+    pub(crate) fn undo_begun(&mut self) -> bool {
         if let Err(errno) = self.go_back() {
             tracing::error!(%errno, "a run can't be undone now");
             self.writer.give_up("a run could not be undone");
-            return self.lose();
+            self.lose();
+            return false;
         }
         if let Err(error) = self.forget_intents() {
             tracing::error!(%error, "what was undone is still written down as begun");
             self.writer.give_up("what is written down as begun could not be settled");
             self.lost = true;
         }
-        for pending in &mut self.pending {
-            let outcome = std::mem::replace(&mut pending.outcome, Ok(DONE));
-            pending.outcome = self.course.undone(outcome, &pending.path);
-        }
+        true
     }
 
     /// Whether a patch can be made is known only when the rows follow; it may have been the first to
     /// fail.
     fn look_for_an_earlier_culprit(&mut self) {
-        if !self.has_patches() || self.course.over() != Some(FailureKind::Dependency) {
+        if !self.may_have_rows() || self.course.over() != Some(FailureKind::Dependency) {
             return;
         }
         match self.follow(false) {
@@ -413,14 +180,10 @@ impl Execution<'_> {
             return Ok(());
         }
         self.state.settle(self.durability, |changes| changes.settle_run(self.run))?;
+        self.intended = false;
         self.intents.clear();
         Ok(())
     }
-}
-
-fn reversible(intent: Intent, replica: Option<Replica>, rows: Option<RowChange>) -> Prepared {
-    let work = Work::Reversible(Reversible { replica, rows });
-    Prepared { intent: Some(intent), ..work.into() }
 }
 
 /// Whether a patch keeps within its bounds.
@@ -431,11 +194,4 @@ fn check_bounds(
     let RowChange::Patch(target, instructions) = change else { return Ok(Ok(())) };
     let before = changes.rows().property_bytes(target)?;
     Ok(PropertyChange::check_bounds(target, &before, instructions))
-}
-
-/// Something came to a place, or left it, between the look at it and the act.
-fn changed_meanwhile(errno: Errno, target: &ResourcePath) -> Option<Failure> {
-    (errno == Errno::EXIST).then(|| {
-        Failure::new(FailureKind::Busy, target.clone()).with_detail("others changed it meanwhile")
-    })
 }

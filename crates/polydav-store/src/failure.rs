@@ -4,10 +4,12 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{ETag, ResourcePath};
 
 /// What went wrong. Every kind has one status code, in the one map that `polydav-dav` owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureKind {
     /// Nothing lies at the path.
     NotFound,
@@ -67,7 +69,7 @@ pub enum FailureKind {
 }
 
 /// What became of the resources a failed step was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Effect {
     /// They are as they were.
     #[default]

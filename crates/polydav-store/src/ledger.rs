@@ -1,9 +1,13 @@
-//! `Ledger`: what outlives the process beside the resources themselves.
+//! `Ledger` and `BatchLedger`: what outlives the process beside the resources themselves.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
 
 use crate::lock::{Lock, LockToken};
-use crate::{Durability, Failure};
+use crate::{Durability, Failure, FailureKind, Principal, ResourcePath};
 
 /// Keeps locks across restarts.
 ///
@@ -40,10 +44,185 @@ impl<L: Ledger + ?Sized> Ledger for Arc<L> {
     }
 }
 
+/// The identity of a batch: 128 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(pub u128);
+
+/// As 32 hexadecimal digits.
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BatchId({self})")
+    }
+}
+
+/// How far a batch came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchState {
+    /// It was begun. If no process runs it, the one that did ended before it.
+    Begun,
+    /// It has ended, and this is how long its answer is, in bytes.
+    Ended(u64),
+}
+
+/// A batch of which word is kept: so that it isn't done twice if it is sent again, or so that what
+/// became of it can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptBatch {
+    /// Its identity.
+    pub id: BatchId,
+    /// Whose it is.
+    pub principal: Principal,
+    /// The name that its client gave it. No two batches of a principal have the same.
+    pub key: Option<Box<str>>,
+    /// What tells requests apart.
+    pub fingerprint: Bytes,
+    /// When it was begun.
+    pub begun: SystemTime,
+    /// How far it came.
+    pub state: BatchState,
+}
+
+/// Keeps batches across restarts.
+///
+/// All methods block. What fails isn't done.
+pub trait BatchLedger: Send + Sync + 'static {
+    /// All batches it keeps.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn batches(&self) -> Result<Vec<KeptBatch>, Failure>;
+
+    /// Keeps a batch that is about to begin.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn begin_batch(&self, batch: &KeptBatch, durability: Durability) -> Result<(), Failure>;
+
+    /// Keeps a [receipt](crate::Receipt) of a batch; gives the number by which it can be confirmed.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn keep_receipt(
+        &self,
+        batch: BatchId,
+        receipt: &[u8],
+        durability: Durability,
+    ) -> Result<i64, Failure>;
+
+    /// What a receipt tells of has become final.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn confirm_receipt(&self, number: i64) -> Result<(), Failure>;
+
+    /// The receipts of a batch, in the order in which they were kept, and whether each was confirmed.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn receipts(&self, batch: BatchId) -> Result<Vec<(Vec<u8>, bool)>, Failure>;
+
+    /// Keeps the answer of a batch that has ended. Its receipts aren't needed any more.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn end_batch(
+        &self,
+        batch: BatchId,
+        answer: &[u8],
+        durability: Durability,
+    ) -> Result<(), Failure>;
+
+    /// The answer of a batch that has ended.
+    ///
+    /// # Errors
+    /// [`FailureKind::NotFound`]; if the system fails.
+    fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure>;
+
+    /// Forgets batches, and all that belongs to them.
+    ///
+    /// # Errors
+    /// If the system fails.
+    fn forget_batches(&self, batches: &[BatchId]) -> Result<(), Failure>;
+}
+
 /// A ledger that lasts as long as the process.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
     locks: Mutex<Vec<Lock>>,
+    batches: Mutex<MemoryBatches>,
+}
+
+#[derive(Debug, Default)]
+struct MemoryBatches {
+    batches: Vec<(KeptBatch, Vec<u8>)>,
+    receipts: Vec<(BatchId, Vec<u8>, bool)>,
+}
+
+impl MemoryLedger {
+    fn held(&self) -> MutexGuard<'_, MemoryBatches> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BatchLedger for MemoryLedger {
+    fn batches(&self) -> Result<Vec<KeptBatch>, Failure> {
+        Ok(self.held().batches.iter().map(|(batch, _)| batch.clone()).collect())
+    }
+
+    fn begin_batch(&self, batch: &KeptBatch, _: Durability) -> Result<(), Failure> {
+        self.held().batches.push((batch.clone(), Vec::new()));
+        Ok(())
+    }
+
+    fn keep_receipt(&self, batch: BatchId, receipt: &[u8], _: Durability) -> Result<i64, Failure> {
+        let receipts = &mut self.held().receipts;
+        receipts.push((batch, receipt.to_vec(), false));
+        Ok(receipts.len() as i64 - 1)
+    }
+
+    fn confirm_receipt(&self, number: i64) -> Result<(), Failure> {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        if let Some((_, _, confirmed)) = self.held().receipts.get_mut(number) {
+            *confirmed = true;
+        }
+        Ok(())
+    }
+
+    fn receipts(&self, batch: BatchId) -> Result<Vec<(Vec<u8>, bool)>, Failure> {
+        let held = self.held();
+        let receipts = held.receipts.iter().filter(|(of, _, _)| *of == batch);
+        Ok(receipts.map(|(_, receipt, confirmed)| (receipt.clone(), *confirmed)).collect())
+    }
+
+    fn end_batch(&self, batch: BatchId, answer: &[u8], _: Durability) -> Result<(), Failure> {
+        let mut held = self.held();
+        for (kept, text) in held.batches.iter_mut().filter(|(kept, _)| kept.id == batch) {
+            kept.state = BatchState::Ended(answer.len() as u64);
+            *text = answer.to_vec();
+        }
+        Ok(())
+    }
+
+    fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        let held = self.held();
+        let ended = held
+            .batches
+            .iter()
+            .find(|(kept, _)| kept.id == batch && matches!(kept.state, BatchState::Ended(_)));
+        let none = || Failure::new(FailureKind::NotFound, ResourcePath::root());
+        ended.map(|(_, answer)| answer.clone()).ok_or_else(none)
+    }
+
+    fn forget_batches(&self, batches: &[BatchId]) -> Result<(), Failure> {
+        self.held().batches.retain(|(kept, _)| !batches.contains(&kept.id));
+        Ok(())
+    }
 }
 
 impl Ledger for MemoryLedger {

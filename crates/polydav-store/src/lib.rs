@@ -29,6 +29,7 @@ mod memory;
 mod memory_records;
 mod path;
 mod property;
+mod receipt;
 mod record;
 mod run;
 pub mod schema;
@@ -38,7 +39,7 @@ mod store;
 pub use entry::{ETag, Entry, Kind};
 pub use failure::{Effect, Failure, FailureKind, Member, Members, Retry};
 pub use guard::{Condition, ETagMatch, Guard, IfList, Overwrite, Principal, View};
-pub use ledger::{Ledger, MemoryLedger};
+pub use ledger::{BatchId, BatchLedger, BatchState, KeptBatch, Ledger, MemoryLedger};
 pub use lock::{
     Lock, LockDepth, LockScope, LockTable, LockToken, LockView, LocksOfRun, NoLocks, at_stake,
 };
@@ -46,6 +47,7 @@ pub use memory::MemoryStore;
 pub use memory_records::MemoryRecords;
 pub use path::{InvalidPath, ResourcePath};
 pub use property::{Property, PropertyChange, PropertyName, Select};
+pub use receipt::{Commit, Fate, InvalidReceipt, Receipt, Witness};
 pub use record::{COLUMNS, Field, Fields, Listed, Page, Value};
 pub use run::{Cancel, Course, Done, Durability, OnFailure, Outcome, Report, Run, RunId};
 pub use step::{Action, Content, Depth, Permit, Step};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{ETag, Effect, Failure, FailureKind, ResourcePath, Step};
+use crate::{ETag, Effect, Failure, FailureKind, Receipt, ResourcePath, Step};
 
 /// The identity of a run: 128 random bits, chosen by the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -220,6 +220,23 @@ pub type Outcome = Result<Done, Failure>;
 pub trait Report {
     /// Step `index` went so. Called once for every step, after the commit that covers it.
     fn outcome(&mut self, index: usize, outcome: Outcome);
+
+    /// Whether receipts are kept: then [`Report::receipt`] is to be called before each commit.
+    fn keeps_receipts(&self) -> bool {
+        false
+    }
+
+    /// Keeps a receipt. Once this returned, the outcomes in it may become final.
+    ///
+    /// # Errors
+    /// If it can't be kept: then they must not.
+    fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
+        let _ = receipt;
+        Ok(())
+    }
+
+    /// The last receipt, of a [nameless](crate::Commit::Nameless) commit, became final.
+    fn confirm(&mut self) {}
 }
 
 impl<F: FnMut(usize, Outcome)> Report for F {

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::{
-    Entry, Failure, FailureKind, Fields, Listed, LockView, Page, Report, ResourcePath, Run, Select,
+    Entry, Failure, FailureKind, Fate, Fields, Listed, LockView, Page, Report, ResourcePath, Run,
+    Select, Witness,
 };
 
 /// What a store can do beyond the least.
@@ -234,6 +235,15 @@ pub trait Store: Send + Sync + 'static {
     /// [`Broken`]: steps without an outcome are unknown.
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken>;
 
+    /// What became of a commit of which a receipt was kept, also by an earlier process.
+    ///
+    /// # Errors
+    /// If it can't be asked now.
+    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
+        let _ = commit;
+        Ok(Fate::Unknown)
+    }
+
     /// Where the space stands for resources under `path`; `None` if the store has no notion of it.
     ///
     /// # Errors
@@ -278,6 +288,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         (**self).apply(run, locks, report)
+    }
+    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
+        (**self).fate(commit)
     }
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         (**self).space(path)

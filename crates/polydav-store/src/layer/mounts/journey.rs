@@ -4,7 +4,7 @@ use super::{Mount, Mounts, Route, Whole};
 use crate::run::{Course, Done, OnFailure, Outcome, Report, Run, RunId};
 use crate::step::Step;
 use crate::store::{Broken, Store};
-use crate::{Failure, FailureKind, LockView};
+use crate::{Failure, FailureKind, LockView, Receipt};
 
 /// A run on its way.
 ///
@@ -118,17 +118,41 @@ impl<'a> Journey<'a> {
         let id = RunId(self.like.id.0.wrapping_add(1));
         let run = Run { steps, cancel: self.like.cancel.clone(), ..self.like };
         self.like.id = id;
-        let (course, told) = (&mut self.course, &mut self.told);
-        let applied = mount.apply(run, self.locks, &mut |place, outcome: Outcome| {
-            course.note(&outcome);
-            told.outcome(place, outcome);
-        });
+        let mut part = Part { course: &mut self.course, told: &mut self.told };
+        let applied = mount.apply(run, self.locks, &mut part);
         if let Err(broken) = applied {
             // What it didn't tell may have failed.
             let failure = Failure::new(FailureKind::Internal, mount.path.clone());
             self.course.note::<Done>(&Err(failure));
             self.broken.get_or_insert(broken);
         }
+    }
+}
+
+/// Takes what the run of one mount reports.
+struct Part<'a, 'r> {
+    course: &'a mut Course,
+    told: &'a mut Told<'r>,
+}
+
+impl Report for Part<'_, '_> {
+    fn outcome(&mut self, place: usize, outcome: Outcome) {
+        self.course.note(&outcome);
+        self.told.outcome(place, outcome);
+    }
+
+    fn keeps_receipts(&self) -> bool {
+        self.told.report.keeps_receipts()
+    }
+
+    fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
+        let Receipt { commit, mut outcomes } = receipt;
+        outcomes.iter_mut().for_each(|(place, _)| *place = self.told.indices[*place]);
+        self.told.report.receipt(Receipt { commit, outcomes })
+    }
+
+    fn confirm(&mut self) {
+        self.told.report.confirm();
     }
 }
 

@@ -25,8 +25,8 @@ use crate::run::{Cancel, Course, Durability, OnFailure, Outcome, Report, Run, Ru
 use crate::step::{Action, Step};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
 use crate::{
-    Entry, Failure, FailureKind, Fields, Listed, LockView, MemoryStore, NoLocks, Page,
-    ResourcePath, Select,
+    Entry, Failure, FailureKind, Fate, Fields, Listed, LockView, MemoryStore, NoLocks, Page,
+    ResourcePath, Select, Witness,
 };
 
 use super::ReadOnly;
@@ -262,6 +262,12 @@ impl Store for Mounts {
             }
             None => Journey::new(self, &run, locks, report).run(run.steps),
         }
+    }
+
+    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
+        // The name of a commit begins with the path of its mount.
+        let known = |mount: &&Mount| commit.as_bytes().starts_with(&mount.name());
+        self.mounts.iter().find(known).map_or(Ok(Fate::Unknown), |mount| mount.fate(commit))
     }
 
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use crate::run::{Done, Outcome, Report, Run};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
-use crate::{Entry, Failure, Fields, Listed, Lock, LockView, Page, ResourcePath, Select};
+use crate::{
+    Commit, Entry, Failure, Fate, Fields, Listed, Lock, LockView, Page, Receipt, ResourcePath,
+    Select, Witness,
+};
 
 /// A store at a path. Questions and answers are in paths of the outside.
 pub(super) struct Mount {
@@ -59,6 +62,11 @@ impl Mount {
             Visit::Cut(entry) => Visit::Cut(self.entry(entry)),
             Visit::Failure(path, kind) => Visit::Failure(self.outside(path), kind),
         }
+    }
+
+    /// What the names of its commits begin with, outside.
+    pub(super) fn name(&self) -> Vec<u8> {
+        [self.path.as_bytes(), b"\0"].concat()
     }
 
     fn failure(&self, failure: Failure) -> Failure {
@@ -132,17 +140,58 @@ impl Store for Mount {
         report: &mut dyn Report,
     ) -> Result<(), Broken> {
         if self.is_plain() {
-            return self.store.apply(run, locks, report);
+            return self.store.apply(run, locks, &mut ReportOutside { mount: self, report });
         }
         run.steps.iter_mut().for_each(|step| step.rebase(&self.path, &self.root));
         let locks = LocksInside { mount: self, locks };
-        self.store.apply(run, &locks, &mut |index, outcome| {
-            report.outcome(index, self.outcome(outcome));
-        })
+        self.store.apply(run, &locks, &mut ReportOutside { mount: self, report })
+    }
+
+    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
+        match commit.as_bytes().strip_prefix(&*self.name()) {
+            Some(name) => {
+                self.store.fate(&Witness::new(name)).map_err(|failure| self.failure(failure))
+            }
+            None => Ok(Fate::Unknown),
+        }
     }
 
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.store.space(&self.inside(path)).map_err(|failure| self.failure(failure))
+    }
+}
+
+/// Takes what the store of a mount reports.
+struct ReportOutside<'a> {
+    mount: &'a Mount,
+    report: &'a mut dyn Report,
+}
+
+impl Report for ReportOutside<'_> {
+    fn outcome(&mut self, index: usize, outcome: Outcome) {
+        self.report.outcome(index, self.mount.outcome(outcome));
+    }
+
+    fn keeps_receipts(&self) -> bool {
+        self.report.keeps_receipts()
+    }
+
+    fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
+        let Receipt { commit, outcomes } = receipt;
+        let commit = match commit {
+            Commit::Named(inside) => {
+                let name = [&self.mount.name(), inside.as_bytes()].concat();
+                Commit::Named(Witness::new(name))
+            }
+            commit => commit,
+        };
+        let outcomes = outcomes.into_iter();
+        let outcomes = outcomes.map(|(index, outcome)| (index, self.mount.outcome(outcome)));
+        self.report.receipt(Receipt { commit, outcomes: outcomes.collect() })
+    }
+
+    fn confirm(&mut self) {
+        self.report.confirm();
     }
 }
 

@@ -1,0 +1,163 @@
+//! Batches in `state.db`: what is kept so that none is done twice, and their answers.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use polydav_store::{
+    BatchId, BatchLedger, BatchState, Durability, Failure, FailureKind, KeptBatch, Principal,
+    ResourcePath,
+};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::state::State;
+
+const BATCHES: &str =
+    "SELECT id, principal, key, fingerprint, begun_s, begun_ns, answer_bytes FROM batch";
+
+impl BatchLedger for State {
+    fn batches(&self) -> Result<Vec<KeptBatch>, Failure> {
+        let batches = self.read(|rows| {
+            rows.connection().prepare_cached(BATCHES)?.query_map([], batch)?.collect()
+        });
+        batches.map_err(failure)
+    }
+
+    fn begin_batch(&self, batch: &KeptBatch, durability: Durability) -> Result<(), Failure> {
+        let principal = match &batch.principal {
+            Principal::Anonymous => None,
+            Principal::Named(name) => Some(&**name),
+        };
+        let begun = batch.begun.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let begun_batch = self.change(durability, |changes| {
+            changes
+                .transaction()
+                .prepare_cached(
+                    "INSERT INTO batch (id, principal, key, fingerprint, begun_s, begun_ns)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    batch.id.0.to_be_bytes(),
+                    principal,
+                    batch.key,
+                    &batch.fingerprint[..],
+                    i64::try_from(begun.as_secs()).unwrap_or(i64::MAX),
+                    begun.subsec_nanos(),
+                ])
+                .map(drop)
+        });
+        begun_batch.map_err(failure)
+    }
+
+    fn keep_receipt(
+        &self,
+        batch: BatchId,
+        receipt: &[u8],
+        durability: Durability,
+    ) -> Result<i64, Failure> {
+        let mut number = 0;
+        let kept = self.change(durability, |changes| {
+            number = changes
+                .transaction()
+                .prepare_cached(
+                    "INSERT INTO receipt (batch, receipt, confirmed) VALUES (?1, ?2, 0)",
+                )?
+                .insert(params![batch.0.to_be_bytes(), receipt])?;
+            Ok(())
+        });
+        kept.map(|()| number).map_err(failure)
+    }
+
+    fn confirm_receipt(&self, number: i64) -> Result<(), Failure> {
+        let confirmed = self.change(Durability::Relaxed, |changes| {
+            changes
+                .transaction()
+                .prepare_cached("UPDATE receipt SET confirmed = 1 WHERE number = ?1")?
+                .execute([number])
+                .map(drop)
+        });
+        confirmed.map_err(failure)
+    }
+
+    fn receipts(&self, batch: BatchId) -> Result<Vec<(Vec<u8>, bool)>, Failure> {
+        let receipts = self.read(|rows| {
+            rows.connection()
+                .prepare_cached(
+                    "SELECT receipt, confirmed FROM receipt WHERE batch = ?1 ORDER BY number",
+                )?
+                .query_map([batch.0.to_be_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        });
+        receipts.map_err(failure)
+    }
+
+    fn end_batch(
+        &self,
+        batch: BatchId,
+        answer: &[u8],
+        durability: Durability,
+    ) -> Result<(), Failure> {
+        let ended = self.change(durability, |changes| {
+            let bytes = i64::try_from(answer.len()).unwrap_or(i64::MAX);
+            changes
+                .transaction()
+                .prepare_cached("UPDATE batch SET answer = ?2, answer_bytes = ?3 WHERE id = ?1")?
+                .execute(params![batch.0.to_be_bytes(), answer, bytes])?;
+            forget_receipts(changes.transaction(), batch)
+        });
+        ended.map_err(failure)
+    }
+
+    fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        let answer = self.read(|rows| {
+            rows.connection()
+                .prepare_cached("SELECT answer FROM batch WHERE id = ?1 AND answer IS NOT NULL")?
+                .query_row([batch.0.to_be_bytes()], |row| row.get(0))
+                .optional()
+        });
+        let none = || Failure::new(FailureKind::NotFound, ResourcePath::root());
+        answer.map_err(failure)?.ok_or_else(none)
+    }
+
+    fn forget_batches(&self, batches: &[BatchId]) -> Result<(), Failure> {
+        let forgotten = self.change(Durability::Relaxed, |changes| {
+            let transaction = changes.transaction();
+            let mut statement = transaction.prepare_cached("DELETE FROM batch WHERE id = ?1")?;
+            for batch in batches {
+                statement.execute([batch.0.to_be_bytes()])?;
+                forget_receipts(transaction, *batch)?;
+            }
+            Ok(())
+        });
+        forgotten.map_err(failure)
+    }
+}
+
+fn forget_receipts(connection: &rusqlite::Connection, batch: BatchId) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM receipt WHERE batch = ?1")?
+        .execute([batch.0.to_be_bytes()])
+        .map(drop)
+}
+
+fn batch(row: &Row<'_>) -> rusqlite::Result<KeptBatch> {
+    let principal: Option<String> = row.get(1)?;
+    let seconds = u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0);
+    let begun = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, row.get(5)?));
+    let ended: Option<i64> = row.get(6)?;
+    Ok(KeptBatch {
+        id: BatchId(u128::from_be_bytes(row.get(0)?)),
+        principal: principal.map_or(Principal::Anonymous, |name| Principal::Named(Arc::from(name))),
+        key: row.get(2)?,
+        fingerprint: Bytes::from(row.get::<_, Vec<u8>>(3)?),
+        begun: begun.unwrap_or(SystemTime::UNIX_EPOCH),
+        state: match ended {
+            Some(bytes) => BatchState::Ended(u64::try_from(bytes).unwrap_or(0)),
+            None => BatchState::Begun,
+        },
+    })
+}
+
+fn failure(error: rusqlite::Error) -> Failure {
+    crate::apply::database_failure(&Arc::new(error), &ResourcePath::root())
+}

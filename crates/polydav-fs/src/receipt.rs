@@ -1,0 +1,102 @@
+//! Runs that receipts are kept of: after a crash it is known of each step whether it was done.
+//!
+//! Steps that go through together are settled together, in a transaction that marks the commit; what
+//! isn't settled is undone. The receipt names the mark, and is kept before it is made: so whoever
+//! finds the receipt asks for the mark.
+//!
+//! Where the file system can't undo, nobody can tell what a crash left half done. A first receipt
+//! says so before anything is done, and a second one how it went.
+
+use std::sync::Arc;
+
+use polydav_store::{Commit, Effect, Failure, FailureKind, Receipt, Report, ResourcePath, Step};
+
+use crate::apply::{After, Execution, Pending, database_failure};
+use crate::name_of;
+use crate::state::is_in_doubt;
+
+impl Execution<'_> {
+    /// Keeps a receipt of steps of which nobody will be able to tell what became of them, if those
+    /// are such.
+    pub(crate) fn announce(
+        &mut self,
+        steps: &[Step],
+        report: &mut dyn Report,
+    ) -> Result<(), Failure> {
+        if !self.keeps_receipts || self.is_reversible || self.course.over().is_some() {
+            return Ok(());
+        }
+        let unknown = |step: &Step| {
+            let failure = Failure::new(FailureKind::Internal, step.subject().clone());
+            (step.index(), Err(failure.with_effect(Effect::Unknown)))
+        };
+        let outcomes = steps.iter().map(unknown).collect();
+        report.receipt(Receipt { commit: Commit::Nameless, outcomes })
+    }
+
+    /// Commits what follows from what was done, and keeps a receipt of it.
+    pub(crate) fn commit_with_receipt(&mut self, report: &mut dyn Report) {
+        if !self.is_reversible {
+            self.commit_after();
+            if let Err(failure) = report.receipt(self.receipt(Commit::Nothing)) {
+                tracing::error!(%failure, "how steps went can't be written down");
+            }
+            return;
+        }
+        let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
+        let changes = self.intended || self.pending.iter().any(has_rows);
+        let commit = match changes {
+            true => Commit::Named(name_of(self.run, self.commits)),
+            false => Commit::Nothing,
+        };
+        if let Err(failure) = report.receipt(self.receipt(commit)) {
+            return self.undo_pending(&failure);
+        }
+        if !changes {
+            return;
+        }
+        let settled = self.state.settle(self.durability, |changes| {
+            self.write_after(changes)?;
+            changes.mark(self.run, self.commits)
+        });
+        match settled {
+            Ok(()) => self.is_settled(),
+            Err(error) if is_in_doubt(&error) => self.are_unknown(Arc::new(error)),
+            Err(error) => {
+                tracing::error!(%error, "the rows of a run can't be committed");
+                let error = Arc::new(error);
+                self.undo_pending(&database_failure(&error, &ResourcePath::root()));
+            }
+        }
+    }
+
+    /// What was done is there to stay.
+    pub(crate) fn is_settled(&mut self) {
+        self.commits += 1;
+        self.intended = false;
+        self.intents.clear();
+        self.begun.clear();
+    }
+
+    /// A receipt of what wasn't reported yet.
+    pub(crate) fn receipt(&self, commit: Commit) -> Receipt {
+        let outcomes = self.pending.iter();
+        let outcomes = outcomes.map(|pending| (pending.index, pending.outcome.clone()));
+        Receipt { commit, outcomes: outcomes.collect() }
+    }
+
+    /// Undoes what isn't settled: it failed.
+    fn undo_pending(&mut self, because: &Failure) {
+        if !self.undo_begun() {
+            return;
+        }
+        for pending in &mut self.pending {
+            // What is none of these can't be undone, and stays done.
+            let is_undone = matches!(pending.after, After::Follow(..) | After::Patch(_));
+            if is_undone {
+                let path = pending.path.clone();
+                pending.outcome = Err(Failure { path, ..because.clone() });
+            }
+        }
+    }
+}
