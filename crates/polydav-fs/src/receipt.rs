@@ -36,6 +36,9 @@ impl Execution<'_> {
 
     /// Commits what follows from what was done, and keeps a receipt of it.
     pub(crate) fn commit_with_receipt(&mut self, report: &mut dyn Report) {
+        if self.pending.is_empty() {
+            return;
+        }
         if !self.is_reversible {
             self.commit_after();
             if let Err(failure) = report.receipt(self.receipt(Commit::Nothing)) {

@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ use polydav_store::kit::{
     self, Draft, Snapshot, copy, copy_alone, given, mkcol, patch, put, remove, rename, set,
 };
 use polydav_store::{
-    Cancel, Durability, Ledger, LockToken, MemoryStore, NoLocks, OnFailure, Outcome, ResourcePath,
-    Run, RunId,
+    Cancel, Commit, Durability, Failure, Fate, Ledger, LockToken, MemoryStore, NoLocks, OnFailure,
+    Outcome, Receipt, Report, ResourcePath, Run, RunId,
 };
 use tempfile::TempDir;
 
@@ -38,14 +38,22 @@ fn furniture() -> Vec<Draft> {
 /// Runs to be applied, one after the other.
 struct Script {
     on_failure: OnFailure,
+    /// Whether receipts are kept of the runs.
+    keeps_receipts: bool,
     runs: Vec<Vec<Draft>>,
 }
 
 impl Script {
     fn named(name: &str) -> Self {
         match name {
-            "each" => Self { on_failure: OnFailure::Continue, runs: runs_of_each() },
-            _ => Self { on_failure: OnFailure::UndoAll, runs: runs_of_all() },
+            "each" | "receipts" => Self {
+                on_failure: OnFailure::Continue,
+                keeps_receipts: name == "receipts",
+                runs: runs_of_each(),
+            },
+            _ => {
+                Self { on_failure: OnFailure::UndoAll, keeps_receipts: false, runs: runs_of_all() }
+            }
         }
     }
 
@@ -148,20 +156,46 @@ fn child() {
     store.keep_lock(&lock, durability).unwrap();
     tell("locked".to_owned());
     let script = Script::named(&std::env::var("POLYDAV_CRASH_SCRIPT").unwrap());
+    let mut kept = OpenOptions::new().append(true).create(true).open(dir.join("kept")).unwrap();
     for (number, drafts) in script.runs.into_iter().enumerate() {
-        let fails = fails(&drafts);
+        let (fails, keeps_receipts) = (fails(&drafts), script.keeps_receipts);
         let run = as_run(number, drafts, script.on_failure, durability);
-        let mut report = |index: usize, outcome: Outcome| {
+        let told = |index: usize, outcome: Outcome| {
             assert_eq!(outcome.is_err(), fails, "{outcome:?}");
             tell(format!("{number} {index}"));
         };
-        store.apply(run, &NoLocks, &mut report).unwrap();
+        let mut notes = Notes { number, keeps_receipts, told, kept: &mut kept };
+        store.apply(run, &NoLocks, &mut notes).unwrap();
     }
     store.forget_locks(&[LockToken::new(LOCK)], durability).unwrap();
     tell("unlocked".to_owned());
 }
 
 use polydav_store::Store as _;
+
+/// What the child notes of a run.
+struct Notes<'a, F> {
+    number: usize,
+    keeps_receipts: bool,
+    told: F,
+    kept: &'a mut File,
+}
+
+impl<F: FnMut(usize, Outcome)> Report for Notes<'_, F> {
+    fn outcome(&mut self, index: usize, outcome: Outcome) {
+        (self.told)(index, outcome);
+    }
+
+    fn keeps_receipts(&self) -> bool {
+        self.keeps_receipts
+    }
+
+    fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
+        let receipt = String::from_utf8(receipt.encode()).unwrap();
+        self.kept.write_all(format!("{} {receipt}\n", self.number).as_bytes()).unwrap();
+        Ok(())
+    }
+}
 
 /// Whether a run is undone for its last step.
 fn fails(drafts: &[Draft]) -> bool {
@@ -274,11 +308,38 @@ impl Expected {
         assert!(has_lock || !told("locked") || self.ran_all(), "{context}: the lock is lost");
         assert!(!(has_lock && told("unlocked")), "{context}: the lock is back");
         let there = kit::snapshot(&store);
+        if Script::named(self.script).keeps_receipts {
+            self.check_receipts(&store, dir, context);
+        }
         let allowed = self.allowed();
         let is_allowed = allowed.iter().any(|(may, removing)| agrees(&there, may, removing));
         let wrong = allowed.iter().map(|(may, _)| difference(&there, may));
         let wrong: Vec<_> = if is_allowed { Vec::new() } else { wrong.collect() };
         assert!(is_allowed, "{context}: told {:?}\n{wrong:#?}", self.told.last());
+    }
+
+    /// What is there is what the receipts say, whatever was told.
+    fn check_receipts(&self, store: &FolderStore, dir: &Path, context: &str) {
+        let kept = fs::read_to_string(dir.join("kept")).unwrap_or_default();
+        let mut done = BTreeSet::new();
+        for line in kept.lines() {
+            let (number, receipt) = line.split_once(' ').unwrap();
+            let Receipt { commit, outcomes } = Receipt::decode(receipt.as_bytes()).unwrap();
+            let Commit::Named(name) = commit else { panic!("{context}: {line}") };
+            if store.fate(&name).unwrap() == Fate::Done {
+                let number: usize = number.parse().unwrap();
+                done.extend(outcomes.into_iter().map(|(index, _)| (number, index)));
+            }
+        }
+        let model = MemoryStore::new();
+        given(&model, furniture());
+        for (number, drafts) in Script::named(self.script).runs.into_iter().enumerate() {
+            let drafts = drafts.into_iter().enumerate();
+            let drafts = drafts.filter(|(index, _)| done.contains(&(number, *index)));
+            kit::tell(&model, drafts.map(|(_, draft)| draft));
+        }
+        let differs = difference(&kit::snapshot(store), &kit::snapshot(&model));
+        assert!(differs.is_empty(), "{context}: {done:?}\n{differs:#?}");
     }
 
     fn ran_all(&self) -> bool {
@@ -427,6 +488,17 @@ fn a_whole_run_killed_at_every_call_full() {
 #[test]
 fn a_whole_run_killed_at_every_call_relaxed() {
     crash_everywhere(&Driver::new("whole", "relaxed", false));
+}
+
+/// After a crash, receipts tell exactly which steps were done.
+#[test]
+fn a_run_with_receipts_killed_at_every_call_full() {
+    crash_everywhere(&Driver::new("receipts", "full", false));
+}
+
+#[test]
+fn a_run_with_receipts_killed_at_every_call_relaxed() {
+    crash_everywhere(&Driver::new("receipts", "relaxed", false));
 }
 
 /// Killed while a folder is opened that never was.
