@@ -10,12 +10,14 @@
 //!
 //! Time and randomness come from an [`Environment`] that the caller gives.
 
+mod batches;
 mod claim;
 mod engine;
 mod locking;
 mod locks;
 mod plan;
 
+pub use batches::{Batches, Entry, Job, JobState, KeepLimits, NewBatch, Ticket, Unkept};
 pub use claim::{Busy, Claim, Claims};
 pub use engine::{Engine, Environment, LiveView, Options};
 pub use locking::{LockLimits, LockRequest, Locked, RefreshRequest, UnlockRequest};

@@ -5,15 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_store::{
-    BatchId, BatchLedger, BatchState, Durability, Failure, FailureKind, KeptBatch, Principal,
-    ResourcePath,
+    BatchEnd, BatchId, BatchLedger, BatchState, Durability, Failure, FailureKind, KeptBatch,
+    Principal, ResourcePath,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::state::State;
 
-const BATCHES: &str =
-    "SELECT id, principal, key, fingerprint, begun_s, begun_ns, answer_bytes FROM batch";
+const BATCHES: &str = "SELECT id, principal, key, fingerprint, begun_s, begun_ns, total, job,
+    answer_bytes, failed, cancelled FROM batch";
 
 impl BatchLedger for State {
     fn batches(&self) -> Result<Vec<KeptBatch>, Failure> {
@@ -23,7 +23,12 @@ impl BatchLedger for State {
         batches.map_err(failure)
     }
 
-    fn begin_batch(&self, batch: &KeptBatch, durability: Durability) -> Result<(), Failure> {
+    fn begin_batch(
+        &self,
+        batch: &KeptBatch,
+        document: Option<&[u8]>,
+        durability: Durability,
+    ) -> Result<(), Failure> {
         let principal = match &batch.principal {
             Principal::Anonymous => None,
             Principal::Named(name) => Some(&**name),
@@ -33,8 +38,8 @@ impl BatchLedger for State {
             changes
                 .transaction()
                 .prepare_cached(
-                    "INSERT INTO batch (id, principal, key, fingerprint, begun_s, begun_ns)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    "INSERT INTO batch (id, principal, key, fingerprint, begun_s, begun_ns, total,
+                     job, document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
                 .execute(params![
                     batch.id.0.to_be_bytes(),
@@ -43,6 +48,9 @@ impl BatchLedger for State {
                     &batch.fingerprint[..],
                     i64::try_from(begun.as_secs()).unwrap_or(i64::MAX),
                     begun.subsec_nanos(),
+                    i64::try_from(batch.total).unwrap_or(i64::MAX),
+                    batch.is_job,
+                    document,
                 ])
                 .map(drop)
         });
@@ -94,29 +102,36 @@ impl BatchLedger for State {
     fn end_batch(
         &self,
         batch: BatchId,
+        end: BatchEnd,
         answer: &[u8],
         durability: Durability,
     ) -> Result<(), Failure> {
+        let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
         let ended = self.change(durability, |changes| {
-            let bytes = i64::try_from(answer.len()).unwrap_or(i64::MAX);
             changes
                 .transaction()
-                .prepare_cached("UPDATE batch SET answer = ?2, answer_bytes = ?3 WHERE id = ?1")?
-                .execute(params![batch.0.to_be_bytes(), answer, bytes])?;
+                .prepare_cached(
+                    "UPDATE batch SET answer = ?2, answer_bytes = ?3, failed = ?4, cancelled = ?5
+                     WHERE id = ?1",
+                )?
+                .execute(params![
+                    batch.0.to_be_bytes(),
+                    answer,
+                    number(end.answer_bytes),
+                    number(end.failed),
+                    end.cancelled,
+                ])?;
             forget_receipts(changes.transaction(), batch)
         });
         ended.map_err(failure)
     }
 
+    fn document(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        self.text("SELECT document FROM batch WHERE id = ?1 AND document IS NOT NULL", batch)
+    }
+
     fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
-        let answer = self.read(|rows| {
-            rows.connection()
-                .prepare_cached("SELECT answer FROM batch WHERE id = ?1 AND answer IS NOT NULL")?
-                .query_row([batch.0.to_be_bytes()], |row| row.get(0))
-                .optional()
-        });
-        let none = || Failure::new(FailureKind::NotFound, ResourcePath::root());
-        answer.map_err(failure)?.ok_or_else(none)
+        self.text("SELECT answer FROM batch WHERE id = ?1 AND answer IS NOT NULL", batch)
     }
 
     fn forget_batches(&self, batches: &[BatchId]) -> Result<(), Failure> {
@@ -133,6 +148,20 @@ impl BatchLedger for State {
     }
 }
 
+impl State {
+    /// Something long that belongs to a batch.
+    fn text(&self, query: &str, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        let text = self.read(|rows| {
+            rows.connection()
+                .prepare_cached(query)?
+                .query_row([batch.0.to_be_bytes()], |row| row.get(0))
+                .optional()
+        });
+        let none = || Failure::new(FailureKind::NotFound, ResourcePath::root());
+        text.map_err(failure)?.ok_or_else(none)
+    }
+}
+
 fn forget_receipts(connection: &rusqlite::Connection, batch: BatchId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM receipt WHERE batch = ?1")?
@@ -144,15 +173,22 @@ fn batch(row: &Row<'_>) -> rusqlite::Result<KeptBatch> {
     let principal: Option<String> = row.get(1)?;
     let seconds = u64::try_from(row.get::<_, i64>(4)?).unwrap_or(0);
     let begun = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, row.get(5)?));
-    let ended: Option<i64> = row.get(6)?;
+    let number = |number: i64| u64::try_from(number).unwrap_or(0);
+    let ended: Option<i64> = row.get(8)?;
     Ok(KeptBatch {
         id: BatchId(u128::from_be_bytes(row.get(0)?)),
         principal: principal.map_or(Principal::Anonymous, |name| Principal::Named(Arc::from(name))),
         key: row.get(2)?,
         fingerprint: Bytes::from(row.get::<_, Vec<u8>>(3)?),
         begun: begun.unwrap_or(SystemTime::UNIX_EPOCH),
+        total: number(row.get(6)?),
+        is_job: row.get(7)?,
         state: match ended {
-            Some(bytes) => BatchState::Ended(u64::try_from(bytes).unwrap_or(0)),
+            Some(bytes) => BatchState::Ended(BatchEnd {
+                answer_bytes: number(bytes),
+                failed: number(row.get(9)?),
+                cancelled: row.get(10)?,
+            }),
             None => BatchState::Begun,
         },
     })

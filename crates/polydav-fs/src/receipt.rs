@@ -53,7 +53,7 @@ impl Execution<'_> {
             false => Commit::Nothing,
         };
         if let Err(failure) = report.receipt(self.receipt(commit)) {
-            return self.undo_pending(&failure);
+            return self.undo_pending(&failure, report);
         }
         if !changes {
             return;
@@ -68,7 +68,8 @@ impl Execution<'_> {
             Err(error) => {
                 tracing::error!(%error, "the rows of a run can't be committed");
                 let error = Arc::new(error);
-                self.undo_pending(&database_failure(&error, &ResourcePath::root()));
+                let failure = database_failure(&error, &ResourcePath::root());
+                self.undo_pending(&failure, report);
             }
         }
     }
@@ -89,7 +90,7 @@ impl Execution<'_> {
     }
 
     /// Undoes what isn't settled: it failed.
-    fn undo_pending(&mut self, because: &Failure) {
+    fn undo_pending(&mut self, because: &Failure, report: &mut dyn Report) {
         if !self.undo_begun() {
             return;
         }
@@ -100,6 +101,10 @@ impl Execution<'_> {
                 let path = pending.path.clone();
                 pending.outcome = Err(Failure { path, ..because.clone() });
             }
+        }
+        // Without it they would be tried again after a crash, which does no harm.
+        if let Err(failure) = report.receipt(self.receipt(Commit::Nothing)) {
+            tracing::warn!(%failure, "how steps went can't be written down");
         }
     }
 }

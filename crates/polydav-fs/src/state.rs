@@ -80,7 +80,12 @@ const TABLES: [&str; 2] = [
         fingerprint BLOB NOT NULL,
         begun_s INTEGER NOT NULL,
         begun_ns INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        job INTEGER NOT NULL,
+        document BLOB,
         answer_bytes INTEGER,
+        failed INTEGER,
+        cancelled INTEGER,
         answer BLOB
     );
     CREATE TABLE receipt (

@@ -1,5 +1,6 @@
 //! `Ledger` and `BatchLedger`: what outlives the process beside the resources themselves.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -66,8 +67,19 @@ impl fmt::Debug for BatchId {
 pub enum BatchState {
     /// It was begun. If no process runs it, the one that did ended before it.
     Begun,
-    /// It has ended, and this is how long its answer is, in bytes.
-    Ended(u64),
+    /// It has ended.
+    Ended(BatchEnd),
+}
+
+/// How a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BatchEnd {
+    /// How long its answer is, in bytes.
+    pub answer_bytes: u64,
+    /// How many of its operations failed.
+    pub failed: u64,
+    /// Whether its owner called it off.
+    pub cancelled: bool,
 }
 
 /// A batch of which word is kept: so that it isn't done twice if it is sent again, or so that what
@@ -84,6 +96,10 @@ pub struct KeptBatch {
     pub fingerprint: Bytes,
     /// When it was begun.
     pub begun: SystemTime,
+    /// How many operations it has.
+    pub total: u64,
+    /// Whether it goes on by itself, and is asked for by its identity.
+    pub is_job: bool,
     /// How far it came.
     pub state: BatchState,
 }
@@ -98,11 +114,22 @@ pub trait BatchLedger: Send + Sync + 'static {
     /// If the system fails.
     fn batches(&self) -> Result<Vec<KeptBatch>, Failure>;
 
-    /// Keeps a batch that is about to begin.
+    /// Keeps a batch that is about to begin, with what was asked for, if that may be asked for again.
     ///
     /// # Errors
     /// If the system fails.
-    fn begin_batch(&self, batch: &KeptBatch, durability: Durability) -> Result<(), Failure>;
+    fn begin_batch(
+        &self,
+        batch: &KeptBatch,
+        document: Option<&[u8]>,
+        durability: Durability,
+    ) -> Result<(), Failure>;
+
+    /// What [`BatchLedger::begin_batch`] was given.
+    ///
+    /// # Errors
+    /// [`FailureKind::NotFound`](crate::FailureKind::NotFound); if the system fails.
+    fn document(&self, batch: BatchId) -> Result<Vec<u8>, Failure>;
 
     /// Keeps a [receipt](crate::Receipt) of a batch; gives the number by which it can be confirmed.
     ///
@@ -134,6 +161,7 @@ pub trait BatchLedger: Send + Sync + 'static {
     fn end_batch(
         &self,
         batch: BatchId,
+        end: BatchEnd,
         answer: &[u8],
         durability: Durability,
     ) -> Result<(), Failure>;
@@ -141,7 +169,7 @@ pub trait BatchLedger: Send + Sync + 'static {
     /// The answer of a batch that has ended.
     ///
     /// # Errors
-    /// [`FailureKind::NotFound`]; if the system fails.
+    /// [`FailureKind::NotFound`](crate::FailureKind::NotFound); if the system fails.
     fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure>;
 
     /// Forgets batches, and all that belongs to them.
@@ -160,24 +188,50 @@ pub struct MemoryLedger {
 
 #[derive(Debug, Default)]
 struct MemoryBatches {
-    batches: Vec<(KeptBatch, Vec<u8>)>,
+    batches: HashMap<BatchId, MemoryBatch>,
     receipts: Vec<(BatchId, Vec<u8>, bool)>,
+}
+
+#[derive(Debug)]
+struct MemoryBatch {
+    kept: KeptBatch,
+    document: Option<Vec<u8>>,
+    answer: Option<Vec<u8>>,
 }
 
 impl MemoryLedger {
     fn held(&self) -> MutexGuard<'_, MemoryBatches> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn text(
+        &self,
+        batch: BatchId,
+        text: impl FnOnce(&MemoryBatch) -> Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Failure> {
+        let none = || Failure::new(FailureKind::NotFound, ResourcePath::root());
+        self.held().batches.get(&batch).and_then(text).ok_or_else(none)
+    }
 }
 
 impl BatchLedger for MemoryLedger {
     fn batches(&self) -> Result<Vec<KeptBatch>, Failure> {
-        Ok(self.held().batches.iter().map(|(batch, _)| batch.clone()).collect())
+        Ok(self.held().batches.values().map(|batch| batch.kept.clone()).collect())
     }
 
-    fn begin_batch(&self, batch: &KeptBatch, _: Durability) -> Result<(), Failure> {
-        self.held().batches.push((batch.clone(), Vec::new()));
+    fn begin_batch(
+        &self,
+        batch: &KeptBatch,
+        document: Option<&[u8]>,
+        _: Durability,
+    ) -> Result<(), Failure> {
+        let (kept, document) = (batch.clone(), document.map(<[u8]>::to_vec));
+        self.held().batches.insert(batch.id, MemoryBatch { kept, document, answer: None });
         Ok(())
+    }
+
+    fn document(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        self.text(batch, |batch| batch.document.clone())
     }
 
     fn keep_receipt(&self, batch: BatchId, receipt: &[u8], _: Durability) -> Result<i64, Failure> {
@@ -200,27 +254,26 @@ impl BatchLedger for MemoryLedger {
         Ok(receipts.map(|(_, receipt, confirmed)| (receipt.clone(), *confirmed)).collect())
     }
 
-    fn end_batch(&self, batch: BatchId, answer: &[u8], _: Durability) -> Result<(), Failure> {
-        let mut held = self.held();
-        for (kept, text) in held.batches.iter_mut().filter(|(kept, _)| kept.id == batch) {
-            kept.state = BatchState::Ended(answer.len() as u64);
-            *text = answer.to_vec();
+    fn end_batch(
+        &self,
+        batch: BatchId,
+        end: BatchEnd,
+        answer: &[u8],
+        _: Durability,
+    ) -> Result<(), Failure> {
+        if let Some(batch) = self.held().batches.get_mut(&batch) {
+            batch.kept.state = BatchState::Ended(end);
+            batch.answer = Some(answer.to_vec());
         }
         Ok(())
     }
 
     fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
-        let held = self.held();
-        let ended = held
-            .batches
-            .iter()
-            .find(|(kept, _)| kept.id == batch && matches!(kept.state, BatchState::Ended(_)));
-        let none = || Failure::new(FailureKind::NotFound, ResourcePath::root());
-        ended.map(|(_, answer)| answer.clone()).ok_or_else(none)
+        self.text(batch, |batch| batch.answer.clone())
     }
 
     fn forget_batches(&self, batches: &[BatchId]) -> Result<(), Failure> {
-        self.held().batches.retain(|(kept, _)| !batches.contains(&kept.id));
+        self.held().batches.retain(|id, _| !batches.contains(id));
         Ok(())
     }
 }

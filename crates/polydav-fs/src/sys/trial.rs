@@ -12,7 +12,7 @@ use polydav_store::kit::{
 };
 use polydav_store::{
     Cancel, Durability, Effect, Failure, FailureKind, Ledger as _, MemoryStore, NoLocks, OnFailure,
-    Outcome, Run, RunId, Store,
+    Outcome, Report, Run, RunId, Store,
 };
 use rustix::io::Errno;
 use tempfile::TempDir;
@@ -50,13 +50,38 @@ fn script() -> Vec<Draft> {
     ]
 }
 
+/// Takes outcomes, and receipts if any are kept.
+struct Told {
+    keeps_receipts: bool,
+    outcomes: Vec<Outcome>,
+}
+
+impl Report for Told {
+    fn outcome(&mut self, _: usize, outcome: Outcome) {
+        self.outcomes.push(outcome);
+    }
+
+    fn keeps_receipts(&self) -> bool {
+        self.keeps_receipts
+    }
+}
+
 fn apply(store: &FolderStore, durability: Durability, on_failure: OnFailure) -> Vec<Outcome> {
+    apply_keeping(store, durability, on_failure, false)
+}
+
+fn apply_keeping(
+    store: &FolderStore,
+    durability: Durability,
+    on_failure: OnFailure,
+    keeps_receipts: bool,
+) -> Vec<Outcome> {
     let steps = script().into_iter().enumerate().map(|(index, draft)| draft.step(index)).collect();
     let run = Run { id: RunId(1), steps, on_failure, durability, cancel: Cancel::never() };
-    let mut outcomes = Vec::new();
-    store.apply(run, &NoLocks, &mut |_, outcome| outcomes.push(outcome)).unwrap();
-    assert_eq!(outcomes.len(), script().len());
-    outcomes
+    let mut told = Told { keeps_receipts, outcomes: Vec::new() };
+    store.apply(run, &NoLocks, &mut told).unwrap();
+    assert_eq!(told.outcomes.len(), script().len());
+    told.outcomes
 }
 
 /// What is there is the same as in the model after the steps that may have been done.
@@ -140,16 +165,19 @@ struct Faults {
     /// How many calls in a row.
     count: u64,
     is_poor: bool,
+    keeps_receipts: bool,
 }
 
 impl Faults {
     fn one(durability: Durability, errno: Errno) -> Self {
-        Self { durability, on_failure: OnFailure::Continue, errno, count: 1, is_poor: false }
+        let on_failure = OnFailure::Continue;
+        let (is_poor, keeps_receipts) = (false, false);
+        Self { durability, on_failure, errno, count: 1, is_poor, keeps_receipts }
     }
 }
 
 fn fail_everywhere(faults: Faults) {
-    let Faults { durability, on_failure, errno, count, is_poor } = faults;
+    let Faults { durability, on_failure, errno, count, is_poor, keeps_receipts } = faults;
     for nth in 1.. {
         let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
         let mut store = FolderStore::open(dir.path(), &Options::default()).unwrap();
@@ -158,7 +186,7 @@ fn fail_everywhere(faults: Faults) {
             impoverish(&mut store);
         }
         fail_from(nth, count, errno);
-        let outcomes = apply(&store, durability, on_failure);
+        let outcomes = apply_keeping(&store, durability, on_failure, keeps_receipts);
         let left = fail_nth(0, errno);
         let context = format!("{faults:?} from call {nth} on");
         if on_failure == OnFailure::Stop {
@@ -242,6 +270,19 @@ fn the_nth_call_of_a_whole_run_fails() {
         for errno in [Errno::IO, Errno::NOSPC, Errno::ACCESS] {
             for count in [1, 2, u64::MAX] {
                 fail_everywhere(Faults { on_failure, count, ..Faults::one(durability, errno) });
+            }
+        }
+    }
+}
+
+/// What receipts are kept of is undone if it can't be settled.
+#[test]
+fn the_nth_call_of_a_run_with_receipts_fails() {
+    for durability in [Durability::Full, Durability::Relaxed] {
+        for errno in [Errno::IO, Errno::NOSPC] {
+            for (count, is_poor) in [(1, false), (2, false), (1, true)] {
+                let faults = Faults::one(durability, errno);
+                fail_everywhere(Faults { keeps_receipts: true, count, is_poor, ..faults });
             }
         }
     }

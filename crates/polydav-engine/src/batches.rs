@@ -1,0 +1,506 @@
+//! `Batches`: those of which word is kept, so that none is done twice and its answer isn't lost,
+//! whatever becomes of the client, the connection or the server.
+//!
+//! A batch that has a key is begun once. Sent again, it is answered as before if it has ended, refused
+//! while it runs, and goes on if the server ended before it did: what its receipts show to be done is
+//! not done again. A job is asked for by its identity instead.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use polydav_store::{
+    BatchEnd, BatchId, BatchLedger, BatchState, Commit, Durability, Effect, Failure, FailureKind,
+    Fate, KeptBatch, Outcome, Principal, Receipt, ResourcePath, Store,
+};
+
+use crate::Environment;
+
+/// How many batches are kept, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepLimits {
+    /// So long after it was begun.
+    pub time: Duration,
+    /// So many of all principals together.
+    pub count_max: usize,
+    /// So many of one principal.
+    pub count_of_one_max: usize,
+    /// While the answers kept have so many bytes, no more batches are begun.
+    pub bytes_max: u64,
+}
+
+impl Default for KeepLimits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(24 * 60 * 60),
+            count_max: 100_000,
+            count_of_one_max: 10_000,
+            bytes_max: 1 << 30,
+        }
+    }
+}
+
+/// A batch to be begun.
+#[derive(Debug)]
+pub struct NewBatch {
+    /// Whose it is.
+    pub principal: Principal,
+    /// The name that its client gave it.
+    pub key: Option<Box<str>>,
+    /// What tells requests apart.
+    pub fingerprint: Bytes,
+    /// How many operations it has.
+    pub total: u64,
+    /// Of a job: what was asked for.
+    pub document: Option<Bytes>,
+}
+
+/// What becomes of a batch that is sent.
+#[derive(Debug)]
+pub enum Entry {
+    /// It begins, or goes on where an earlier process ended.
+    Begin(Ticket),
+    /// It has ended, with this answer.
+    Ended(Vec<u8>),
+}
+
+/// Why a batch isn't begun.
+#[derive(Debug)]
+pub enum Unkept {
+    /// It runs already.
+    Running,
+    /// Another request had the same key.
+    KeyTaken,
+    /// No more are kept.
+    Full,
+    /// There is nowhere to keep them.
+    Nowhere,
+    /// The ledger failed.
+    Failed(Failure),
+}
+
+impl From<Failure> for Unkept {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    /// It is under way.
+    Running,
+    /// The server ended before it did.
+    Interrupted,
+    /// Its owner called it off.
+    Cancelled,
+    /// It has ended.
+    Finished,
+}
+
+/// What can be said of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Job {
+    /// Where it is.
+    pub state: JobState,
+    /// How many operations it has.
+    pub total: u64,
+    /// How many of them have an outcome.
+    pub done: u64,
+    /// How many of those failed.
+    pub failed: u64,
+}
+
+/// All batches of which word is kept.
+pub struct Batches {
+    ledger: Option<Arc<dyn BatchLedger>>,
+    store: Arc<dyn Store>,
+    environment: Environment,
+    durability: Durability,
+    limits: KeepLimits,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    batches: HashMap<BatchId, Known>,
+    keys: HashMap<(Principal, Box<str>), BatchId>,
+}
+
+/// A batch, and what runs it.
+struct Known {
+    kept: KeptBatch,
+    running: Option<Arc<Progress>>,
+}
+
+/// How far a batch that runs has come.
+#[derive(Debug, Default)]
+struct Progress {
+    done: AtomicU64,
+    failed: AtomicU64,
+    is_cancelled: AtomicBool,
+}
+
+impl Batches {
+    /// The batches of a ledger; without one, none are taken. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    pub(crate) fn open(
+        ledger: Option<Arc<dyn BatchLedger>>,
+        store: Arc<dyn Store>,
+        environment: Environment,
+        durability: Durability,
+        limits: KeepLimits,
+    ) -> Result<Arc<Self>, Failure> {
+        let mut table = Table::default();
+        for kept in ledger.as_ref().map_or(Ok(Vec::new()), |ledger| ledger.batches())? {
+            table.insert(Known { kept, running: None });
+        }
+        let table = Mutex::new(table);
+        let batches = Self { ledger, store, environment, durability, limits, table };
+        Ok(Arc::new(batches))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether any batch can be kept.
+    pub fn are_kept(&self) -> bool {
+        self.ledger.is_some()
+    }
+
+    /// Begins a batch, or tells what became of it. Blocks.
+    ///
+    /// # Errors
+    /// Why it isn't begun.
+    pub fn enter(self: &Arc<Self>, new: NewBatch) -> Result<Entry, Unkept> {
+        let ledger = self.ledger.as_ref().ok_or(Unkept::Nowhere)?;
+        self.sweep(&**ledger)?;
+        let mut table = self.table();
+        let named =
+            new.key.clone().and_then(|key| table.keys.get(&(new.principal.clone(), key)).copied());
+        let id = match named {
+            None => self.begin(&mut table, &**ledger, new)?,
+            Some(id) => {
+                let known = table.batches.get(&id).ok_or(Unkept::Full)?;
+                if known.kept.fingerprint != new.fingerprint {
+                    return Err(Unkept::KeyTaken);
+                }
+                match known.kept.state {
+                    BatchState::Ended(_) => {
+                        drop(table);
+                        return Ok(Entry::Ended(ledger.answer(id)?));
+                    }
+                    BatchState::Begun if known.running.is_some() => return Err(Unkept::Running),
+                    BatchState::Begun => id,
+                }
+            }
+        };
+        let progress = Arc::new(Progress::default());
+        if let Some(known) = table.batches.get_mut(&id) {
+            known.running = Some(Arc::clone(&progress));
+        }
+        drop(table);
+        let mut ticket = Ticket {
+            batches: Arc::clone(self),
+            id,
+            progress,
+            known: HashMap::new(),
+            receipt: AtomicI64::new(0),
+        };
+        if named.is_some() {
+            ticket.known = self.outcomes(&**ledger, id)?;
+            ticket.known.values().for_each(|outcome| ticket.progress.note(outcome));
+        }
+        Ok(Entry::Begin(ticket))
+    }
+
+    fn begin(
+        &self,
+        table: &mut Table,
+        ledger: &dyn BatchLedger,
+        new: NewBatch,
+    ) -> Result<BatchId, Unkept> {
+        if !table.has_room(&new.principal, &self.limits) {
+            return Err(Unkept::Full);
+        }
+        let kept = KeptBatch {
+            id: BatchId(self.environment.random()),
+            principal: new.principal,
+            key: new.key,
+            fingerprint: new.fingerprint,
+            begun: self.environment.now(),
+            total: new.total,
+            is_job: new.document.is_some(),
+            state: BatchState::Begun,
+        };
+        ledger.begin_batch(&kept, new.document.as_deref(), self.durability)?;
+        let id = kept.id;
+        table.insert(Known { kept, running: None });
+        Ok(id)
+    }
+
+    /// Forgets what was kept for long enough.
+    fn sweep(&self, ledger: &dyn BatchLedger) -> Result<(), Failure> {
+        let over = self.table().begun_before(self.environment.now() - self.limits.time);
+        if over.is_empty() {
+            return Ok(());
+        }
+        ledger.forget_batches(&over)?;
+        self.table().forget(&over);
+        Ok(())
+    }
+
+    /// How the steps of a batch went that an earlier process began, as far as it came.
+    fn outcomes(
+        &self,
+        ledger: &dyn BatchLedger,
+        id: BatchId,
+    ) -> Result<HashMap<usize, Outcome>, Failure> {
+        let mut known = HashMap::new();
+        for (bytes, confirmed) in ledger.receipts(id)? {
+            let receipt = Receipt::decode(&bytes).map_err(|error| {
+                Failure::new(FailureKind::Internal, ResourcePath::root()).with_source(error)
+            })?;
+            let fate = match &receipt.commit {
+                Commit::Named(name) => self.store.fate(name)?,
+                Commit::Nameless if !confirmed => Fate::Unknown,
+                Commit::Nameless | Commit::Nothing => Fate::Done,
+            };
+            for (index, outcome) in receipt.outcomes {
+                match fate {
+                    Fate::Done => known.insert(index, outcome),
+                    Fate::Undone => known.remove(&index),
+                    Fate::Unknown => known.insert(index, Err(unknown())),
+                };
+            }
+        }
+        Ok(known)
+    }
+
+    /// A job of `principal`. Blocks.
+    ///
+    /// # Errors
+    /// [`FailureKind::NotFound`] if there is none, or it is another's; if the ledger fails.
+    pub fn job(&self, id: BatchId, principal: &Principal) -> Result<Job, Failure> {
+        let (kept, running) = self.find(id, principal)?;
+        let of = |state, done, failed| Job { state, total: kept.total, done, failed };
+        Ok(match (kept.state, running) {
+            (BatchState::Ended(BatchEnd { failed, cancelled, .. }), _) => {
+                let state = if cancelled { JobState::Cancelled } else { JobState::Finished };
+                of(state, kept.total, failed)
+            }
+            (BatchState::Begun, Some(progress)) => {
+                let (done, failed) = (&progress.done, &progress.failed);
+                let failed = failed.load(Ordering::Relaxed);
+                of(JobState::Running, done.load(Ordering::Relaxed), failed)
+            }
+            (BatchState::Begun, None) => {
+                let known = self.known_outcomes(id)?;
+                let failed = known.values().filter(|outcome| outcome.is_err()).count();
+                of(JobState::Interrupted, known.len() as u64, failed as u64)
+            }
+        })
+    }
+
+    /// How the steps of a job went, as far as it came. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger fails.
+    pub fn known_outcomes(&self, id: BatchId) -> Result<HashMap<usize, Outcome>, Failure> {
+        match &self.ledger {
+            Some(ledger) => self.outcomes(&**ledger, id),
+            None => Ok(HashMap::new()),
+        }
+    }
+
+    /// What was asked for with a job. Blocks.
+    ///
+    /// # Errors
+    /// As [`Batches::job`].
+    pub fn document(&self, id: BatchId, principal: &Principal) -> Result<Vec<u8>, Failure> {
+        self.find(id, principal)?;
+        self.ledger.as_ref().ok_or_else(none)?.document(id)
+    }
+
+    /// The answer of a job. Blocks.
+    ///
+    /// # Errors
+    /// As [`Batches::job`]; [`FailureKind::Busy`] if it hasn't ended.
+    pub fn answer(&self, id: BatchId, principal: &Principal) -> Result<Vec<u8>, Failure> {
+        match self.find(id, principal)?.0.state {
+            BatchState::Ended(_) => self.ledger.as_ref().ok_or_else(none)?.answer(id),
+            BatchState::Begun => Err(Failure::new(FailureKind::Busy, ResourcePath::root())),
+        }
+    }
+
+    /// Calls a job off: none of its steps starts any more. Whether it was still under way.
+    ///
+    /// # Errors
+    /// As [`Batches::job`].
+    pub fn cancel(&self, id: BatchId, principal: &Principal) -> Result<bool, Failure> {
+        match self.find(id, principal)? {
+            (KeptBatch { state: BatchState::Begun, .. }, Some(progress)) => {
+                progress.is_cancelled.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn find(
+        &self,
+        id: BatchId,
+        principal: &Principal,
+    ) -> Result<(KeptBatch, Option<Arc<Progress>>), Failure> {
+        let table = self.table();
+        let known = table.batches.get(&id);
+        let oldest = self.environment.now() - self.limits.time;
+        let is_theirs = |known: &&Known| {
+            known.kept.is_job && known.kept.principal == *principal && known.kept.begun >= oldest
+        };
+        let known = known.filter(is_theirs).ok_or_else(none)?;
+        Ok((known.kept.clone(), known.running.clone()))
+    }
+}
+
+impl fmt::Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    fn insert(&mut self, known: Known) {
+        if let Some(key) = &known.kept.key {
+            self.keys.insert((known.kept.principal.clone(), key.clone()), known.kept.id);
+        }
+        self.batches.insert(known.kept.id, known);
+    }
+
+    fn has_room(&self, principal: &Principal, limits: &KeepLimits) -> bool {
+        let of_one = |known: &&Known| known.kept.principal == *principal;
+        let bytes = |known: &Known| match known.kept.state {
+            BatchState::Ended(end) => end.answer_bytes,
+            BatchState::Begun => 0,
+        };
+        self.batches.len() < limits.count_max
+            && self.batches.values().filter(of_one).count() < limits.count_of_one_max
+            && self.batches.values().map(bytes).sum::<u64>() < limits.bytes_max
+    }
+
+    /// What doesn't run and was begun before this time.
+    fn begun_before(&self, time: SystemTime) -> Vec<BatchId> {
+        let is_over = |known: &&Known| known.running.is_none() && known.kept.begun < time;
+        self.batches.values().filter(is_over).map(|known| known.kept.id).collect()
+    }
+
+    fn forget(&mut self, ids: &[BatchId]) {
+        for known in ids.iter().filter_map(|id| self.batches.remove(id)) {
+            if let Some(key) = known.kept.key {
+                self.keys.remove(&(known.kept.principal, key));
+            }
+        }
+    }
+}
+
+impl Progress {
+    fn note(&self, outcome: &Outcome) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        if outcome.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A batch that runs. Dropped before its [end](Ticket::end): it may be begun again.
+pub struct Ticket {
+    batches: Arc<Batches>,
+    id: BatchId,
+    progress: Arc<Progress>,
+    known: HashMap<usize, Outcome>,
+    /// The number of the last receipt.
+    receipt: AtomicI64,
+}
+
+impl Ticket {
+    /// Its identity.
+    pub fn id(&self) -> BatchId {
+        self.id
+    }
+
+    /// How a step went that an earlier process did, or may have done.
+    pub(crate) fn known(&self, index: usize) -> Option<&Outcome> {
+        self.known.get(&index)
+    }
+
+    /// Whether its owner called it off.
+    pub fn is_cancelled(&self) -> bool {
+        self.progress.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Keeps a receipt.
+    pub(crate) fn keep(&self, receipt: &Receipt) -> Result<(), Failure> {
+        let Some(ledger) = &self.batches.ledger else { return Ok(()) };
+        let number = ledger.keep_receipt(self.id, &receipt.encode(), self.batches.durability)?;
+        self.receipt.store(number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What the last receipt tells of has become final.
+    pub(crate) fn confirm(&self) {
+        let Some(ledger) = &self.batches.ledger else { return };
+        if let Err(failure) = ledger.confirm_receipt(self.receipt.load(Ordering::Relaxed)) {
+            tracing::warn!(%failure, "that a commit was made can't be written down");
+        }
+    }
+
+    /// Counts a step that has an outcome.
+    pub(crate) fn note(&self, outcome: &Outcome) {
+        self.progress.note(outcome);
+    }
+
+    /// The batch has ended; `failed` of its operations failed. Keeps its answer. Blocks.
+    ///
+    /// # Errors
+    /// If it can't be kept; then it counts as interrupted.
+    pub fn end(self, failed: u64, answer: &[u8]) -> Result<(), Failure> {
+        let Some(ledger) = &self.batches.ledger else { return Ok(()) };
+        let answer_bytes = answer.len() as u64;
+        let end = BatchEnd { answer_bytes, failed, cancelled: self.is_cancelled() };
+        ledger.end_batch(self.id, end, answer, self.batches.durability)?;
+        if let Some(known) = self.batches.table().batches.get_mut(&self.id) {
+            known.kept.state = BatchState::Ended(end);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(known) = self.batches.table().batches.get_mut(&self.id) {
+            known.running = None;
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({})", self.id)
+    }
+}
+
+fn none() -> Failure {
+    Failure::new(FailureKind::NotFound, ResourcePath::root())
+}
+
+fn unknown() -> Failure {
+    Failure::new(FailureKind::Internal, ResourcePath::root())
+        .with_effect(Effect::Unknown)
+        .with_detail("the server ended while it was done, and nobody can tell whether it was")
+}
