@@ -242,6 +242,9 @@ impl<'a> Execution<'a> {
     pub(crate) fn run(mut self, steps: Vec<Step>, report: &mut dyn Report) {
         let mut steps = steps.into_iter().peekable();
         while let Some(stretch) = self.take(&mut steps) {
+            if stretch.iter().any(|step| self.course.needed().awaits(step)) {
+                self.settle(report);
+            }
             if let Err(failure) = self.announce(&stretch, report) {
                 self.settle(report);
                 self.course.refuse(&stretch, &failure, report);
@@ -270,7 +273,8 @@ impl<'a> Execution<'a> {
     }
 
     /// The steps that go through together. Rows that can't be committed make failures of steps
-    /// that were done; in a run that stops, none may be done behind those.
+    /// that were done; in a run that stops, none may be done behind those, and in any run none that
+    /// needs one of them.
     pub(crate) fn take(
         &self,
         steps: &mut Peekable<impl Iterator<Item = Step>>,
@@ -279,7 +283,7 @@ impl<'a> Execution<'a> {
         let is_whole = self.course.undoes_all();
         let is_alone = !self.is_full() && !self.is_reversible;
         let is_last = |step: &Step| is_alone || (!is_whole && self.must_be_settled_to_go_on(step));
-        Some(Stretch::next(steps, is_last))
+        Some(Stretch::next(steps, |step| !self.course.needed().awaits(step), is_last))
     }
 
     fn must_be_settled_to_go_on(&self, step: &Step) -> bool {
@@ -297,16 +301,19 @@ impl<'a> Execution<'a> {
         let mut opened = Vec::with_capacity(steps.len());
         // What fails before it is done stops only what stands behind it.
         let mut ahead = self.course.clone();
-        for step in steps {
+        for mut step in steps {
             let index = step.index();
             let path = step.subject().clone();
             let at_stake = self.at_stake(&step);
+            self.course.needed().settle(&mut step);
             let refused = ahead.ask().or(self.given_up());
             let prepared = match refused {
                 Some(kind) => Err(Failure::new(kind, path.clone())),
                 None => step.open(self).and_then(|permit| self.prepare(permit)),
             };
-            ahead.note(&prepared);
+            if let Err(failure) = &prepared {
+                ahead.note_failure(failure);
+            }
             opened.push(Opened { index, path, at_stake, prepared });
         }
         self.sync_content(&mut opened);
@@ -322,7 +329,12 @@ impl<'a> Execution<'a> {
                     None => self.act(prepared),
                 },
             };
-            self.course.note(&outcome);
+            match &outcome {
+                // It is told at the end of the run, and until then it counts.
+                _ if self.course.undoes_all() => self.course.note(index, &outcome),
+                Err(failure) => self.course.note_failure(failure),
+                Ok(_) => {}
+            }
             self.locks.end(at_stake, |root| self.store.root.lacks(root));
             self.pending.push(Pending { index, path, outcome, after });
         }
@@ -484,7 +496,7 @@ impl<'a> Execution<'a> {
     /// Reports what wasn't reported yet.
     pub(crate) fn tell(&mut self, report: &mut dyn Report) {
         for pending in std::mem::take(&mut self.pending) {
-            self.course.note(&pending.outcome);
+            self.course.note(pending.index, &pending.outcome);
             report.outcome(pending.index, pending.outcome);
         }
     }

@@ -60,13 +60,17 @@ pub(crate) struct Stretch {
 }
 
 impl Stretch {
-    /// The next steps that go together, up to one of which `is_last` is true.
+    /// The next steps that go together: the first, and those that may join it, up to one of which
+    /// `is_last` is true.
     pub(crate) fn next(
         steps: &mut Peekable<impl Iterator<Item = Step>>,
+        may_join: impl Fn(&Step) -> bool,
         mut is_last: impl FnMut(&Step) -> bool,
     ) -> Vec<Step> {
         let (mut stretch, mut taken) = (Self::default(), Vec::new());
-        while let Some(step) = steps.next_if(|step| stretch.take(step)) {
+        while let Some(step) =
+            steps.next_if(|step| (taken.is_empty() || may_join(step)) && stretch.take(step))
+        {
             let last = is_last(&step);
             taken.push(step);
             if last {

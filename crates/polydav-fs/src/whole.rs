@@ -101,9 +101,8 @@ impl Execution<'_> {
                 pending.outcome = Err(Failure::new(kind, pending.path.clone()));
             }
         }
-        let outcome = Err(failure);
-        self.course.note(&outcome);
-        self.pending[at].outcome = outcome;
+        self.course.note_failure(&failure);
+        self.pending[at].outcome = Err(failure);
     }
 
     /// The commit failed, and no step is at fault.
@@ -115,7 +114,7 @@ impl Execution<'_> {
             detail: Some("what belongs to the files could not be committed".into()),
             ..because.clone()
         };
-        self.course.note::<Done>(&Err(refused(&ResourcePath::root())));
+        self.course.note_failure(&refused(&ResourcePath::root()));
         self.undo_whole();
         let undone = |pending: &&mut Pending| {
             pending.outcome.as_ref().is_err_and(|failure| failure.effect == Effect::RolledBack)

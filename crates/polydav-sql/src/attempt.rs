@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use polydav_store::{
     Action, Content, Course, Done, Entry, Failure, FailureKind, Fields, Kind, LockView, LocksOfRun,
-    Outcome, ResourcePath, Select, Step, View, at_stake,
+    Outcome, ResourcePath, Select, Step, Value, View, at_stake,
 };
 
 use crate::database::{Behind, Change, Changed, Shape, Transaction, Trouble, Wanted};
@@ -120,7 +120,7 @@ impl<'a> Attempt<'a> {
     fn step(&mut self, at: usize) -> Result<(), Trouble> {
         let steps = self.steps;
         let step = &steps[at];
-        if self.meets_pending(step) {
+        if self.meets_pending(step) || self.course.needed().awaits(step) {
             self.flush()?;
         }
         if self.outcomes[at].is_none()
@@ -160,7 +160,7 @@ impl<'a> Attempt<'a> {
             Some(kind) => Err(Failure::new(kind, self.steps[at].subject().clone())),
             None => outcome,
         };
-        self.course.note(&outcome);
+        self.course.note(self.steps[at].index(), &outcome);
         self.outcomes[at] = Some(outcome);
         Ok(())
     }
@@ -183,7 +183,7 @@ impl<'a> Attempt<'a> {
             locks: &self.locks,
             error: RefCell::new(None),
         };
-        let opened = step.open_again(&sight);
+        let opened = step.open_again(&sight, self.course.needed());
         if let Some(error) = sight.error.into_inner() {
             return Err(error.into());
         }
@@ -234,7 +234,7 @@ impl<'a> Attempt<'a> {
             let failure = Failure::new(FailureKind::Invalid, target.clone());
             return Err(failure.with_detail(said).into());
         };
-        let (given, values) = columns(&table, fields, Some(&key), target)?;
+        let (given, values) = self.columns(&table, fields, Some(&key), target)?;
         let path = Some(target);
         if is_there {
             let reset = (0..table.columns.len()).filter(|at| {
@@ -289,7 +289,7 @@ impl<'a> Attempt<'a> {
             Place::NoRow(_) | Place::Beyond => return fail(FailureKind::NotFound, collection),
         };
         check_writable(&table, collection)?;
-        let (given, values) = columns(&table, fields, None, collection)?;
+        let (given, values) = self.columns(&table, fields, None, collection)?;
         check_complete(&table, &given, &values, collection)?;
         let shape = Shape::Insert { given };
         Ok(Decision::Change(Planned { table, shape, key: Vec::new(), values, path: None }))
@@ -307,7 +307,7 @@ impl<'a> Attempt<'a> {
             return fail(FailureKind::NotFound, target);
         }
         let decided = check_writable(&table, target)
-            .and_then(|()| Ok(columns(&table, fields, Some(&key), target)?))
+            .and_then(|()| Ok(self.columns(&table, fields, Some(&key), target)?))
             .and_then(|(given, values)| {
                 check_values(&table, (&given, &values), &[], target)?;
                 Ok((given, values))
@@ -376,6 +376,19 @@ impl<'a> Attempt<'a> {
         self.care != Care::None && self.transaction.knows_rows()
     }
 
+    /// As [`columns`], with what the references of the step come to.
+    fn columns(
+        &self,
+        table: &Table,
+        fields: &Fields,
+        key: Option<&Key>,
+        path: &ResourcePath,
+    ) -> Result<(Vec<usize>, Vec<Datum>), Failure> {
+        let needed = self.course.needed();
+        let values = fields.iter().map(|field| (&*field.name, needed.value(&field.value)));
+        columns(table, values, key, path)
+    }
+
     /// Adds a change to those pending, or begins anew.
     fn push(&mut self, at: usize, planned: Planned<'a>) -> Result<(), Trouble> {
         let joins = self.care != Care::Each
@@ -430,7 +443,7 @@ impl<'a> Attempt<'a> {
                 None => Err(Failure::new(FailureKind::Dependency, subject.clone())),
             };
             is_undone |= outcome.is_err() && self.course.undoes_all();
-            self.course.note(&outcome);
+            self.course.note(self.steps[at].index(), &outcome);
             self.outcomes[at] = Some(outcome);
         }
         Ok(())
@@ -457,7 +470,7 @@ impl<'a> Attempt<'a> {
         let table = &change.table;
         let created = matches!(change.shape, Shape::Insert { .. });
         let added = match path {
-            None => Some(row.path(table, subject)),
+            None => Some(row.added(table, subject)),
             Some(path) if row.is_at(table, path) => None,
             Some(_) => {
                 let said = "the database keeps this key as another one";
@@ -536,16 +549,15 @@ fn wrong(kind: FailureKind, path: &ResourcePath, column: &str, said: &str) -> Fa
 
 /// The columns given, but for those of the key, and their values. Those of the key may be given if
 /// they say the same as the URL; of a new row, whose `key` isn't known yet, they are columns as any.
-fn columns(
+fn columns<'a>(
     table: &Table,
-    fields: &Fields,
+    fields: impl ExactSizeIterator<Item = (&'a str, &'a Value)>,
     key: Option<&Key>,
     path: &ResourcePath,
 ) -> Result<(Vec<usize>, Vec<Datum>), Failure> {
     let (mut given, mut values) =
         (Vec::with_capacity(fields.len()), Vec::with_capacity(fields.len()));
-    for field in fields {
-        let name = &*field.name;
+    for (name, value) in fields {
         let Some(at) = table.column(name) else {
             return Err(wrong(FailureKind::Invalid, path, name, "there is no such column"));
         };
@@ -555,7 +567,7 @@ fn columns(
         if column.is_read_only && in_key.is_none() {
             return Err(wrong(FailureKind::ReadOnly, path, name, "it can't be set"));
         }
-        let value = datum::read(column, &field.value).map_err(|expected| {
+        let value = datum::read(column, value).map_err(|expected| {
             wrong(FailureKind::Invalid, path, name, &format!("expected {}", expected.0))
         })?;
         match in_key {

@@ -44,6 +44,7 @@ pub(crate) fn read(column: &Column, value: &Value) -> Read {
         Value::Null => Ok(Datum::Null),
         Value::Text(text) => read_text(column, text),
         Value::Json(json) => read_json(column, json),
+        Value::Added(_) => expected("a value: what it refers to isn't known"),
         Value::Bytes(bytes) if matches!(column.kind, ColumnKind::Bytes | ColumnKind::Any) => {
             Ok(Datum::Bytes(bytes.to_vec()))
         }

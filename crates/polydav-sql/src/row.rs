@@ -4,7 +4,7 @@ use blake2::Blake2b;
 use blake2::digest::Digest as _;
 use blake2::digest::consts::U16;
 use bytes::Bytes;
-use polydav_store::{ETag, Entry, Kind, ResourcePath, Select, key};
+use polydav_store::{Added, ETag, Entry, Kind, ResourcePath, Select, key};
 
 use crate::datum::{self, Datum};
 use crate::schema::Table;
@@ -32,6 +32,15 @@ impl Row {
     pub(crate) fn path(&self, table: &Table, collection: &ResourcePath) -> ResourcePath {
         let name = self.name(table);
         collection.join(name.as_bytes()).expect("the name of a row is a segment")
+    }
+
+    /// What is told of it once it was added to `collection`.
+    pub(crate) fn added(&self, table: &Table, collection: &ResourcePath) -> Added {
+        let key = match table.key[..] {
+            [at] => Some(datum::to_value(&table.columns[at], &self.0[at])),
+            _ => None,
+        };
+        Added { path: self.path(table, collection), key }
     }
 
     /// Its key.

@@ -156,7 +156,8 @@ impl<'a> Running<'a> {
                 outcomes.resize_with(steps.len(), || Ok(Done::default()));
                 let subjects = steps.iter().map(Step::subject);
                 outcomes = outcomes.into_iter().zip(subjects).map(in_doubt).collect();
-                outcomes.iter().for_each(|outcome| course.note(outcome));
+                let indices = steps.iter().map(Step::index);
+                indices.zip(&outcomes).for_each(|(index, outcome)| course.note(index, outcome));
             }
             Err(trouble) => return Err((part, trouble)),
         }

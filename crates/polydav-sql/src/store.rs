@@ -249,6 +249,7 @@ impl Store for SqlStore {
             return Ok(());
         }
         if let [step] = &run.steps[..]
+            && step.needs().is_empty()
             && self.is_swift(step)
         {
             self.apply_one(run, locks, report);
@@ -272,7 +273,7 @@ impl SqlStore {
     }
 
     /// Performs a run of one step, together with those that come at the same time. All runs of a
-    /// store see the same locks.
+    /// store see the same locks, and none of the steps needs another: their indices say nothing.
     fn apply_one(&self, mut run: Run, locks: &dyn LockView, report: &mut dyn Report) {
         let Some(step) = run.steps.pop() else { return };
         let index = step.index();

@@ -302,7 +302,7 @@ fn nothing_is_told_before_its_commit() {
                 let at = outcome
                     .as_ref()
                     .ok()
-                    .and_then(|done| done.added.clone())
+                    .and_then(|done| Some(done.added.clone()?.path))
                     .unwrap_or(paths[at].clone());
                 let seen = other.stat(&at, &Select::None);
                 let etag = outcome.as_ref().ok().and_then(|done| done.etag.clone());

@@ -30,6 +30,7 @@ impl Datum {
             (_, Value::Null) => Ok(Self::Null),
             (_, Value::Text(text)) => Self::parse(kind, text),
             (_, Value::Json(json)) => Self::read_json(kind, json.trim()),
+            (_, Value::Added(_)) => Err("is a reference to what isn't known"),
             (Type::Bytes, Value::Bytes(bytes)) => Ok(Self::Bytes(bytes.clone())),
             (_, Value::Bytes(bytes)) => match from_utf8(bytes) {
                 Ok(text) => Self::parse(kind, text),

@@ -27,6 +27,7 @@ mod ledger;
 mod lock;
 mod memory;
 mod memory_records;
+mod needed;
 mod path;
 mod property;
 mod receipt;
@@ -45,10 +46,11 @@ pub use lock::{
 };
 pub use memory::MemoryStore;
 pub use memory_records::MemoryRecords;
+pub use needed::Needed;
 pub use path::{InvalidPath, ResourcePath};
 pub use property::{Property, PropertyChange, PropertyName, Select};
 pub use receipt::{Commit, Fate, InvalidReceipt, Receipt, Witness};
-pub use record::{COLUMNS, Field, Fields, Listed, Page, Value};
+pub use record::{Added, COLUMNS, Field, Fields, Listed, Page, Value};
 pub use run::{Cancel, Course, Done, Durability, OnFailure, Outcome, Report, Run, RunId};
 pub use step::{Action, Content, Depth, Permit, Step};
 pub use store::{

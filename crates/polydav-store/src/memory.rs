@@ -4,7 +4,7 @@
 //! It is written to be obviously right, not to be fast. Of several reasons to refuse a step, the
 //! first of these is told, here and by every store:
 //!
-//! 1. what [`Step::open`] finds: the shape of the step, its conditions, the locks;
+//! 1. what [`Step::open`] finds: its needs, the shape of the step, its conditions, the locks;
 //! 2. [`FailureKind::NotFound`]: there is no subject, or no source;
 //! 3. [`FailureKind::ParentMissing`]: the target would be a member of nothing;
 //! 4. [`FailureKind::TargetExists`], [`FailureKind::Exists`], [`FailureKind::IsCollection`]: what

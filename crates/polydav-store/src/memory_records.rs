@@ -66,8 +66,8 @@ use crate::schema::{Access, Column, Origin, Table, Type};
 use crate::step::{Action, Content, Permit, Step};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk, WalkDepth};
 use crate::{
-    ETag, Entry, Failure, FailureKind, Field, Fields, Kind, Listed, LockView, Page, ResourcePath,
-    Select,
+    Added, ETag, Entry, Failure, FailureKind, Field, Fields, Kind, Listed, LockView, Page,
+    ResourcePath, Select,
 };
 
 /// A store of records in memory: tables, and their rows. Each step is its own commit.
@@ -440,8 +440,12 @@ impl Tables {
         }
         given.into_iter().for_each(|(at, datum)| row[at] = datum);
         self.check(collection, rows, &row, None)?;
-        let added = Some(member(collection, spelled(&rows.key_of(&row)).as_bytes()));
-        Ok(Done { added, ..self.keep(rows.table, row) })
+        let key = rows.key_of(&row);
+        let added = Added {
+            path: member(collection, spelled(&key).as_bytes()),
+            key: if let [datum] = &key[..] { Some(datum.value()) } else { None },
+        };
+        Ok(Done { added: Some(added), ..self.keep(rows.table, row) })
     }
 
     fn update(&mut self, target: &ResourcePath, record: &Fields) -> Outcome {
@@ -890,7 +894,7 @@ mod tests {
         let added = |name: &str| {
             let steps = vec![add("item", [("name", text(name))]).step(0)];
             let outcome = apply(&store, &NoLocks, run(steps)).remove(0);
-            outcome.map(|done| done.added.unwrap().to_string()).map_err(|failure| failure.kind)
+            outcome.map(|done| done.added.unwrap().path.to_string()).map_err(|failure| failure.kind)
         };
         given(&store, [item(-7, "a")]);
         assert_eq!(added("b"), Ok("/item/1".to_owned()));

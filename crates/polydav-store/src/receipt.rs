@@ -10,7 +10,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Done, ETag, Effect, Failure, FailureKind, Member, Members, Outcome, ResourcePath};
+use crate::{
+    Added, Done, ETag, Effect, Failure, FailureKind, Member, Members, Outcome, ResourcePath, Value,
+};
 
 /// The name of a commit. What it says is its store's own affair.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +112,7 @@ enum KeptOutcome {
         #[serde(rename = "e", skip_serializing_if = "Option::is_none", default)]
         etag: Option<String>,
         #[serde(rename = "a", skip_serializing_if = "Option::is_none", default)]
-        added: Option<Path>,
+        added: Option<KeptAdded>,
     },
     #[serde(rename = "f")]
     Failed(Box<KeptFailure>),
@@ -129,6 +131,41 @@ struct KeptFailure {
     column: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     detail: Option<Box<str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptAdded {
+    path: Path,
+    key: Option<KeptValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum KeptValue {
+    Text(Box<str>),
+    Json(Box<str>),
+    Bytes(#[serde(with = "text")] Vec<u8>),
+}
+
+impl KeptAdded {
+    fn of(added: &Added) -> Self {
+        let key = added.key.as_ref().and_then(|key| match key {
+            Value::Text(text) => Some(KeptValue::Text(text.clone())),
+            Value::Json(json) => Some(KeptValue::Json(json.clone())),
+            Value::Bytes(bytes) => Some(KeptValue::Bytes(bytes.to_vec())),
+            // Neither is a key.
+            Value::Null | Value::Added(_) => None,
+        });
+        Self { path: Path::of(&added.path), key }
+    }
+
+    fn into_added(self) -> Added {
+        let key = self.key.map(|key| match key {
+            KeptValue::Text(text) => Value::Text(text),
+            KeptValue::Json(json) => Value::Json(json),
+            KeptValue::Bytes(bytes) => Value::Bytes(bytes.into()),
+        });
+        Added { path: self.path.into_path(), key }
+    }
 }
 
 /// A path; it need not be text.
@@ -151,7 +188,7 @@ impl KeptOutcome {
             Ok(Done { created, etag, added }) => Self::Done {
                 created: *created,
                 etag: etag.as_ref().map(|tag| tag.as_str().to_owned()),
-                added: added.as_ref().map(Path::of),
+                added: added.as_ref().map(KeptAdded::of),
             },
             Err(failure) => {
                 let member = |member: &Member| (Path::of(&member.path), member.kind);
@@ -170,9 +207,11 @@ impl KeptOutcome {
 
     fn into_outcome(self) -> Outcome {
         match self {
-            Self::Done { created, etag, added } => {
-                Ok(Done { created, etag: etag.map(ETag::new), added: added.map(Path::into_path) })
-            }
+            Self::Done { created, etag, added } => Ok(Done {
+                created,
+                etag: etag.map(ETag::new),
+                added: added.map(KeptAdded::into_added),
+            }),
             Self::Failed(failure) => {
                 let KeptFailure { kind, path, effect, members, etag, column, detail } = *failure;
                 let member = |(path, kind): (Path, _)| Member { path: path.into_path(), kind };
@@ -223,7 +262,7 @@ mod text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::path;
+    use crate::kit::{json, path, text};
 
     fn again(commit: Commit, outcomes: Vec<(usize, Outcome)>) -> Receipt {
         Receipt::decode(&Receipt { commit, outcomes }.encode()).unwrap()
@@ -236,13 +275,21 @@ mod tests {
         let mut failure = Failure::of_members(path("a"), members.into_iter().collect(), true);
         failure.etag = Some(ETag::new("t"));
         let failure = failure.with_column("c").with_detail("why");
-        let done = Done {
+        let done = |key| Done {
             created: true,
             etag: Some(ETag::new("1-2")),
-            added: Some(path(b"caf\xe9/\xff")),
+            added: Some(Added { path: path(b"caf\xe9/\xff"), key }),
         };
-        let outcomes =
-            || vec![(0, Ok(done.clone())), (7, Ok(Done::default())), (3, Err(failure.clone()))];
+        let outcomes = || {
+            vec![
+                (0, Ok(done(None))),
+                (1, Ok(done(Some(text("t"))))),
+                (2, Ok(done(Some(json("7"))))),
+                (4, Ok(done(Some(Value::Bytes(b"\xff".as_slice().into()))))),
+                (7, Ok(Done::default())),
+                (3, Err(failure.clone())),
+            ]
+        };
         for commit in [
             Commit::Named(Witness::new(b"\0\xff\x10".to_vec())),
             Commit::Named(Witness::new("text")),

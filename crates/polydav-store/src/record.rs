@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::ResourcePath;
+
 /// The namespace of the properties that are columns of a record.
 pub const COLUMNS: &str = "urn:polydav:columns:1";
 
@@ -20,6 +22,9 @@ pub enum Value {
     Bytes(Bytes),
     /// A JSON value other than null, as it was written; only on its way in.
     Json(Box<str>),
+    /// The key of the record that the step of this index adds; only on its way in. The step that
+    /// refers to it needs that one.
+    Added(usize),
 }
 
 /// A column of a record, and its value.
@@ -40,6 +45,15 @@ impl fmt::Debug for Field {
 
 /// What a client gives of a record. No two fields share a name.
 pub type Fields = Vec<Field>;
+
+/// A record that was added: its name is the store's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Where it lies.
+    pub path: ResourcePath,
+    /// Its key, as the column that it is has it; `None` if several columns are the key.
+    pub key: Option<Value>,
+}
 
 /// Which records of a collection are told, and how many.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

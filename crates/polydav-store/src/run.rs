@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{ETag, Effect, Failure, FailureKind, Receipt, ResourcePath, Step};
+use crate::{Added, ETag, Effect, Failure, FailureKind, Needed, Receipt, ResourcePath, Step};
 
 /// The identity of a run: 128 random bits, chosen by the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +79,8 @@ impl fmt::Debug for Cancel {
     }
 }
 
-/// Steps that go to a store together: at most [`Run::STEPS_MAX`], strictly in order.
+/// Steps that go to a store together: at most [`Run::STEPS_MAX`], strictly in order. What they need
+/// is among them: with others they were [settled](Needed::settle) before.
 #[derive(Debug)]
 pub struct Run {
     /// Its identity.
@@ -100,36 +101,44 @@ impl Run {
     pub const STEPS_MAX: usize = 2_500;
 }
 
-/// Which steps of a run may still start: the rules of [`Run::cancel`] and [`Run::on_failure`],
-/// written once for all stores.
+/// Which steps of a run may still start: the rules of [`Run::cancel`], [`Run::on_failure`] and
+/// [`Step::needing`], written once for all stores.
 #[derive(Debug, Clone)]
 pub struct Course {
     on_failure: OnFailure,
     cancel: Cancel,
     ended: Option<FailureKind>,
+    needed: Needed,
 }
 
 impl Course {
     /// The course of `run`, before its first step.
     pub fn of(run: &Run) -> Self {
-        Self { on_failure: run.on_failure, cancel: run.cancel.clone(), ended: None }
+        Self {
+            on_failure: run.on_failure,
+            cancel: run.cancel.clone(),
+            ended: None,
+            needed: Needed::by(&run.steps),
+        }
     }
 
-    /// Performs `step` by `act`, or gives it up if no further step may start.
+    /// Performs `step` by `act`, which opens it, or gives it up if no further step may start.
     ///
     /// # Errors
     /// What `act` failed with; what [`Course::ask`] answers if it wasn't called.
-    pub fn attempt(&mut self, step: Step, act: impl FnOnce(Step) -> Outcome) -> Outcome {
+    pub fn attempt(&mut self, mut step: Step, act: impl FnOnce(Step) -> Outcome) -> Outcome {
         if let Some(kind) = self.ask() {
             return Err(Failure::new(kind, step.subject().clone()));
         }
+        let index = step.index();
+        self.needed.settle(&mut step);
         let outcome = act(step);
-        self.note(&outcome);
+        self.note(index, &outcome);
         outcome
     }
 
     /// Reports that none of these steps was done: for the reason that `because` gives, whatever its
-    /// path, or because no further step may start.
+    /// path, or because what it needs wasn't, or because no further step may start.
     pub fn refuse<'a>(
         &mut self,
         steps: impl IntoIterator<Item = &'a Step>,
@@ -138,11 +147,12 @@ impl Course {
     ) {
         for step in steps {
             let path = step.subject().clone();
-            let outcome = Err(match self.ask() {
-                Some(kind) => Failure::new(kind, path),
-                None => Failure { path, ..because.clone() },
+            let outcome = Err(match (self.ask(), self.needed.check(step)) {
+                (Some(kind), _) => Failure::new(kind, path),
+                (None, Err(failure)) => failure,
+                (None, Ok(())) => Failure { path, ..because.clone() },
             });
-            self.note(&outcome);
+            self.note(step.index(), &outcome);
             report.outcome(step.index(), outcome);
         }
     }
@@ -156,18 +166,30 @@ impl Course {
         self.ended
     }
 
-    /// Takes note of a step that was attempted elsewhere.
+    /// Takes note of the outcome of a step that was attempted elsewhere.
+    pub fn note(&mut self, index: usize, outcome: &Outcome) {
+        self.needed.note(index, outcome);
+        if let Err(failure) = outcome {
+            self.note_failure(failure);
+        }
+    }
+
+    /// Takes note of what some step failed with, or will.
     ///
     /// Whichever came first stays the reason for all that follow: the failure of another step, or
     /// the wish to cancel.
-    pub fn note<T>(&mut self, outcome: &Result<T, Failure>) {
-        let Err(failure) = outcome else { return };
+    pub fn note_failure(&mut self, failure: &Failure) {
         let reason = match (failure.kind, self.on_failure) {
             (FailureKind::NotAttempted, _) => FailureKind::NotAttempted,
             (_, OnFailure::Stop | OnFailure::UndoAll) => FailureKind::Dependency,
             (_, OnFailure::Continue) => return,
         };
         self.ended.get_or_insert(reason);
+    }
+
+    /// What became of the steps that others of the run need.
+    pub fn needed(&self) -> &Needed {
+        &self.needed
     }
 
     /// As [`Course::ask`], as far as is known without asking.
@@ -209,8 +231,8 @@ pub struct Done {
     pub created: bool,
     /// The entity tag of the file or record that was put, added or updated, if the store knows.
     pub etag: Option<ETag>,
-    /// The record that was added: its name is the store's choice.
-    pub added: Option<ResourcePath>,
+    /// The record that was added.
+    pub added: Option<Added>,
 }
 
 /// How a step went.
@@ -303,11 +325,11 @@ mod tests {
             (OnFailure::Stop, FailureKind::Exists, "Dependency /a"),
         ] {
             let mut course = Course::of(&Run { on_failure, ..run(Vec::new()) });
-            course.note(&Ok(Done::default()));
+            course.note(0, &Ok(Done::default()));
             assert!(course.over().is_none());
             assert_eq!(course.stops(), on_failure == OnFailure::Stop);
-            course.note::<Done>(&Err(Failure::new(kind, crate::ResourcePath::root())));
-            let outcome = course.attempt(mkcol("a").step(0), |_| Ok(Done::default()));
+            course.note(1, &Err(Failure::new(kind, crate::ResourcePath::root())));
+            let outcome = course.attempt(mkcol("a").step(2), |_| Ok(Done::default()));
             assert_eq!(verdict(&outcome), expected);
         }
     }

@@ -6,9 +6,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::guard::{Condition, Guard, IfList, Overwrite, View};
-use crate::record::Fields;
+use crate::record::{Field, Fields};
 use crate::store::Staged;
-use crate::{Entry, Failure, FailureKind, Member, Members, PropertyChange, ResourcePath};
+use crate::{
+    Entry, Failure, FailureKind, Member, Members, Needed, PropertyChange, ResourcePath, Value,
+};
 
 /// How deep a COPY goes (RFC 4918 §9.8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -178,6 +180,25 @@ impl Action {
         std::iter::once(first).chain(second)
     }
 
+    /// The columns it gives, of a record.
+    fn fields(&self) -> &[Field] {
+        match self {
+            Self::Put { content: Content::Record(record), .. }
+            | Self::Add { record, .. }
+            | Self::Update { record, .. } => record,
+            _ => &[],
+        }
+    }
+
+    fn fields_mut(&mut self) -> &mut [Field] {
+        match self {
+            Self::Put { content: Content::Record(record), .. }
+            | Self::Add { record, .. }
+            | Self::Update { record, .. } => record,
+            _ => &mut [],
+        }
+    }
+
     /// Whether it works only on a resource that is there.
     fn needs_subject(&self) -> bool {
         !matches!(self, Self::Put { .. } | Self::MakeCollection { .. })
@@ -190,6 +211,9 @@ pub struct Step {
     index: usize,
     guard: Guard,
     action: Action,
+    /// The steps that must have succeeded before, as far as that isn't known; `None` if one of them
+    /// failed.
+    needs: Option<Vec<usize>>,
 }
 
 /// Leave to act: what [`Step::open`] gives.
@@ -204,14 +228,36 @@ pub struct Permit {
 }
 
 impl Step {
-    /// A step; `index` is what its outcome is reported under.
+    /// A step; `index` is what its outcome is reported under. It needs the steps that it refers to
+    /// by [`Value::Added`].
     pub fn new(index: usize, guard: Guard, action: Action) -> Self {
-        Self { index, guard, action }
+        let referred = action.fields().iter().filter_map(|field| match field.value {
+            Value::Added(index) => Some(index),
+            _ => None,
+        });
+        let referred: Vec<_> = referred.collect();
+        Self { index, guard, action, needs: Some(Vec::new()) }.needing(referred)
+    }
+
+    /// The same, done only if the steps of these indices succeeded. They stand before it.
+    #[must_use]
+    pub fn needing(mut self, others: impl IntoIterator<Item = usize>) -> Self {
+        if let Some(needs) = &mut self.needs {
+            needs.extend(others);
+            needs.sort_unstable();
+            needs.dedup();
+        }
+        self
     }
 
     /// What its outcome is reported under.
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// The steps that must have succeeded before it, as far as that isn't known yet.
+    pub fn needs(&self) -> &[usize] {
+        self.needs.as_deref().unwrap_or_default()
     }
 
     /// The resource the request is about.
@@ -258,19 +304,24 @@ impl Step {
     /// What the check doesn't decide, because the store's own act decides it best, is left to the
     /// store: whether source and parent exist, and whether something is at the target.
     ///
+    /// A step that needs others is [settled](Needed::settle) before.
+    ///
     /// # Errors
-    /// Why the step must not be done; nothing was changed.
+    /// Why the step must not be done; nothing was changed. What [`Needed::check`] finds comes first.
     pub fn open(self, view: &dyn View) -> Result<Permit, Failure> {
+        Needed::default().check(&self)?;
         let except = self.check(view)?;
         Ok(Permit { action: self.action, except })
     }
 
     /// As [`Step::open`], for a store that may have to do the step again, because what it did was
-    /// undone: it opens it each time.
+    /// undone: it opens it each time. What the step needs may have come out otherwise by then, so it
+    /// isn't settled; `needed` knows, and [`Needed::value`] tells what the references come to.
     ///
     /// # Errors
     /// As [`Step::open`].
-    pub fn open_again(&self, view: &dyn View) -> Result<&Action, Failure> {
+    pub fn open_again(&self, view: &dyn View, needed: &Needed) -> Result<&Action, Failure> {
+        needed.check(self)?;
         self.check(view)?;
         Ok(&self.action)
     }
@@ -308,9 +359,31 @@ impl Step {
         self.guard.if_lists = vec![never];
     }
 
-    /// Has its outcome reported under another index.
-    pub(crate) fn set_index(&mut self, index: usize) {
-        self.index = index;
+    /// What becomes of it once one of those it needs has failed.
+    pub(crate) fn forsake(&mut self) {
+        self.needs = None;
+    }
+
+    /// Whether one of those it needs has failed.
+    pub(crate) fn is_forsaken(&self) -> bool {
+        self.needs.is_none()
+    }
+
+    /// Has it need only those that `are_left`.
+    pub(crate) fn retain_needs(&mut self, mut are_left: impl FnMut(&usize) -> bool) {
+        if let Some(needs) = &mut self.needs {
+            needs.retain(|need| are_left(need));
+        }
+    }
+
+    /// The columns it gives, of a record.
+    pub(crate) fn fields(&self) -> &[Field] {
+        self.action.fields()
+    }
+
+    /// The columns it gives, of a record.
+    pub(crate) fn fields_mut(&mut self) -> &mut [Field] {
+        self.action.fields_mut()
     }
 
     /// Has what lies within `from` lie within `to`: its paths, and those its conditions look at.
@@ -504,9 +577,10 @@ mod tests {
     #[test]
     fn a_step_that_is_opened_again_is_checked_again() {
         let step = update("a", []).if_match("t").step(0);
-        let opened = step.open_again(&Seen::new(&[("a", "t")], Vec::new()));
+        let opened = step.open_again(&Seen::new(&[("a", "t")], Vec::new()), &Needed::default());
         assert!(matches!(opened, Ok(Action::Update { .. })));
-        let failure = step.open_again(&Seen::new(&[("a", "u")], Vec::new())).unwrap_err();
+        let failure =
+            step.open_again(&Seen::new(&[("a", "u")], Vec::new()), &Needed::default()).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Precondition);
     }
 
@@ -660,7 +734,8 @@ mod tests {
             let seen = Seen::new(&resources, vec![lock.clone()]);
             for draft in forbidden {
                 let shown = format!("{draft:?} under {lock:?}");
-                let again = Draft { guard: draft.guard.clone(), action: again(&draft.action) };
+                let guard = draft.guard.clone();
+                let again = Draft { guard, ..again(&draft.action).into() };
                 assert_eq!(open(draft, &seen), refusal, "{shown}");
                 assert_eq!(open(again.token("urn:t"), &seen), "open", "{shown}, with its token");
             }

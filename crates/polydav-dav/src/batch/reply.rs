@@ -276,7 +276,7 @@ impl Teller<'_> {
     /// Where it led: what was created, copied or moved lies at another place than it was asked of.
     fn location(&self, item: &Item, done: &Done) -> Option<String> {
         if let Some(added) = &done.added {
-            return Some(self.naming.base.href(added, false));
+            return Some(self.naming.base.href(&added.path, false));
         }
         let is_collection = item.resource.as_ref().is_some_and(|(_, is_collection)| *is_collection);
         item.target.as_ref().map(|target| self.naming.base.href(target, is_collection))
@@ -286,7 +286,7 @@ impl Teller<'_> {
     fn href(&mut self, told: &Told) -> String {
         let item = &told.item;
         let resource = match &told.outcome {
-            Some(Ok(Done { added: Some(path), .. })) => Some((path, false)),
+            Some(Ok(Done { added: Some(added), .. })) => Some((&added.path, false)),
             _ => item.resource.as_ref().map(|(path, is_collection)| (path, *is_collection)),
         };
         if let Some((path, is_collection)) = resource

@@ -96,6 +96,8 @@ impl Names {
             }
             Value::Text(text) | Value::Json(text) => encoded(properties, name, text.as_bytes()),
             Value::Bytes(bytes) => encoded(properties, name, bytes),
+            // Nothing that is there has one.
+            Value::Added(_) => properties.empty(name),
         }
     }
 
@@ -114,7 +116,7 @@ impl Names {
 /// About what it takes to hold a column.
 pub(crate) fn bytes(field: &Field) -> usize {
     match &field.value {
-        Value::Null => 0,
+        Value::Null | Value::Added(_) => 0,
         Value::Text(text) | Value::Json(text) => text.len(),
         Value::Bytes(bytes) => bytes.len(),
     }

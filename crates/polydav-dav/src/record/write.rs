@@ -32,8 +32,8 @@ pub(crate) async fn post(
     let action = Action::add(request.path.clone(), record);
     let done = change::run(service.engine, Step::new(0, request.guard()?, action)).await?;
     let mut response = change::written(&done);
-    if let Some(path) = &done.added {
-        let location = HeaderValue::try_from(request.base.href(path, false));
+    if let Some(added) = &done.added {
+        let location = HeaderValue::try_from(request.base.href(&added.path, false));
         let location = location.expect("an href is visible ASCII");
         response.headers_mut().insert(LOCATION, location);
     }

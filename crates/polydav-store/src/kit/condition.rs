@@ -1,4 +1,4 @@
-//! Random guards and locks, for the model tests.
+//! Random guards, needs and locks, for the model tests.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::draft::{Draft, lock};
 use crate::{Condition, Lock, LockDepth, LockScope, LockToken, Principal};
@@ -13,7 +14,7 @@ use crate::{Condition, Lock, LockDepth, LockScope, LockToken, Principal};
 /// Paths that guards and locks may be about, joined by slashes.
 pub(super) type Joined = fn() -> BoxedStrategy<String>;
 
-/// A guard whose entity tags aren't known yet.
+/// A guard whose entity tags aren't known yet, and what a step needs.
 #[derive(Debug)]
 pub(super) struct Conditions {
     ann: bool,
@@ -22,6 +23,7 @@ pub(super) struct Conditions {
     if_match: Option<Tag>,
     if_none_match: Option<Tag>,
     unmodified_since_ever: Option<bool>,
+    needs: Vec<Index>,
 }
 
 /// `*`, or the entity tag a resource has before the run, if it has one.
@@ -41,8 +43,12 @@ enum Wish {
 }
 
 impl Conditions {
-    /// This guard on `draft`; `tags` are those that resources have before the run.
-    pub(super) fn on(&self, mut draft: Draft, tags: &BTreeMap<String, String>) -> Draft {
+    /// This guard on the draft of step `at`, with its needs; `tags` are those that resources have
+    /// before the run.
+    pub(super) fn on(&self, mut draft: Draft, at: usize, tags: &BTreeMap<String, String>) -> Draft {
+        if at > 0 {
+            draft = draft.needing(self.needs.iter().map(|need| need.index(at)));
+        }
         let known = |of: &String| tags.get(of).cloned().unwrap_or_else(|| "none".to_owned());
         let tag = |tag: &Tag| match tag {
             Tag::Any => "*".to_owned(),
@@ -101,9 +107,16 @@ pub(super) fn conditions(joined: Joined) -> impl Strategy<Value = Conditions> {
         weighted(0.1, tag()),
         weighted(0.1, tag()),
         weighted(0.1, any::<bool>()),
+        prop_oneof![8 => vec(any::<Index>(), 0..1), 2 => vec(any::<Index>(), 1..3)],
     );
-    parts.prop_map(|(ann, tokens, if_lists, if_match, if_none_match, unmodified_since_ever)| {
-        Conditions { ann, tokens, if_lists, if_match, if_none_match, unmodified_since_ever }
+    parts.prop_map(|(ann, tokens, if_lists, if_match, if_none_match, since, needs)| Conditions {
+        ann,
+        tokens,
+        if_lists,
+        if_match,
+        if_none_match,
+        unmodified_since_ever: since,
+        needs,
     })
 }
 

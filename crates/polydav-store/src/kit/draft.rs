@@ -31,11 +31,13 @@ pub struct Draft {
     pub guard: Guard,
     /// Its action.
     pub action: Action,
+    /// The indices of the steps it needs.
+    pub needs: Vec<usize>,
 }
 
 impl From<Action> for Draft {
     fn from(action: Action) -> Self {
-        Self { guard: Guard::default(), action }
+        Self { guard: Guard::default(), action, needs: Vec::new() }
     }
 }
 
@@ -89,6 +91,11 @@ pub fn json(value: &str) -> Value {
     Value::Json(value.into())
 }
 
+/// The key of the record that the step of this index adds.
+pub fn added(index: usize) -> Value {
+    Value::Added(index)
+}
+
 /// Makes a collection.
 pub fn mkcol(target: impl AsRef<[u8]>) -> Draft {
     Action::MakeCollection { target: path(target) }.into()
@@ -135,7 +142,14 @@ pub fn unset(local: &str) -> PropertyChange {
 impl Draft {
     /// The step, reported under this index.
     pub fn step(self, index: usize) -> Step {
-        Step::new(index, self.guard, self.action)
+        Step::new(index, self.guard, self.action).needing(self.needs)
+    }
+
+    /// Done only if the steps of these indices succeeded.
+    #[must_use]
+    pub fn needing(mut self, others: impl IntoIterator<Item = usize>) -> Self {
+        self.needs.extend(others);
+        self
     }
 
     /// A copy or move that replaces nothing.

@@ -36,8 +36,8 @@ mod trial;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use draft::{
-    Draft, Held, add, copy, copy_alone, fields, held, json, lock, mkcol, name, patch, path, put,
-    put_content, put_record, remove, rename, set, text, unset, update,
+    Draft, Held, add, added, copy, copy_alone, fields, held, json, lock, mkcol, name, patch, path,
+    put, put_content, put_record, remove, rename, set, text, unset, update,
 };
 pub use model::model;
 #[cfg(test)]

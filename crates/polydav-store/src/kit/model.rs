@@ -82,7 +82,8 @@ impl Scene {
     /// The run, with the entity tags that files have in `store` now.
     pub(crate) fn steps(&self, store: &dyn Store) -> Run {
         let tags = self.tags(store);
-        let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(store), &tags));
+        let acts = self.acts.iter().enumerate();
+        let drafts = acts.map(|(at, (act, guard))| guard.on(act.draft(store), at, &tags));
         Run { on_failure: self.on_failure, ..run(steps(drafts)) }
     }
 

@@ -248,11 +248,11 @@ impl<S: Store> Store for Faulty<S> {
         if course.undoes_all() {
             return self.apply_whole(Run { steps, ..run }, fatal, locks, report);
         }
-        let after = steps.split_off(fatal + 1);
-        let struck = steps.split_off(fatal);
+        let mut after = steps.split_off(fatal + 1);
+        let mut struck = steps.split_off(fatal);
         let next = Run { id: RunId(run.id.0.wrapping_add(1)), cancel: run.cancel.clone(), ..run };
         self.inner.apply(Run { steps, ..run }, locks, &mut |index, outcome| {
-            course.note(&outcome);
+            course.note(index, &outcome);
             report.outcome(index, outcome);
         })?;
         match self.calls.fault() {
@@ -260,6 +260,7 @@ impl<S: Store> Store for Faulty<S> {
                 course.refuse(&struck, &made(kind, &ResourcePath::root()), report);
             }
             fault => {
+                struck.iter_mut().for_each(|step| course.needed().settle(step));
                 let run = Run { steps: struck, ..next };
                 return self.break_at(run, fault, &course, locks);
             }
@@ -268,6 +269,7 @@ impl<S: Store> Store for Faulty<S> {
             course.refuse(&after, &made(FailureKind::Dependency, &ResourcePath::root()), report);
             return Ok(());
         }
+        after.iter_mut().for_each(|step| course.needed().settle(step));
         self.inner.apply(Run { steps: after, ..next }, locks, report)
     }
 
@@ -327,8 +329,14 @@ impl Stage for FaultyStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::{Draft, apply, lines, lock, mkcol, path, put, put_content, run, verdict};
-    use crate::{Cancel, Content, MemoryLedger, MemoryStore, NoLocks, OnFailure, WalkDepth};
+    use crate::kit::record::SCHEMA;
+    use crate::kit::{
+        Draft, add, added, apply, lines, lock, mkcol, path, put, put_content, put_record, run,
+        tell, text, verdict,
+    };
+    use crate::{
+        Cancel, Content, MemoryLedger, MemoryRecords, MemoryStore, NoLocks, OnFailure, WalkDepth,
+    };
 
     const INTERNAL: Fault = Fault::Fails(FailureKind::Internal);
 
@@ -437,6 +445,25 @@ mod tests {
             let made = expected.iter().filter(|verdict| *verdict == &"created").count();
             store.disarm();
             assert_eq!(lines(&store).len(), made);
+        }
+    }
+
+    #[test]
+    fn a_struck_step_takes_along_what_needs_it() {
+        let word = |word: &str| add("word", [("word", text(word))]);
+        let item = |id: &str, of| put_record(format!("item/{id}"), [("name", of)]);
+        for (nth, expected) in [
+            (0, ["created", "created", "created", "created", "created"]),
+            (1, ["Internal /word", "created", "Dependency /item/1", "created", "created"]),
+            (2, ["created", "Internal /word", "created", "Dependency /item/2", "Dependency /word"]),
+            (3, ["created", "created", "Internal /item/1", "created", "created"]),
+            (4, ["created", "created", "created", "Internal /item/2", "Dependency /word"]),
+        ] {
+            let store = Faulty::new(MemoryRecords::new(SCHEMA));
+            store.arm(nth, INTERNAL);
+            let told = [word("a"), word("b"), item("1", added(0)), item("2", added(1))];
+            let told = tell(&store, told.into_iter().chain([word("c").needing([3])]));
+            assert_eq!(told, expected);
         }
     }
 

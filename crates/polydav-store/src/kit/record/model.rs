@@ -95,7 +95,8 @@ impl Scene {
 
     fn run(&self, store: &dyn Store) -> Vec<String> {
         let tags = tags(store);
-        let drafts = self.acts.iter().map(|(act, guard)| guard.on(act.draft(), &tags));
+        let acts = self.acts.iter().enumerate();
+        let drafts = acts.map(|(at, (act, guard))| guard.on(self.draft(at, act), at, &tags));
         let locks = held(self.locks.iter().cloned());
         let outcomes =
             apply(store, &locks, Run { on_failure: self.on_failure, ..run(steps(drafts)) });
@@ -106,7 +107,7 @@ impl Scene {
 /// The verdict, and what was added.
 fn told(outcome: &Outcome) -> String {
     match outcome.as_ref().ok().and_then(|done| done.added.as_ref()) {
-        Some(added) => format!("{} {added}", verdict(outcome)),
+        Some(added) => format!("{} {}", verdict(outcome), added.path),
         None => verdict(outcome),
     }
 }
@@ -122,14 +123,19 @@ fn tags(store: &dyn Store) -> BTreeMap<String, String> {
     all.filter_map(tag).collect()
 }
 
-impl Act {
-    fn draft(&self) -> Draft {
-        match self {
-            Self::Put { target, record } => put_record(target, record.iter().cloned()),
-            Self::Add { table, record } => add(table, record.iter().cloned()),
-            Self::Update { target, record } => update(target, record.iter().cloned()),
-            Self::Remove(target) => remove(target),
-            Self::Foreign { target, other, how } => match how {
+impl Scene {
+    /// Step `at`, which does this.
+    fn draft(&self, at: usize, act: &Act) -> Draft {
+        let record = |record: &Vec<Given>| {
+            let given = |(name, value): &Given| (*name, self.value(at, value));
+            record.iter().map(given).collect::<Vec<_>>()
+        };
+        match act {
+            Act::Put { target, record: given } => put_record(target, record(given)),
+            Act::Add { table, record: given } => add(table, record(given)),
+            Act::Update { target, record: given } => update(target, record(given)),
+            Act::Remove(target) => remove(target),
+            Act::Foreign { target, other, how } => match how {
                 0 => put(target, "{}"),
                 1 => mkcol(target),
                 2 => copy(target, other),
@@ -137,6 +143,18 @@ impl Act {
                 4 => patch(target, []),
                 _ => patch(target, [set("p", "x")]),
             },
+        }
+    }
+
+    /// What step `at` gives: a reference is to a step before it, mostly to one that adds an item.
+    fn value(&self, at: usize, value: &Value) -> Value {
+        let Value::Added(any) = *value else { return value.clone() };
+        let before = self.acts[..at].iter().enumerate();
+        let adds = |act: &Act| matches!(act, Act::Add { table, .. } if table == "item");
+        let items: Vec<_> = before.filter(|(_, (act, _))| adds(act)).map(|(at, _)| at).collect();
+        match (items.len(), any % 8) {
+            (0, _) | (_, 0) => Value::Added(any % (at + 1)),
+            (count, _) => Value::Added(items[any % count]),
         }
     }
 }
@@ -222,7 +240,8 @@ fn columns_of_item() -> Vec<Column> {
     let null = || Just(Value::Null);
     let qty = prop_oneof![1 => number(-1..=-1), 8 => number(0..=5), 1 => null()];
     let name = prop_oneof![12 => word(vec!["a", "b", "c"]), 1 => null()];
-    let note = prop_oneof![4 => word(vec!["", "x", "\"\u{1f600}\n"]), 1 => null()];
+    let note = word(vec!["", "x", "\"\u{1f600}\n"]);
+    let note = prop_oneof![4 => note, 1 => reference(), 1 => null()];
     let raw = select(vec![&b""[..], b"\0\xff"]).prop_map(|raw| Value::Bytes(raw.into()));
     let data = prop_oneof![raw, word(vec!["", "AP8="]), null()];
     vec![
@@ -235,9 +254,14 @@ fn columns_of_item() -> Vec<Column> {
 
 fn columns_of_part() -> Vec<Column> {
     let null = || Just(Value::Null);
-    let item = prop_oneof![4 => number(1..=4), 1 => null()];
+    let item = prop_oneof![4 => number(1..=4), 3 => reference(), 1 => null()];
     let label = prop_oneof![4 => word(vec!["x", "y"]), 1 => null()];
     vec![("item", item.boxed()), ("label", label.boxed())]
+}
+
+/// A reference to a step that isn't known yet.
+fn reference() -> BoxedStrategy<Value> {
+    any::<usize>().prop_map(Value::Added).boxed()
 }
 
 /// A number in one of its forms.

@@ -158,7 +158,9 @@ impl Mounts {
             return Course::of(&run).refuse(&run.steps, &failure, report);
         };
         let mut why = Some(why);
-        for (at, step) in run.steps.into_iter().enumerate() {
+        for (at, mut step) in run.steps.into_iter().enumerate() {
+            // It is at fault, whatever becomes of those it needs.
+            step.retain_needs(|_| false);
             let (index, subject) = (step.index(), step.subject().clone());
             let outcome = match why.take_if(|_| at == culprit) {
                 Some(why) => self.refuse(step, locks, why),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::run::{Done, Outcome, Report, Run};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
 use crate::{
-    Commit, Entry, Failure, Fate, Fields, Listed, Lock, LockView, Page, Receipt, ResourcePath,
-    Select, Witness,
+    Added, Commit, Entry, Failure, Fate, Fields, Listed, Lock, LockView, Page, Receipt,
+    ResourcePath, Select, Witness,
 };
 
 /// A store at a path. Questions and answers are in paths of the outside.
@@ -75,7 +75,10 @@ impl Mount {
 
     fn outcome(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Ok(done) => Ok(Done { added: done.added.map(|path| self.outside(path)), ..done }),
+            Ok(done) => {
+                let outside = |added: Added| Added { path: self.outside(added.path), ..added };
+                Ok(Done { added: done.added.map(outside), ..done })
+            }
             Err(failure) => Err(self.failure(failure)),
         }
     }

@@ -9,13 +9,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::kit::record::SCHEMA;
 use crate::kit::{
-    Draft, add, apply, conform, copy, copy_alone, found, given, held, lines, lock, mkcol, model,
-    patch, path, put, remove, rename, run, scene, set, snapshot, tag, tell, tell_locked, verdict,
+    Draft, add, added, apply, conform, content, copy, copy_alone, found, given, held, lines, lock,
+    mkcol, model, patch, path, put, remove, rename, run, scene, set, snapshot, tag, tell,
+    tell_locked, text, update, verdict,
 };
 use crate::layer::{Fault, Faulty};
 use crate::{
-    Condition, Done, Kind, Ledger, Lock, LockDepth, LockToken, MemoryLedger, Principal, WalkDepth,
+    Added, Condition, Done, Kind, Ledger, Lock, LockDepth, LockToken, MemoryLedger, MemoryRecords,
+    Needed, Principal, WalkDepth,
 };
 
 type Shared = Arc<MemoryStore>;
@@ -239,7 +242,8 @@ impl Store for Table {
     }
     fn apply(&self, run: Run, _: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         for step in run.steps {
-            let added = Some(step.subject().join(b"7").unwrap());
+            let path = step.subject().join(b"7").unwrap();
+            let added = Some(Added { path, key: None });
             report.outcome(step.index(), Ok(Done { created: true, added, ..Done::default() }));
         }
         Ok(())
@@ -261,7 +265,7 @@ fn what_is_said_of_records_is_said_in_paths_of_the_outside() {
     });
     assert!(all.is_ok() && listed == [Listed::Record("/t".into())]);
     let added = apply(&store, &NoLocks, steps([add("db/t", []), add("db/u", [])]));
-    let added = added.into_iter().map(|outcome| outcome.unwrap().added.unwrap());
+    let added = added.into_iter().map(|outcome| outcome.unwrap().added.unwrap().path);
     assert_eq!(added.collect::<Vec<_>>(), ["db/t/7", "db/u/7"].map(path));
     let failures = [
         store.stat(&path("db/t"), &Select::None).unwrap_err(),
@@ -318,10 +322,13 @@ fn alternating() -> impl Iterator<Item = Draft> {
 
 #[test]
 fn a_run_goes_to_each_mount_once_unless_it_stops() {
+    let needing = |needs: [usize; 2]| Some(put("a/7", "x").needing(needs));
     for (on_failure, between, expected) in [
         (OnFailure::Continue, None, 2),
         (OnFailure::Stop, None, 6),
         (OnFailure::Continue, Some(copy("a/0", "7")), 2),
+        (OnFailure::Continue, needing([0, 40]), 2),
+        (OnFailure::Continue, needing([0, 10]), 3),
     ] {
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = || Arc::new(Counted(MemoryStore::new(), Arc::clone(&runs))) as Arc<dyn Store>;
@@ -329,9 +336,97 @@ fn a_run_goes_to_each_mount_once_unless_it_stops() {
         let run = Run { on_failure, ..steps(alternating().chain(between)) };
         let told: Vec<_> = apply(&store, &NoLocks, run).iter().map(verdict).collect();
         assert_eq!(told[..6], ["created"; 6]);
-        assert!(told.get(6).is_none_or(|verdict| verdict == "CrossStore /7"));
+        let last = told.get(6).map(String::as_str);
+        assert!(matches!(last, None | Some("CrossStore /7" | "created")), "{last:?}");
         assert_eq!(runs.load(Ordering::Relaxed), expected, "{on_failure:?}");
     }
+}
+
+/// Also where a step looks at another mount, or nobody can do it.
+#[test]
+fn needs_are_met_across_mounts() {
+    let (store, _) = three();
+    let always = || [Condition::Not(Condition::Never.into())];
+    let told = tell(
+        &store,
+        [
+            mkcol("d"),
+            put("a/x", "1").needing([0]),
+            mkcol("d"),
+            put("a/y", "2").needing([2]),
+            put("a/b/z", "3").needing([1]),
+            put("d/z", "4").needing([3]),
+            put("a/w", "5").needing([1, 4]).when_at("d", always()),
+            put("a/v", "6").needing([6]).when_at("d", always()),
+            put("a/u", "7").needing([5]).when_at("d", [Condition::Never]),
+            copy("d", "a/d").needing([8]),
+            copy("d", "a/d").needing([7]),
+            mkcol("e").needing([10]),
+            mkcol("a/e").needing([12]),
+        ],
+    );
+    let expected = [
+        "created",
+        "created",
+        "Exists /d",
+        "Dependency /a/y",
+        "created",
+        "Dependency /d/z",
+        "created",
+        "created",
+        "Dependency /a/u",
+        "Dependency /d",
+        "CrossStore /a/d",
+        "Dependency /e",
+        "Dependency /a/e",
+    ];
+    assert_eq!(told, expected);
+    let there = ["/a/", "/a/b/", "/a/b/z=3", "/a/v=6", "/a/w=5", "/a/x=1", "/d/"];
+    assert_eq!(lines(&store), there);
+}
+
+#[test]
+fn a_reference_may_be_to_a_record_of_another_mount() {
+    let records = || Arc::new(MemoryRecords::new(SCHEMA)) as Arc<dyn Store>;
+    let files = Arc::<MemoryStore>::default();
+    let store = Mounts::new([
+        (path(""), files as Arc<dyn Store>),
+        (path("x"), records()),
+        (path("y"), records()),
+    ]);
+    let told = tell(
+        &store,
+        [
+            add("x/word", [("word", text("w"))]),
+            add("y/item", [("name", added(0))]),
+            update("y/item/1", [("note", added(1)), ("qty", text("7"))]),
+            put("f", "x").needing([2]),
+            add("x/item", [("name", added(0)), ("note", added(1))]).needing([3]),
+            add("x/word", [("word", text("w"))]),
+            add("y/item", [("name", added(5))]),
+            add("x/part", [("kind", text("a")), ("no", text("1"))]),
+            update("y/item/1", [("note", added(7))]),
+            update("y/item/1", [("note", added(3))]),
+            put("g", "x").needing([8]),
+        ],
+    );
+    let expected = [
+        "created",
+        "created",
+        "done",
+        "created",
+        "created",
+        "Conflict /x/word [word]",
+        "Dependency /y/item",
+        "created",
+        "Invalid /y/item/1 [note]",
+        "Invalid /y/item/1 [note]",
+        "Dependency /g",
+    ];
+    assert_eq!(told, expected);
+    let row = |qty: i64| format!(r#"{{"id":1,"name":"w","qty":{qty},"note":"1","data":null}}"#);
+    assert_eq!(content(&store, &path("y/item/1")), row(7));
+    assert_eq!(content(&store, &path("x/item/1")), row(1));
 }
 
 #[test]
@@ -382,6 +477,8 @@ fn a_whole_run_is_one_of_a_single_mount() {
     assert_eq!(told, ["Dependency /g", "CrossStore /a/g", "Dependency /none"]);
     let told = whole(vec![put("a/g", "x"), remove("a")]);
     assert_eq!(told, ["Dependency /a/g", "Forbidden /a"]);
+    let told = whole(vec![put("a/g", "x"), remove("a").needing([0])]);
+    assert_eq!(told, ["Dependency /a/g", "Forbidden /a"]);
     let looks_beyond = put("a/g", "x").when_at("f", [Condition::Never]);
     assert_eq!(whole(vec![looks_beyond]), ["CrossStore /a/g"]);
     assert_eq!(lines(&store), before);
@@ -394,7 +491,15 @@ fn a_broken_mount_takes_nothing_of_the_others_with_it() {
     for (on_failure, expected) in [
         (
             Continue,
-            &["0 created", "10 created", "30 created", "50 created", "60 CrossStore /7"][..],
+            &[
+                "0 created",
+                "10 created",
+                "30 created",
+                "50 created",
+                "60 CrossStore /7",
+                "70 Dependency /8",
+                "80 created",
+            ][..],
         ),
         (
             Stop,
@@ -405,6 +510,8 @@ fn a_broken_mount_takes_nothing_of_the_others_with_it() {
                 "40 Dependency /a/4",
                 "50 Dependency /5",
                 "60 Dependency /a/0",
+                "70 Dependency /8",
+                "80 Dependency /9",
             ],
         ),
     ] {
@@ -414,7 +521,9 @@ fn a_broken_mount_takes_nothing_of_the_others_with_it() {
             (path("a"), a.clone()),
         ]);
         a.arm(2, Fault::Breaks);
-        let run = Run { on_failure, ..steps(alternating().chain([copy("a/0", "7")])) };
+        // Of what nobody knows, nobody knows that it succeeded.
+        let behind = [copy("a/0", "7"), mkcol("8").needing([20]), mkcol("9").needing([10])];
+        let run = Run { on_failure, ..steps(alternating().chain(behind)) };
         let mut told = Vec::new();
         let applied = store.apply(run, &NoLocks, &mut |index, outcome| {
             told.push(format!("{index} {}", verdict(&outcome)));
@@ -605,14 +714,18 @@ proptest! {
             let locks = held(scene.locks.iter().cloned());
             let told = apply(&store, &locks, scene.steps(&store));
             let plain = scene.steps(&all);
-            let mut course = None;
-            let expected: Vec<_> = plain.steps.into_iter().map(|step| {
-                if course.is_some() {
-                    return format!("Dependency {}", step.subject());
-                }
-                let verdict = expected(&all, &locks, step);
+            let (mut course, mut needed) = (None, Needed::by(&plain.steps));
+            let expected: Vec<_> = plain.steps.into_iter().map(|mut step| {
+                let (index, subject) = (step.index(), step.subject().clone());
+                needed.settle(&mut step);
+                let verdict = match needed.check(&step) {
+                    Ok(()) if course.is_none() => expected(&all, &locks, step),
+                    _ => format!("Dependency {subject}"),
+                };
                 let failed = !matches!(verdict.as_str(), "created" | "done");
-                course = (failed && plain.on_failure == OnFailure::Stop).then_some(());
+                course = course.or((failed && plain.on_failure == OnFailure::Stop).then_some(()));
+                let failure = Failure::new(FailureKind::Internal, subject);
+                needed.note(index, &if failed { Err(failure) } else { Ok(Done::default()) });
                 verdict
             }).collect();
             prop_assert_eq!(told.iter().map(verdict).collect::<Vec<_>>(), expected);

@@ -119,7 +119,7 @@ fn added(store: &dyn Store, drafts: Vec<crate::kit::Draft>) -> Vec<ResourcePath>
     let added = outcomes.into_iter().map(|outcome| {
         let done = outcome.expect("it is added");
         assert!(done.created);
-        done.added.expect("it has a name")
+        done.added.expect("it has a name").path
     });
     added.collect()
 }
