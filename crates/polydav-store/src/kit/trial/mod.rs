@@ -8,6 +8,7 @@ mod guard;
 mod lock;
 mod member;
 mod name;
+mod need;
 mod property;
 mod read_only;
 mod run;
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Trial> {
         lock::TRIALS,
         member::TRIALS,
         run::TRIALS,
+        need::TRIALS,
         whole::TRIALS,
         walk::TRIALS,
         name::TRIALS,

@@ -16,6 +16,7 @@ trials! { atomic:
     nothing_of_a_whole_run_is_told_before_all_of_it_is_done,
     a_whole_run_may_have_no_steps_or_many,
     a_patch_beyond_the_bounds_undoes_a_whole_run,
+    needs_are_met_within_a_whole_run,
 }
 
 /// Something of every kind, with properties if the store keeps any.
@@ -218,4 +219,19 @@ fn a_patch_beyond_the_bounds_undoes_a_whole_run(store: &dyn Store) {
     }
     let room = steps([patch("a", [set("p", half())]), patch("a", [unset("p"), set("q", half())])]);
     assert_eq!(verdicts(store, &NoLocks, whole(room)), ["done", "done"]);
+}
+
+fn needs_are_met_within_a_whole_run(store: &dyn Store) {
+    let all = || [mkcol("n"), put("n/f", "x").needing([0]), copy("n", "m").needing([0, 1])];
+    let before = snapshot(store);
+    let told = verdicts(store, &NoLocks, whole(steps(all().into_iter().chain([remove("none")]))));
+    let undone = undone(&steps(all()));
+    assert_eq!(told, [undone, vec!["NotFound /none".to_owned()]].concat());
+    assert_eq!(snapshot(store), before);
+    let hopeless = [mkcol("n"), mkcol("m").needing([2]), mkcol("o")];
+    let told = verdicts(store, &NoLocks, whole(steps(hopeless)));
+    assert_eq!(told, ["Dependency /n (RolledBack)", "Dependency /m", "Dependency /o"]);
+    assert_eq!(snapshot(store), before);
+    let told = verdicts(store, &NoLocks, whole(steps(all())));
+    assert_eq!(told, ["created", "created", "created"]);
 }

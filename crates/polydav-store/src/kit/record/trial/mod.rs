@@ -8,6 +8,7 @@ mod guard;
 mod list;
 mod lock;
 mod name;
+mod need;
 mod read;
 mod read_only;
 mod refusal;
@@ -26,6 +27,7 @@ pub(super) fn all() -> Vec<Trial> {
         guard::TRIALS,
         lock::TRIALS,
         run::TRIALS,
+        need::TRIALS,
         whole::TRIALS,
         read_only::TRIALS,
     ]

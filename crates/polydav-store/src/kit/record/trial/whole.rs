@@ -2,8 +2,8 @@
 
 use crate::kit::record::records;
 use crate::kit::{
-    Draft, add, after, given, held, json, lock, put, put_record, remove, steps, text, undone,
-    update, verdict, verdicts, whole,
+    Draft, add, added, after, given, held, json, lock, put, put_record, remove, steps, text,
+    undone, update, verdict, verdicts, whole,
 };
 use crate::{Durability, NoLocks, Run, Store, Value};
 
@@ -18,6 +18,7 @@ trials! { atomic:
     a_lock_ends_within_a_whole_run_with_its_row,
     nothing_of_a_whole_run_on_rows_is_told_before_all_of_it_is_done,
     a_whole_run_may_have_no_steps_or_many_on_rows,
+    references_are_known_within_a_whole_run,
 }
 
 fn furnish(store: &dyn Store) {
@@ -181,4 +182,42 @@ fn a_whole_run_may_have_no_steps_or_many_on_rows(store: &dyn Store) {
     expected.push("NotFound /word/0".to_owned());
     assert_eq!(verdicts(store, &NoLocks, whole(removals)), expected);
     assert_eq!(all(store).len(), STEPS);
+}
+
+fn references_are_known_within_a_whole_run(store: &dyn Store) {
+    const ROWS: usize = 20;
+    furnish(store);
+    let name = |n: usize| ("name", text(&format!("n{n}")));
+    let items = || (0..ROWS).map(move |n| add("item", [name(n), ("qty", text(&n.to_string()))]));
+    let part = |n: usize| put_record(format!("part/n,{n}"), [("item", added(n))]);
+    let all = || items().chain((0..ROWS).map(part)).collect::<Vec<_>>();
+    let before = self::all(store);
+    let composite = add("part", [("kind", text("b")), ("no", text("1"))]);
+    let culprits = [
+        (vec![remove("item/90")], "NotFound /item/90"),
+        (vec![item(90, "n1")], "Conflict /item/90 [name]"),
+        (vec![put_record("part/x,1", [("item", added(90))])], "Dependency /part/x,1"),
+        (
+            vec![composite, put_record("part/x,1", [("item", added(2 * ROWS))])],
+            "Invalid /part/x,1 [item]",
+        ),
+    ];
+    for (others, culprit) in culprits {
+        let mut expected = undone(&steps(all()));
+        if others.len() == 2 {
+            expected.push("Dependency /part (RolledBack)".to_owned());
+        }
+        expected.push(culprit.to_owned());
+        let told = verdicts(store, &NoLocks, whole(steps(all().into_iter().chain(others))));
+        assert_eq!(told, expected);
+        assert_eq!(self::all(store), before);
+    }
+    let told = verdicts(store, &NoLocks, whole(steps(all())));
+    assert_eq!(told, ["created"; 2 * ROWS]);
+    let items = records(store, "item");
+    for (n, part) in records(store, "part").iter().filter(|row| row.contains("\"n\"")).enumerate() {
+        let item = items.iter().find(|row| row.contains(&format!("\"name\":\"n{n}\"")));
+        let id = item.and_then(|row| row.split([':', ',']).nth(1)).expect("it was added");
+        assert_eq!(*part, format!(r#"{{"kind":"n","no":{n},"item":{id},"label":null}}"#));
+    }
 }
