@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use polydav_store::{
-    Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView, OnFailure, Outcome,
-    ResourcePath, Run, RunId, Step, Store, View,
+    Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView, Needed, OnFailure,
+    Outcome, ResourcePath, Run, RunId, Step, Store, View,
 };
 use tokio::sync::watch;
 
@@ -207,6 +207,7 @@ impl Inner {
     async fn run(self: Arc<Self>, plan: Plan) -> Vec<Outcome> {
         let cancel = self.cancel(plan.cancel);
         let mut outcomes = Vec::with_capacity(plan.steps.len());
+        let mut needed = Needed::by(&plan.steps);
         let mut steps = plan.steps.into_iter();
         loop {
             let count = if plan.mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
@@ -219,7 +220,10 @@ impl Inner {
                 outcomes
                     .extend(part.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
             } else {
-                outcomes.extend(self.run_part(part, plan.mode, &cancel).await);
+                let indices: Vec<_> = part.iter().map(Step::index).collect();
+                let told = self.run_part(part, plan.mode, &cancel, needed.clone()).await;
+                indices.iter().zip(&told).for_each(|(index, outcome)| needed.note(*index, outcome));
+                outcomes.extend(told);
             }
         }
     }
@@ -229,23 +233,24 @@ impl Inner {
         Cancel::when(move || draining.load(Ordering::Relaxed) || asked.is_asked())
     }
 
-    /// Claims the paths of all steps and runs them in one hop.
+    /// Claims the paths of all steps and runs them in one hop; `needed` is what is known from before.
     async fn run_part(
         self: &Arc<Self>,
         steps: Vec<Step>,
         mode: PlanMode,
         cancel: &Cancel,
+        mut needed: Needed,
     ) -> Vec<Outcome> {
         // Nothing that a condition looks at may change either before the step has acted.
         let paths = steps.iter().flat_map(|step| step.claims().chain(step.watches()));
         let paths = paths.cloned().collect();
         let Ok(claim) = self.claims.take(paths, self.options.patience).await else {
-            return steps.iter().map(|step| Err(refused(step, FailureKind::Busy))).collect();
+            return busy(&steps, &mut needed);
         };
         let count = steps.len();
         let (inner, cancel) = (Arc::clone(self), cancel.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let outcomes = inner.apply(steps, mode, &cancel);
+            let outcomes = inner.apply(steps, mode, &cancel, needed);
             drop(claim);
             outcomes
         });
@@ -256,10 +261,16 @@ impl Inner {
     }
 
     /// Applies claimed steps. After a step that may end locks a run ends, so that the steps behind
-    /// it see those locks gone.
-    pub(crate) fn apply(&self, steps: Vec<Step>, mode: PlanMode, cancel: &Cancel) -> Vec<Outcome> {
+    /// it see those locks gone. `needed` is what is known of steps from before.
+    pub(crate) fn apply(
+        &self,
+        steps: Vec<Step>,
+        mode: PlanMode,
+        cancel: &Cancel,
+        mut needed: Needed,
+    ) -> Vec<Outcome> {
         if mode == PlanMode::Atomic {
-            return self.apply_whole(steps, cancel);
+            return self.apply_whole(steps, cancel, &mut needed);
         }
         let mut outcomes = Vec::with_capacity(steps.len());
         let mut steps = steps.into_iter().peekable();
@@ -277,14 +288,14 @@ impl Inner {
                 continue;
             }
             self.locks.settle(&*self.store, Vec::new(), self.options.durability);
-            outcomes.extend(self.apply_run(run, mode, cancel));
+            outcomes.extend(self.apply_run(run, mode, cancel, &mut needed));
             self.locks.settle(&*self.store, at_stake, self.options.durability);
         }
         outcomes
     }
 
     /// Applies claimed steps as one run that is done whole, or not at all.
-    fn apply_whole(&self, steps: Vec<Step>, cancel: &Cancel) -> Vec<Outcome> {
+    fn apply_whole(&self, steps: Vec<Step>, cancel: &Cancel, needed: &mut Needed) -> Vec<Outcome> {
         let durability = self.options.durability;
         self.locks.settle(&*self.store, Vec::new(), durability);
         let (mut gone, mut at_stake) = (Vec::new(), Vec::new());
@@ -298,7 +309,7 @@ impl Inner {
             gone.extend(removed);
             at_stake.extend(replaced);
         }
-        let outcomes = self.apply_run(steps, PlanMode::Atomic, cancel);
+        let outcomes = self.apply_run(steps, PlanMode::Atomic, cancel, needed);
         if outcomes.iter().all(Outcome::is_ok) {
             self.locks.forget(&gone, durability);
         } else {
@@ -308,7 +319,15 @@ impl Inner {
         outcomes
     }
 
-    fn apply_run(&self, steps: Vec<Step>, mode: PlanMode, cancel: &Cancel) -> Vec<Outcome> {
+    /// Applies a run whose steps need nothing of other runs, once they are settled with those.
+    fn apply_run(
+        &self,
+        mut steps: Vec<Step>,
+        mode: PlanMode,
+        cancel: &Cancel,
+        needed: &mut Needed,
+    ) -> Vec<Outcome> {
+        steps.iter_mut().for_each(|step| needed.settle(step));
         let indices: Vec<usize> = steps.iter().map(Step::index).collect();
         let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
         let run = Run {
@@ -335,13 +354,29 @@ impl Inner {
             tracing::error!(%broken, "the store takes no further changes");
         }
         let untold = || Err(unknown("the store could not tell what became of it"));
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(untold)).collect()
+        let told = indices.into_iter().zip(outcomes).map(|(index, outcome)| {
+            let outcome = outcome.unwrap_or_else(untold);
+            needed.note(index, &outcome);
+            outcome
+        });
+        told.collect()
     }
 }
 
 fn refused(step: &Step, kind: FailureKind) -> Failure {
     let path = step.claims().next().cloned().unwrap_or_default();
     Failure::new(kind, path)
+}
+
+/// None of these steps is tried, since others are in the way; or since it needs one of them.
+fn busy(steps: &[Step], needed: &mut Needed) -> Vec<Outcome> {
+    let told = |step: &Step| {
+        let unmet = needed.check(step).err();
+        let outcome = Err(unmet.unwrap_or_else(|| refused(step, FailureKind::Busy)));
+        needed.note(step.index(), &outcome);
+        outcome
+    };
+    steps.iter().map(told).collect()
 }
 
 fn unknown(detail: &str) -> Failure {

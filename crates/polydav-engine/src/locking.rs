@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use polydav_store::{
     Action, Cancel, Content, Failure, FailureKind, Guard, Lock, LockDepth, LockScope, LockToken,
-    LockView, Member, Members, ResourcePath, Step, View,
+    LockView, Member, Members, Needed, ResourcePath, Step, View,
 };
 
 use crate::engine::{Engine, Inner, LiveView};
@@ -239,7 +239,7 @@ impl Inner {
         let content = Content::Inline(Bytes::new());
         let action = Action::Put { target: request.path.clone(), content, modified: None };
         let steps = vec![Step::new(0, guard, action)];
-        let outcomes = self.apply(steps, PlanMode::BestEffort, &Cancel::never());
+        let outcomes = self.apply(steps, PlanMode::BestEffort, &Cancel::never(), Needed::default());
         outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
     }
 

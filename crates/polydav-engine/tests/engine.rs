@@ -12,11 +12,12 @@ use polydav_engine::{
     UnlockRequest,
 };
 use polydav_store::layer::{Fault, Faulty};
+use polydav_store::schema::{Access, Column, Origin, Table, Type};
 use polydav_store::{
     Action, Broken, Cancel, Capabilities, Condition, Content, Effect, Entry, Failure, FailureKind,
-    Guard, IfList, Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger,
-    MemoryStore, Outcome, Overwrite, Principal, Reading, Report, ResourcePath, Run, Select, Space,
-    Stage, Step, Store, View as _, Visit, Walk,
+    Field, Guard, IfList, Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger,
+    MemoryRecords, MemoryStore, Outcome, Overwrite, Principal, Reading, Report, ResourcePath, Run,
+    Select, Space, Stage, Step, Store, Value, View as _, Visit, Walk,
 };
 
 fn path(joined: &str) -> ResourcePath {
@@ -176,6 +177,125 @@ async fn mode_stop_tries_nothing_behind_a_failure_not_even_in_later_runs() {
     assert_eq!(kinds[5], Some(FailureKind::ParentMissing));
     assert!(kinds[6..].iter().all(|kind| *kind == Some(FailureKind::Dependency)));
     assert!(!world.has("f6") && !world.has("f1005"));
+}
+
+/// These steps, with needs: which step has which.
+fn needing<const N: usize>(steps: Vec<Step>, needs: [(usize, usize); N]) -> Vec<Step> {
+    let of = |index| needs.into_iter().filter(move |(at, _)| *at == index).map(|(_, need)| need);
+    let needing = |step: Step| {
+        let needs = of(step.index());
+        step.needing(needs)
+    };
+    steps.into_iter().map(needing).collect()
+}
+
+#[tokio::test]
+async fn needs_are_met_in_whichever_run_they_are() {
+    let world = World::new();
+    const FAR: usize = Run::STEPS_MAX * 2;
+    for mode in [PlanMode::BestEffort, PlanMode::Atomic] {
+        let name = |index| match (index, mode) {
+            (7, PlanMode::BestEffort) => "missing/f".to_owned(),
+            _ => format!("f{index}"),
+        };
+        let steps = (0..FAR + 5).map(|index| (Guard::default(), put(&name(index)))).collect();
+        let plan = plan(steps, mode);
+        // In the same run, from run to run, by way of another, and of several.
+        let needs =
+            [(8, 7), (9, 6), (FAR, 7), (FAR + 1, 6), (FAR + 2, 8), (FAR + 3, 9), (FAR + 3, 3)];
+        let steps = needing(plan.steps, needs);
+        let outcomes = kinds(&world.engine.run(Plan { steps, ..plan }).await);
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            let expected = match (index, mode) {
+                (_, PlanMode::Atomic) => None,
+                (7, _) => Some(FailureKind::ParentMissing),
+                (8 | FAR, _) => Some(FailureKind::Dependency),
+                (index, _) if index == FAR + 2 => Some(FailureKind::Dependency),
+                _ => None,
+            };
+            assert_eq!(outcome, expected, "{index} {mode:?}");
+            assert_eq!(world.has(&name(index)), expected.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_step_of_the_plan_is_no_need_that_is_met() {
+    let world = World::new();
+    let plan = plan(vec![(Guard::default(), put("f"))], PlanMode::BestEffort);
+    let steps = needing(plan.steps, [(0, 3)]);
+    let outcomes = world.engine.run(Plan { steps, ..plan }).await;
+    assert_eq!(kinds(&outcomes), [Some(FailureKind::Dependency)]);
+    assert!(!world.has("f"));
+}
+
+/// Tables whose rows have numbers that the store gives.
+const TABLES: &[Table] = &[
+    Table {
+        name: "t",
+        columns: &[
+            Column { origin: Origin::Either, ..Column::new("id", Type::Integer) },
+            Column { references: Some("t"), ..Column::nullable("of", Type::Integer) },
+        ],
+        key: &["id"],
+        access: Access::Write,
+        rows: &[],
+    },
+    Table {
+        name: "pair",
+        columns: &[Column::new("a", Type::Integer), Column::new("b", Type::Integer)],
+        key: &["a", "b"],
+        access: Access::Write,
+        rows: &[],
+    },
+];
+
+#[tokio::test]
+async fn references_are_known_in_whichever_run_they_are() {
+    const FAR: usize = Run::STEPS_MAX * 2;
+    let field = |name: &str, value| Field { name: name.into(), value };
+    let of = |value| Action::add(path("t"), vec![field("of", value)]);
+    let text = |text: &str| Value::Text(text.into());
+    for mode in [PlanMode::BestEffort, PlanMode::Atomic] {
+        let action = |index| match (index, mode) {
+            (0, _) => of(Value::Null),
+            (1, PlanMode::BestEffort) => of(text("90000")),
+            (2, _) => {
+                let pair = vec![field("a", text("1")), field("b", text("2"))];
+                Action::add(path("pair"), pair)
+            }
+            (3, PlanMode::BestEffort) => of(Value::Added(1)),
+            (4, PlanMode::BestEffort) => of(Value::Added(2)),
+            (5 | FAR, _) => of(Value::Added(0)),
+            (index, PlanMode::BestEffort) if index == FAR + 1 => of(Value::Added(1)),
+            (index, PlanMode::BestEffort) if index == FAR + 2 => of(Value::Added(2)),
+            (index, _) if index == FAR + 3 => of(Value::Added(FAR)),
+            _ => of(Value::Null),
+        };
+        let (clock, ledger) = (Clock::default(), Arc::new(MemoryLedger::default()));
+        let store = Arc::new(MemoryRecords::new(TABLES));
+        let environment = clock.environment();
+        let engine = Engine::open(store.clone(), ledger, environment, Options::default()).unwrap();
+        let steps = (0..FAR + 4).map(|index| (Guard::default(), action(index))).collect();
+        let outcomes = engine.run(plan(steps, mode)).await;
+        let row = |index: usize| outcomes[index].as_ref().unwrap().added.clone().unwrap();
+        for (index, kind) in kinds(&outcomes).into_iter().enumerate() {
+            let expected = match (index, mode) {
+                (_, PlanMode::Atomic) => None,
+                (1, _) => Some(FailureKind::Conflict),
+                (3, _) => Some(FailureKind::Dependency),
+                (4, _) => Some(FailureKind::Invalid),
+                (index, _) if index == FAR + 1 => Some(FailureKind::Dependency),
+                (index, _) if index == FAR + 2 => Some(FailureKind::Invalid),
+                _ => None,
+            };
+            assert_eq!(kind, expected, "{index} {mode:?}");
+        }
+        for (index, other) in [(5, 0), (FAR, 0), (FAR + 3, FAR)] {
+            let entry = store.stat(&row(index).path, &Select::All).unwrap();
+            assert_eq!(Some(entry.columns[1].value.clone()), row(other).key, "{index} {mode:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -373,6 +493,28 @@ async fn a_removal_ends_locks_and_the_steps_behind_it_see_that() {
     ];
     assert_eq!(kinds(&world.run_guarded(steps).await), [None, None, None]);
     assert_eq!(world.kept(), 0);
+}
+
+#[tokio::test]
+async fn needs_are_met_behind_steps_that_end_locks() {
+    let world = World::new();
+    world.run(vec![mkcol("c"), mkcol("d"), put("d/f")]).await;
+    let c = world.lock("c", LockDepth::Infinity).await.unwrap();
+    let d = world.lock("d", LockDepth::Zero).await.unwrap();
+    let (with, none) = (with(&c.token), Guard::default);
+    let steps = vec![
+        (with, remove("c")),
+        (none(), remove("d")),
+        (none(), put("c")),
+        (none(), put("e")),
+        (none(), put("g")),
+    ];
+    let plan = plan(steps, PlanMode::BestEffort);
+    let steps = needing(plan.steps, [(2, 0), (3, 1), (4, 2), (4, 0)]);
+    let outcomes = kinds(&world.engine.run(Plan { steps, ..plan }).await);
+    let (locked, hangs) = (Some(FailureKind::Locked), Some(FailureKind::Dependency));
+    assert_eq!(outcomes, [None, locked, None, hangs, None]);
+    assert_eq!(world.engine.view().locks().covering(&path("d"))[0].token, d.token);
 }
 
 #[tokio::test]
@@ -574,12 +716,16 @@ async fn what_a_condition_looks_at_does_not_change_before_the_step_acted() {
     let list =
         IfList { resource: Some(Arc::new(path("other"))), conditions: vec![Condition::Never] };
     let guard = Guard { if_lists: vec![list], ..Guard::default() };
-    let second = engine.run(plan(vec![(guard.clone(), put("f"))], PlanMode::BestEffort));
+    let second = vec![(guard.clone(), put("f")), (Guard::default(), put("g"))];
+    let mut second = plan(second, PlanMode::BestEffort);
+    second.steps = needing(second.steps, [(1, 0)]);
+    let second = engine.run(second);
     let second = tokio::time::timeout(Duration::from_secs(20), second).await;
     let lock = engine.lock(LockRequest { guard, ..asked("f", LockDepth::Zero) });
     let lock = tokio::time::timeout(Duration::from_secs(20), lock).await;
     store.set(Gate::Open);
-    assert_eq!(kinds(&second.unwrap()), [Some(FailureKind::Busy)]);
+    let second = kinds(&second.unwrap());
+    assert_eq!(second, [Some(FailureKind::Busy), Some(FailureKind::Dependency)]);
     assert_eq!(lock.unwrap().unwrap_err().kind, FailureKind::Busy);
     assert_eq!(kinds(&first.await.unwrap()), [None]);
 }
