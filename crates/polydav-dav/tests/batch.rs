@@ -422,6 +422,115 @@ fn an_atomic_batch_is_done_whole_or_not_at_all() {
     assert_eq!(world.tree(), before);
 }
 
+/// The cause is the one that it needs, and not where it all began.
+#[test]
+fn what_needs_an_operation_that_failed_hangs_on_it() {
+    let world = World::new();
+    let operations = "<mkcol href=\"/c/\" id=\"a\"/>\
+        <mkcol href=\"/c/\" id=\"b\"/>\
+        <put href=\"/c/met\" id=\"c\" needs=\"a\">x</put>\
+        <put href=\"/c/unmet\" id=\"d\" needs=\"a b\">x</put>\
+        <put href=\"/c/chain\" needs=\"c d\">x</put>\
+        <delete href=\"/c/met\" needs=\"c a\"/>\
+        <copy href=\"/none\" dest=\"/e\" id=\"n\" needs=\"c\"/>\
+        <put href=\"/f\" needs=\"d b n\">x</put>\
+        <put href=\"/g\">x</put>";
+    let reply = world.ask(batch(operations));
+    let expected = [
+        "mkcol /c/ 201 applied",
+        "mkcol /c/ 405 not-applied",
+        "put /c/met 201 applied",
+        "put /c/unmet 424 not-attempted because of 1",
+        "put /c/chain 424 not-attempted because of 3",
+        "delete /c/met 204 applied",
+        "copy /none 404 not-applied",
+        "put /f 424 not-attempted because of 1",
+        "put /g 201 applied",
+    ];
+    assert_eq!(reply.items(), expected);
+    assert_eq!(world.tree(), ["/c/", "/g=x"]);
+    let hanging = &reply.multistatus().responses[3];
+    assert_eq!(hanging.item.as_ref().unwrap().retry, Some(Retry::Safe));
+    let said = hanging.description.as_deref();
+    assert_eq!(said, Some("not attempted: another operation failed"));
+}
+
+#[test]
+fn what_needs_an_operation_that_is_refused_hangs_on_it_too() {
+    let world = World::new().given([put("a", "x")]);
+    let protected = "<D:set><D:prop><D:getetag>x</D:getetag></D:prop></D:set>";
+    let patch = |attributes: &str| format!("<proppatch {attributes}>{protected}</proppatch>");
+    let operations = [
+        "<delete href=\"/a?b\" id=\"bad\"/>",
+        "<put href=\"/b\" id=\"one\" needs=\"bad\">x</put>",
+        "<put href=\"/c\" needs=\"one\">x</put>",
+        "<delete href=\"/a?c\" needs=\"bad\"/>",
+        &patch("href=\"/a\" id=\"patch\""),
+        "<put href=\"/d\" needs=\"patch\">x</put>",
+        &patch("href=\"/a\" needs=\"bad\""),
+        "<delete href=\"/none\" id=\"none\"/>",
+        &patch("href=\"/a\" needs=\"none\""),
+        "<put href=\"/e\" id=\"e\">x</put>",
+        "<put href=\"/f\" needs=\"e\">x</put>",
+    ];
+    let expected = [
+        "delete /a?b 400 not-applied",
+        "put /b 424 not-attempted because of 0",
+        "put /c 424 not-attempted because of 1",
+        "delete /a?c 400 not-applied",
+        "proppatch /a 403 not-applied",
+        "put /d 424 not-attempted because of 4",
+        "proppatch /a 424 not-attempted because of 0",
+        "delete /none 404 not-applied",
+        "proppatch /a 424 not-attempted because of 7",
+        "put /e 201 applied",
+        "put /f 201 applied",
+    ];
+    assert_eq!(world.ask(batch(&operations.concat())).items(), expected);
+    assert_eq!(world.tree(), ["/a=x", "/e=x", "/f=x"]);
+}
+
+/// In the other modes the first failure ends everything anyway.
+#[test]
+fn needs_count_in_every_mode() {
+    for (mode, failing, last) in [
+        ("best-effort", "404 not-applied", "201 applied"),
+        ("stop", "404 not-applied", "424 not-attempted because of 1"),
+        ("atomic", "404 not-applied", "424 not-attempted because of 1"),
+    ] {
+        let world = World::new();
+        let document = |operations: &str| {
+            let operations = format!("[{operations}]").replace('\'', "\"");
+            format!(
+                "POST /batch-operation\n\n{{\"mode\": \"{mode}\", \"operations\": {operations}}}"
+            )
+        };
+        let told = |operations: &str| {
+            let reply = world.ask(document(operations)).json();
+            let item = |item: &Value| {
+                let cause = item["cause"].as_u64().map(|cause| format!(" because of {cause}"));
+                let (status, outcome) = (&item["status"], item["outcome"].as_str().unwrap());
+                format!("{status} {outcome}{}", cause.unwrap_or_default())
+            };
+            reply["items"].as_array().unwrap().iter().map(item).collect::<Vec<_>>()
+        };
+        let all = "{'op': 'mkcol', 'id': 'a', 'href': '/a/'},
+            {'op': 'put', 'id': 'b', 'href': '/a/b', 'content': 'x', 'needs': ['a']},
+            {'op': 'copy', 'href': '/a/', 'dest': '/c/', 'needs': ['a', 'b']}";
+        assert_eq!(told(all), ["201 applied"; 3], "{mode}");
+        let there = world.tree();
+        let some = "{'op': 'put', 'id': 'a', 'href': '/d', 'content': 'x'},
+            {'op': 'delete', 'id': 'b', 'href': '/none', 'needs': ['a']},
+            {'op': 'delete', 'href': '/a/', 'needs': ['b']},
+            {'op': 'put', 'href': '/e', 'content': 'x', 'needs': ['a']}";
+        let is_undone = mode == "atomic";
+        let first = if is_undone { "424 rolled-back because of 1" } else { "201 applied" };
+        let expected = [first, failing, "424 not-attempted because of 1", last];
+        assert_eq!(told(some), expected, "{mode}");
+        assert_eq!(world.tree() == there, is_undone, "{mode}");
+    }
+}
+
 /// An operation that is known to fail is the one at fault, and nothing is tried.
 #[test]
 fn nothing_of_an_atomic_batch_runs_if_an_operation_is_refused() {
@@ -448,18 +557,9 @@ fn nothing_of_an_atomic_batch_runs_if_an_operation_is_refused() {
 fn what_is_not_supported_is_refused() {
     let world = World::new();
     let first = "<put id=\"a\" href=\"/a\">x</put>";
-    for (attributes, operations) in [
-        ("key=\"k\"", first),
-        ("dry-run=\"true\"", first),
-        ("", "<put id=\"a\" href=\"/a\">x</put><put needs=\"a\" href=\"/b\">y</put>"),
-        (
-            "",
-            "<create id=\"a\" href=\"/t/\"/>\
-             <create href=\"/t/\"><field name=\"b\"><ref item=\"a\"/></field></create>",
-        ),
-    ] {
-        let reply = world.ask(batch_with(attributes, operations));
-        assert_eq!(reply.status, 422, "{attributes} {operations}");
+    for attributes in ["key=\"k\"", "dry-run=\"true\""] {
+        let reply = world.ask(batch_with(attributes, first));
+        assert_eq!(reply.status, 422, "{attributes}");
         assert!(reply.text().contains("not supported"), "{}", reply.text());
     }
     let keyed = batch(first).replacen("\n\n", "\nIdempotency-Key: k\n\n", 1);

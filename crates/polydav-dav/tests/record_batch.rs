@@ -3,9 +3,14 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use multistatus::Report;
 use polydav_store::kit::{mkcol, put};
+use polydav_store::layer::Mounts;
+use polydav_store::{MemoryRecords, MemoryStore, ResourcePath, Store};
 use serde_json::{Value, json};
+use world::tables::TABLES;
 use world::{Reply, World, batch, batch_with};
 
 /// A batch in JSON.
@@ -150,6 +155,129 @@ fn a_created_row_is_told_by_its_own_url() {
     let item = &reply.json()["items"][0];
     assert_eq!((&item["href"], &item["location"]), (&json!("/person/"), &json!("/person/3")));
     assert_eq!(item["etag"], world.ask("GET /person/3").header("etag"));
+}
+
+/// One batch, spelled twice: an order of somebody new, another that goes over to them, and a third
+/// of somebody who can't be made.
+fn referring(mode: &str) -> (String, String) {
+    let xml = batch_with(
+        &format!("mode=\"{mode}\""),
+        "<create href=\"/person/\" id=\"new\"><field name=\"name\">Cy</field></create>\
+         <create href=\"/order/\"><field name=\"buyer\"><ref item=\"new\"/></field></create>\
+         <update href=\"/order/1\"><field name=\"buyer\"><ref item=\"new\"/></field>\
+           <field name=\"first note\"><ref item=\"new\"/></field></update>\
+         <create href=\"/person/\" id=\"taken\"><field name=\"name\">Ada</field></create>\
+         <create href=\"/order/\" id=\"order\"><field name=\"buyer\"><ref item=\"taken\"/></field></create>\
+         <delete href=\"/order/1\" needs=\"new order\"/>",
+    );
+    let operations = json!([
+        {"op": "create", "href": "/person/", "id": "new", "values": {"name": "Cy"}},
+        {"op": "create", "href": "/order/", "values": {"buyer": {"$ref": "new"}}},
+        {"op": "update", "href": "/order/1",
+            "values": {"buyer": {"$ref": "new"}, "first note": {"$ref": "new"}}},
+        {"op": "create", "href": "/person/", "id": "taken", "values": {"name": "Ada"}},
+        {"op": "create", "href": "/order/", "id": "order", "values": {"buyer": {"$ref": "taken"}}},
+        {"op": "delete", "href": "/order/1", "needs": ["new", "order"]},
+    ]);
+    let json = json!({"mode": mode, "operations": operations});
+    (xml, format!("POST /batch-operation\n\n{json}"))
+}
+
+#[test]
+fn a_row_may_refer_to_one_that_the_same_batch_makes() {
+    let done = [
+        "create 201 applied",
+        "create 201 applied",
+        "update 200 applied",
+        "create 409 not-applied [name]",
+        "create 424 not-attempted",
+        "delete 424 not-attempted",
+    ];
+    let undone = [
+        "create 424 rolled-back",
+        "create 424 rolled-back",
+        "update 424 rolled-back",
+        "create 409 not-applied [name]",
+        "create 424 not-attempted",
+        "delete 424 not-attempted",
+    ];
+    let orders = json!([
+        {"id": 1, "buyer": 3, "first note": "3"},
+        {"id": 2, "buyer": 3, "first note": null},
+    ]);
+    for (mode, expected, last) in
+        [("best-effort", done, 4), ("stop", done, 3), ("atomic", undone, 3)]
+    {
+        let (xml, json) = referring(mode);
+        let before = World::of_records().ask("GET /order/").json();
+        let orders = if mode == "atomic" { &before } else { &orders };
+        let world = World::of_records();
+        let reply = world.ask(xml);
+        assert_eq!(told_xml(&reply), expected, "{mode}");
+        let causes: Vec<_> = reply.any_multistatus().responses[4..]
+            .iter()
+            .map(|response| response.item.as_ref().unwrap().cause)
+            .collect();
+        assert_eq!(causes, [Some(3), Some(last)], "{mode}");
+        assert_eq!(world.ask("GET /order/").json(), *orders, "{mode}");
+        let world = World::of_records();
+        let reply = world.ask(json);
+        assert_eq!(told(&reply), expected, "{mode}");
+        let items = &reply.json()["items"];
+        assert_eq!((&items[4]["cause"], &items[5]["cause"]), (&json!(3), &json!(last)), "{mode}");
+        assert_eq!(items[4]["retry"], "safe", "{mode}");
+        assert_eq!(world.ask("GET /order/").json(), *orders, "{mode}");
+    }
+}
+
+#[test]
+fn what_has_no_key_of_one_column_can_not_be_referred_to() {
+    let world = World::of_records();
+    let reply = world.ask(batch(
+        "<create href=\"/pair/\" id=\"pair\"><field name=\"a\">y</field><field name=\"b\">1</field></create>\
+         <update href=\"/order/1\" id=\"order\"><field name=\"first note\"><ref item=\"pair\"/></field></update>\
+         <delete href=\"/pair/y,1\" needs=\"order\"/>",
+    ));
+    let expected =
+        ["create 201 applied", "update 422 not-applied [first note]", "delete 424 not-attempted"];
+    assert_eq!(told_xml(&reply), expected);
+    let said = reply.multistatus().responses[1].description.clone();
+    let expected = "column first note: what it refers to has no key of one column";
+    assert_eq!(said.as_deref(), Some(expected));
+    let put = "<put href=\"/person/3\" id=\"put\">{\"name\": \"Cy\"}</put>";
+    let order =
+        "<create href=\"/order/\"><field name=\"buyer\"><ref item=\"put\"/></field></create>";
+    assert_eq!(world.status(batch(&format!("{put}{order}"))), 422, "that is known before");
+    assert_eq!(world.status("GET /person/3"), 404);
+}
+
+#[test]
+fn files_and_rows_may_need_each_other() {
+    let store: Arc<dyn Store> = Arc::new(MemoryRecords::new(TABLES));
+    let at = |path: &str| ResourcePath::parse(path).unwrap();
+    let files: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let world = World::over(Arc::new(Mounts::new([(at(""), files), (at("db"), store)])));
+    let reply = world.ask(batch(
+        "<put href=\"/photo\" id=\"photo\">x</put>\
+         <create href=\"/db/person/\" id=\"cy\" needs=\"photo\"><field name=\"name\">Cy</field></create>\
+         <create href=\"/db/order/\" id=\"order\"><field name=\"buyer\"><ref item=\"cy\"/></field></create>\
+         <put href=\"/done\" needs=\"order\">x</put>\
+         <put href=\"/none/photo\" id=\"lost\">x</put>\
+         <create href=\"/db/person/\" id=\"di\" needs=\"lost\"><field name=\"name\">Di</field></create>\
+         <put href=\"/told\" needs=\"di\">x</put>",
+    ));
+    let expected = [
+        "put /photo 201 applied",
+        "create /db/person/ 201 applied",
+        "create /db/order/ 201 applied",
+        "put /done 201 applied",
+        "put /none/photo 409 not-applied",
+        "create /db/person/ 424 not-attempted because of 4",
+        "put /told 424 not-attempted because of 5",
+    ];
+    assert_eq!(reply.items(), expected);
+    assert_eq!(world.ask("GET /db/order/2").json()["buyer"], 3);
+    assert_eq!([world.status("GET /done"), world.status("GET /told")], [200, 404]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
         depth_max,
         elements_max,
         states_max,
+        needs_max,
         path_bytes_max,
         fields_max,
     } = limits;
@@ -52,6 +53,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
             "elements": elements_max,
             "fields": fields_max,
             "states": states_max,
+            "needs": needs_max,
             "pathBytes": path_bytes_max,
             "seconds": deadline.as_secs(),
             "running": running_max,

@@ -10,8 +10,8 @@ mod describe;
 mod plan;
 mod reply;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -278,11 +278,17 @@ async fn run(
     let mut told = Vec::with_capacity(planned.len());
     // Of what is to be done whole, nothing runs if an operation is known to fail.
     let mut doomed = mode == Atomic && planned.iter().any(Planned::is_refused);
+    let mut failing = HashSet::new();
     for planned in planned {
         let (item, step) = planned.into_parts();
-        // In mode stop nothing runs behind an operation that is known to fail.
-        let step = step.filter(|_| !doomed);
+        // In mode stop nothing runs behind an operation that is known to fail, and nothing ever that
+        // needs one.
+        let hangs = item.needs.iter().any(|need| failing.contains(need));
+        let step = step.filter(|_| !doomed && !hangs);
         doomed |= mode == Stop && item.verdict.is_some();
+        if hangs || item.verdict.is_some() {
+            failing.insert(item.index);
+        }
         told.push(reply::Told::new(item, step.is_some()));
         steps.extend(step);
     }

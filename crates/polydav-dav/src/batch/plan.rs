@@ -44,6 +44,8 @@ pub(crate) struct Item {
     pub(crate) target: Option<ResourcePath>,
     /// The properties a proppatch is about.
     pub(crate) update: Option<PropertyUpdate>,
+    /// The operations that it needs.
+    pub(crate) needs: Vec<usize>,
     /// Why it fails, whatever the store says.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -62,7 +64,7 @@ impl Item {
     /// One of which nothing is known yet but what was asked.
     pub(crate) fn new(index: usize, verb: Verb, href: String) -> Self {
         let (resource, target, update, verdict) = (None, None, None, None);
-        Self { index, id: None, verb, href, resource, target, update, verdict }
+        Self { index, id: None, verb, href, resource, target, update, needs: Vec::new(), verdict }
     }
 }
 
@@ -70,7 +72,10 @@ impl Planned {
     /// An operation and its step, or why it has none.
     pub(crate) fn new(mut item: Item, step: Result<Step, Verdict>) -> Self {
         let step = match step {
-            Ok(step) => Some(step),
+            Ok(step) => {
+                item.needs = step.needs().to_vec();
+                Some(step)
+            }
             Err(verdict) => {
                 item.verdict = Some(verdict);
                 None
@@ -146,13 +151,13 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
-        let Operation { index, id, verb, href, action, .. } = operation;
+        let Operation { index, id, verb, href, needs, action } = operation;
         let mut item = Item { id, ..Item::new(index, verb, href) };
         let step = match action {
             Err(invalid) => Err(Verdict::Refused(StatusCode::BAD_REQUEST, invalid.to_string())),
             Ok(asked) => self.step(&mut item, asked, swapped.contains(&index)),
         };
-        Planned::new(item, step)
+        Planned::new(item, step.map(|step| step.needing(needs)))
     }
 
     fn step(&self, item: &mut Item, asked: Asked, is_swap: bool) -> Result<Step, Verdict> {
@@ -239,8 +244,8 @@ impl<'a> Planner<'a> {
                 item.update = Some(update);
                 action
             }
-            Kind::Create(values) => Action::add(path, fields(values)?),
-            Kind::Update(values) => Action::Update { target: path, record: fields(values)? },
+            Kind::Create(values) => Action::add(path, fields(values)),
+            Kind::Update(values) => Action::Update { target: path, record: fields(values) },
         })
     }
 
@@ -288,20 +293,16 @@ impl<'a> Planner<'a> {
 }
 
 /// Columns as stores know them.
-fn fields(values: Vec<AskedField>) -> Result<Fields, Verdict> {
+fn fields(values: Vec<AskedField>) -> Fields {
     let field = |AskedField { name, value }| {
         let value = match value {
             AskedValue::Null => Value::Null,
             AskedValue::Text(text) => Value::Text(text),
             AskedValue::Bytes(bytes) => Value::Bytes(bytes.into()),
             AskedValue::Json(json) => Value::Json(json),
-            // A document with one of these was refused as a whole.
-            AskedValue::Ref(_) => {
-                let detail = "ref is not supported by this server".to_owned();
-                return Err(Verdict::Refused(StatusCode::UNPROCESSABLE_ENTITY, detail));
-            }
+            AskedValue::Ref(index) => Value::Added(index),
         };
-        Ok(Field { name, value })
+        Field { name, value }
     };
     values.into_iter().map(field).collect()
 }

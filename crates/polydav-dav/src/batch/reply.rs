@@ -43,6 +43,15 @@ impl Told {
         self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
     }
 
+    /// Whether it wasn't tried because of one that it needs.
+    fn hangs_on_need(&self) -> bool {
+        match (&self.outcome, &self.item.verdict) {
+            (Some(Err(failure)), _) => failure.kind == FailureKind::Dependency,
+            (None, None | Some(Verdict::Protected(_))) => true,
+            (None, Some(_)) | (Some(Ok(_)), _) => false,
+        }
+    }
+
     /// Whether it failed by itself.
     fn is_culprit(&self) -> bool {
         match &self.outcome {
@@ -59,6 +68,16 @@ impl Told {
             Some(Ok(_)) => self.item.verdict.is_some(),
             Some(Err(failure)) => failure.effect == Effect::None,
             None => true,
+        }
+    }
+}
+
+/// In mode best-effort: what needs an operation that failed hangs on that one.
+fn note_needs(told: &mut [Told]) {
+    for at in 0..told.len() {
+        if told[at].hangs_on_need() {
+            let mut needs = told[at].item.needs.iter().copied();
+            told[at].cause = needs.find(|&need| told[need].has_failed());
         }
     }
 }
@@ -142,7 +161,7 @@ impl Answer {
             AskedMode::Atomic => Mode::Atomic,
         });
         match self.mode {
-            AskedMode::BestEffort => {}
+            AskedMode::BestEffort => note_needs(&mut all),
             AskedMode::Stop => note_cause(&mut all),
             AskedMode::Atomic => summary.commit_error = note_culprit(&mut all),
         }

@@ -100,10 +100,15 @@ impl Drafts {
         let mode = self.take_mode()?;
         let strict = self.take_flag(Setting::Strict)?;
         let dry_run = self.take_flag(Setting::DryRun)?;
-        let (states_left, path_bytes_left) = (limits.states_max, limits.path_bytes_max);
-        let ids = HashMap::new();
-        let mut reader =
-            Reader { format: self.format, base, limits, ids, states_left, path_bytes_left };
+        let mut reader = Reader {
+            format: self.format,
+            base,
+            limits,
+            ids: HashMap::new(),
+            states_left: limits.states_max,
+            needs_left: limits.needs_max,
+            path_bytes_left: limits.path_bytes_max,
+        };
         let items = self.items.into_iter().enumerate();
         let operations = items.map(|(index, draft)| reader.operation(index, draft));
         let operations = operations.collect::<Result<_, _>>()?;
@@ -141,6 +146,7 @@ struct Reader<'a> {
     limits: &'a Limits,
     ids: HashMap<String, (usize, Verb)>,
     states_left: usize,
+    needs_left: usize,
     path_bytes_left: usize,
 }
 
@@ -224,11 +230,18 @@ impl Reader<'_> {
         }
     }
 
-    fn needs(&self, draft: &Draft) -> Result<Vec<usize>, InvalidBatch> {
+    fn needs(&mut self, draft: &Draft) -> Result<Vec<usize>, InvalidBatch> {
         let needs = draft.attributes[Attribute::Needs as usize].as_deref().unwrap_or_default();
         let mut indices = BTreeSet::new();
         for id in needs.split_ascii_whitespace() {
             indices.insert(self.earlier(draft, "needs", id)?.0);
+        }
+        match self.needs_left.checked_sub(indices.len()) {
+            Some(left) => self.needs_left = left,
+            None => {
+                let message = format!("a batch has at most {} needs", self.limits.needs_max);
+                return Place::Document.fail(Fault::TooLarge, message);
+            }
         }
         Ok(indices.into_iter().collect())
     }

@@ -75,6 +75,8 @@ pub struct Limits {
     pub elements_max: usize,
     /// The most entity tags and lock tokens in it, wherever they stand.
     pub states_max: usize,
+    /// The most operations that its operations need, all counted together.
+    pub needs_max: usize,
     /// The most bytes of all its paths together, with the base put before each relative one.
     pub path_bytes_max: usize,
     /// The most fields of its records together, where it is JSON. In XML they are elements.
@@ -90,6 +92,7 @@ impl Default for Limits {
             depth_max: 64,
             elements_max: 200_000,
             states_max: 100_000,
+            needs_max: 100_000,
             path_bytes_max: 16 << 20,
             fields_max: 1_000_000,
         }
@@ -136,7 +139,8 @@ pub struct Operation {
     pub verb: Verb,
     /// The resource, as the document has it.
     pub href: String,
-    /// Operations that must have succeeded before: their indices, all of which are smaller.
+    /// Operations that must have succeeded before: their indices, all of which are smaller. Those
+    /// that its values refer to must have too.
     pub needs: Vec<usize>,
     /// What is to be done, unless a value is wrong: then this item is answered with 400.
     pub action: Result<Action, InvalidValue>,
@@ -235,7 +239,7 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// Any other value that JSON has, be it a string, as it was written.
     Json(Box<str>),
-    /// The row that the operation of this index, an earlier one, made.
+    /// The key of the row that the operation of this index, an earlier create, makes.
     Ref(usize),
 }
 
@@ -334,20 +338,10 @@ pub enum Place {
 
 /// Something a batch asks for that can't be done yet (422).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is not supported by this server{}", Item(*index))]
+#[error("{what} is not supported by this server")]
 pub struct Unsupported {
-    /// What was asked for, as it was spelled.
+    /// What was asked for.
     pub what: &'static str,
-    /// By which operation, if by one.
-    pub index: Option<usize>,
-}
-
-struct Item(Option<usize>);
-
-impl fmt::Display for Item {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |index| write!(f, " (operation {index})"))
-    }
 }
 
 impl fmt::Display for Place {
@@ -402,35 +396,9 @@ impl BatchRequest {
     /// line away here.
     #[must_use]
     pub fn unsupported(&self) -> Option<Unsupported> {
-        let whole = |what| Some(Unsupported { what, index: None });
         if self.key.is_some() {
-            return whole("a key");
+            return Some(Unsupported { what: "a key" });
         }
-        if self.dry_run {
-            return whole("a dry run");
-        }
-        self.operations.iter().find_map(Operation::unsupported)
-    }
-}
-
-impl Operation {
-    fn unsupported(&self) -> Option<Unsupported> {
-        let what = if !self.needs.is_empty() {
-            "needs"
-        } else if self.refers() {
-            "ref"
-        } else {
-            return None;
-        };
-        Some(Unsupported { what, index: Some(self.index) })
-    }
-
-    /// Whether one of its values is what another operation makes.
-    fn refers(&self) -> bool {
-        let Ok(Action { kind: Kind::Create(fields) | Kind::Update(fields), .. }) = &self.action
-        else {
-            return false;
-        };
-        fields.iter().any(|field| matches!(field.value, Value::Ref(_)))
+        self.dry_run.then_some(Unsupported { what: "a dry run" })
     }
 }
