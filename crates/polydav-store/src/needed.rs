@@ -22,7 +22,8 @@ enum Fate {
 }
 
 impl Needed {
-    /// What these steps need. Of what is among them nothing is known yet; nothing else is done.
+    /// What these steps need. Of those that are among them nothing is known yet; any other counts as
+    /// failed.
     pub fn by(steps: &[Step]) -> Self {
         let needs = steps.iter().flat_map(Step::needs);
         let mut fates: HashMap<_, _> = needs.map(|need| (*need, Fate::Failed)).collect();

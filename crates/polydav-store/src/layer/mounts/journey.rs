@@ -86,7 +86,8 @@ impl<'a> Journey<'a> {
     /// Whether steps that wait for another mount's turn have to be done before this one of `mount`.
     fn goes_after_others(&self, mount: usize, step: &Step) -> bool {
         if self.like.on_failure == OnFailure::Stop {
-            return self.waits_for.values().any(|other| *other != mount);
+            let mut waiting = self.waiting.iter().enumerate();
+            return waiting.any(|(number, steps)| number != mount && !steps.is_empty());
         }
         let is_elsewhere = |need| self.waits_for.get(need).is_some_and(|other| *other != mount);
         step.needs().iter().any(is_elsewhere)
