@@ -145,24 +145,30 @@ struct Progress {
 }
 
 impl Batches {
-    /// The batches of a ledger; without one, none are taken. Blocks.
+    /// None: no batch is taken.
+    pub(crate) fn none(store: Arc<dyn Store>, environment: Environment) -> Arc<Self> {
+        let (durability, limits) = (Durability::Relaxed, KeepLimits::default());
+        let table = Mutex::default();
+        Arc::new(Self { ledger: None, store, environment, durability, limits, table })
+    }
+
+    /// The batches of a ledger. Blocks.
     ///
     /// # Errors
     /// If the ledger can't be read.
     pub(crate) fn open(
-        ledger: Option<Arc<dyn BatchLedger>>,
+        ledger: Arc<dyn BatchLedger>,
         store: Arc<dyn Store>,
         environment: Environment,
         durability: Durability,
         limits: KeepLimits,
     ) -> Result<Arc<Self>, Failure> {
         let mut table = Table::default();
-        for kept in ledger.as_ref().map_or(Ok(Vec::new()), |ledger| ledger.batches())? {
+        for kept in ledger.batches()? {
             table.insert(Known { kept, running: None });
         }
-        let table = Mutex::new(table);
-        let batches = Self { ledger, store, environment, durability, limits, table };
-        Ok(Arc::new(batches))
+        let (table, ledger) = (Mutex::new(table), Some(ledger));
+        Ok(Arc::new(Self { ledger, store, environment, durability, limits, table }))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -469,7 +475,7 @@ impl Ticket {
     ///
     /// # Errors
     /// If it can't be kept; then it counts as interrupted.
-    pub fn end(self, failed: u64, answer: &[u8]) -> Result<(), Failure> {
+    pub fn end(&self, failed: u64, answer: &[u8]) -> Result<(), Failure> {
         let Some(ledger) = &self.batches.ledger else { return Ok(()) };
         let answer_bytes = answer.len() as u64;
         let end = BatchEnd { answer_bytes, failed, cancelled: self.is_cancelled() };

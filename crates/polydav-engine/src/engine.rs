@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use polydav_store::{
-    Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView, Needed, OnFailure,
-    Outcome, ResourcePath, Run, RunId, Step, Store, View,
+    BatchLedger, Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView, Needed,
+    OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store, View,
 };
 use tokio::sync::watch;
 
+use crate::batches::{Batches, KeepLimits, Ticket};
 use crate::claim::Claims;
 use crate::locking::LockLimits;
 use crate::locks::Locks;
@@ -82,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) claims: Claims,
     pub(crate) options: Options,
     pub(crate) environment: Environment,
+    batches: Arc<Batches>,
     draining: Arc<AtomicBool>,
     /// Every plan that runs holds a receiver.
     running: watch::Sender<()>,
@@ -119,16 +121,42 @@ impl Engine {
         options: Options,
     ) -> Result<Self, Failure> {
         let locks = Locks::open(&*store, ledger, environment.clone())?;
+        let batches = Batches::none(store.clone(), environment.clone());
         let inner = Inner {
             store,
             locks,
             claims: Claims::default(),
             options,
             environment,
+            batches,
             draining: Arc::default(),
             running: watch::channel(()).0,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The same engine, with word of batches kept in `ledger`. Blocks.
+    ///
+    /// # Errors
+    /// If the ledger can't be read.
+    ///
+    /// # Panics
+    /// If there are other handles of it.
+    pub fn keeping(
+        mut self,
+        ledger: Arc<dyn BatchLedger>,
+        limits: KeepLimits,
+    ) -> Result<Self, Failure> {
+        let inner = Arc::get_mut(&mut self.inner).expect("it was opened just now");
+        let (store, environment) = (inner.store.clone(), inner.environment.clone());
+        let durability = inner.options.durability;
+        inner.batches = Batches::open(ledger, store, environment, durability, limits)?;
+        Ok(self)
+    }
+
+    /// The batches of which word is kept.
+    pub fn batches(&self) -> &Arc<Batches> {
+        &self.inner.batches
     }
 
     /// The store, for reading; nothing but a plan changes it.
@@ -203,44 +231,101 @@ impl fmt::Debug for Engine {
     }
 }
 
+/// How the steps of a plan are run.
+#[derive(Clone)]
+pub(crate) struct Manner {
+    mode: PlanMode,
+    cancel: Cancel,
+    ticket: Option<Arc<Ticket>>,
+}
+
+impl Manner {
+    /// That of steps which have nothing to do with each other.
+    pub(crate) fn plain() -> Self {
+        Self { mode: PlanMode::BestEffort, cancel: Cancel::never(), ticket: None }
+    }
+
+    /// How a step went that an earlier process did, or may have done.
+    fn known(&self, step: &Step) -> Option<&Outcome> {
+        self.ticket.as_ref()?.known(step.index())
+    }
+
+    /// Whether nothing may be done behind a step that went so.
+    fn stops_at(&self, outcome: &Outcome) -> bool {
+        self.mode == PlanMode::Stop && outcome.is_err()
+    }
+}
+
 impl Inner {
     async fn run(self: Arc<Self>, plan: Plan) -> Vec<Outcome> {
-        let cancel = self.cancel(plan.cancel);
-        let mut outcomes = Vec::with_capacity(plan.steps.len());
-        let mut needed = Needed::by(&plan.steps);
-        let mut steps = plan.steps.into_iter();
+        let Plan { steps, mode, cancel, ticket } = plan;
+        let cancel = self.cancel(cancel, ticket.clone());
+        let manner = Manner { mode, cancel, ticket };
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(steps.len());
+        let mut needed = Needed::by(&steps);
+        let mut steps = steps.into_iter();
         loop {
-            let count = if plan.mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
+            let count = if mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
             let part: Vec<Step> = steps.by_ref().take(count).collect();
             if part.is_empty() {
                 return outcomes;
             }
-            let stopped = plan.mode == PlanMode::Stop && outcomes.iter().any(Outcome::is_err);
-            if stopped {
-                outcomes
-                    .extend(part.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
-            } else {
-                let indices: Vec<_> = part.iter().map(Step::index).collect();
-                let told = self.run_part(part, plan.mode, &cancel, needed.clone()).await;
-                indices.iter().zip(&told).for_each(|(index, outcome)| needed.note(*index, outcome));
-                outcomes.extend(told);
-            }
+            let is_over = outcomes.iter().any(|outcome| manner.stops_at(outcome));
+            outcomes.extend(self.run_rest(part, is_over, &manner, &mut needed).await);
         }
     }
 
-    fn cancel(&self, asked: Cancel) -> Cancel {
+    /// Runs those of the steps that no earlier process did.
+    async fn run_rest(
+        self: &Arc<Self>,
+        part: Vec<Step>,
+        mut is_over: bool,
+        manner: &Manner,
+        needed: &mut Needed,
+    ) -> Vec<Outcome> {
+        let indices: Vec<_> = part.iter().map(Step::index).collect();
+        let known: Vec<_> = part.iter().map(|step| manner.known(step).cloned()).collect();
+        for (index, outcome) in indices.iter().zip(&known) {
+            if let Some(outcome) = outcome {
+                needed.note(*index, outcome);
+                is_over |= manner.stops_at(outcome);
+            }
+        }
+        let rest = part.into_iter().zip(&known);
+        let rest: Vec<_> =
+            rest.filter(|(_, known)| known.is_none()).map(|(step, _)| step).collect();
+        let told = if is_over {
+            rest.iter().map(|step| Err(refused(step, FailureKind::Dependency))).collect()
+        } else {
+            self.run_part(rest, manner, needed.clone()).await
+        };
+        let mut told = told.into_iter();
+        let told = known.into_iter().map(|known| {
+            known.or_else(|| told.next()).unwrap_or_else(|| Err(unknown("it was not told of")))
+        });
+        let told: Vec<_> = told.collect();
+        indices.iter().zip(&told).for_each(|(index, outcome)| needed.note(*index, outcome));
+        told
+    }
+
+    fn cancel(&self, asked: Cancel, ticket: Option<Arc<Ticket>>) -> Cancel {
         let draining = Arc::clone(&self.draining);
-        Cancel::when(move || draining.load(Ordering::Relaxed) || asked.is_asked())
+        let is_called_off = move || ticket.as_ref().is_some_and(|ticket| ticket.is_cancelled());
+        Cancel::when(move || {
+            draining.load(Ordering::Relaxed) || is_called_off() || asked.is_asked()
+        })
     }
 
     /// Claims the paths of all steps and runs them in one hop; `needed` is what is known from before.
     async fn run_part(
         self: &Arc<Self>,
         steps: Vec<Step>,
-        mode: PlanMode,
-        cancel: &Cancel,
+        manner: &Manner,
         mut needed: Needed,
     ) -> Vec<Outcome> {
+        if steps.is_empty() {
+            return Vec::new();
+        }
         // Nothing that a condition looks at may change either before the step has acted.
         let paths = steps.iter().flat_map(|step| step.claims().chain(step.watches()));
         let paths = paths.cloned().collect();
@@ -248,9 +333,9 @@ impl Inner {
             return busy(&steps, &mut needed);
         };
         let count = steps.len();
-        let (inner, cancel) = (Arc::clone(self), cancel.clone());
+        let (inner, manner) = (Arc::clone(self), manner.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let outcomes = inner.apply(steps, mode, &cancel, needed);
+            let outcomes = inner.apply(steps, &manner, needed);
             drop(claim);
             outcomes
         });
@@ -265,12 +350,11 @@ impl Inner {
     pub(crate) fn apply(
         &self,
         steps: Vec<Step>,
-        mode: PlanMode,
-        cancel: &Cancel,
+        manner: &Manner,
         mut needed: Needed,
     ) -> Vec<Outcome> {
-        if mode == PlanMode::Atomic {
-            return self.apply_whole(steps, cancel, &mut needed);
+        if manner.mode == PlanMode::Atomic {
+            return self.apply_whole(steps, manner, &mut needed);
         }
         let mut outcomes = Vec::with_capacity(steps.len());
         let mut steps = steps.into_iter().peekable();
@@ -283,19 +367,19 @@ impl Inner {
                 at_stake = polydav_store::at_stake(&self.locks, &step);
                 run.push(step);
             }
-            if mode == PlanMode::Stop && outcomes.iter().any(Outcome::is_err) {
+            if outcomes.iter().any(|outcome| manner.stops_at(outcome)) {
                 outcomes.extend(run.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
                 continue;
             }
             self.locks.settle(&*self.store, Vec::new(), self.options.durability);
-            outcomes.extend(self.apply_run(run, mode, cancel, &mut needed));
+            outcomes.extend(self.apply_run(run, manner, &mut needed));
             self.locks.settle(&*self.store, at_stake, self.options.durability);
         }
         outcomes
     }
 
     /// Applies claimed steps as one run that is done whole, or not at all.
-    fn apply_whole(&self, steps: Vec<Step>, cancel: &Cancel, needed: &mut Needed) -> Vec<Outcome> {
+    fn apply_whole(&self, steps: Vec<Step>, manner: &Manner, needed: &mut Needed) -> Vec<Outcome> {
         let durability = self.options.durability;
         self.locks.settle(&*self.store, Vec::new(), durability);
         let (mut gone, mut at_stake) = (Vec::new(), Vec::new());
@@ -309,7 +393,7 @@ impl Inner {
             gone.extend(removed);
             at_stake.extend(replaced);
         }
-        let outcomes = self.apply_run(steps, PlanMode::Atomic, cancel, needed);
+        let outcomes = self.apply_run(steps, manner, needed);
         if outcomes.iter().all(Outcome::is_ok) {
             self.locks.forget(&gone, durability);
         } else {
@@ -323,36 +407,29 @@ impl Inner {
     fn apply_run(
         &self,
         mut steps: Vec<Step>,
-        mode: PlanMode,
-        cancel: &Cancel,
+        manner: &Manner,
         needed: &mut Needed,
     ) -> Vec<Outcome> {
         steps.iter_mut().for_each(|step| needed.settle(step));
         let indices: Vec<usize> = steps.iter().map(Step::index).collect();
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
+        let outcomes: Vec<Option<Outcome>> = vec![None; steps.len()];
         let run = Run {
             id: RunId(self.environment.random()),
             steps,
-            on_failure: match mode {
+            on_failure: match manner.mode {
                 PlanMode::BestEffort => OnFailure::Continue,
                 PlanMode::Stop => OnFailure::Stop,
                 PlanMode::Atomic => OnFailure::UndoAll,
             },
             durability: self.options.durability,
-            cancel: cancel.clone(),
+            cancel: manner.cancel.clone(),
         };
-        let mut next = 0;
-        let mut report = |index: usize, outcome: Outcome| {
-            // Stores report in order; looking from the last place on keeps this linear.
-            let place = (next..indices.len()).chain(0..next).find(|&at| indices[at] == index);
-            if let Some(place) = place {
-                outcomes[place] = Some(outcome);
-                next = place + 1;
-            }
-        };
-        if let Err(broken) = self.store.apply(run, &self.locks, &mut report) {
+        let ticket = manner.ticket.as_deref();
+        let mut told = Told { indices: &indices, outcomes, next: 0, ticket };
+        if let Err(broken) = self.store.apply(run, &self.locks, &mut told) {
             tracing::error!(%broken, "the store takes no further changes");
         }
+        let outcomes = told.outcomes;
         let untold = || Err(unknown("the store could not tell what became of it"));
         let told = indices.into_iter().zip(outcomes).map(|(index, outcome)| {
             let outcome = outcome.unwrap_or_else(untold);
@@ -360,6 +437,41 @@ impl Inner {
             outcome
         });
         told.collect()
+    }
+}
+
+/// The outcomes of a run, by the places of its steps.
+struct Told<'a> {
+    indices: &'a [usize],
+    outcomes: Vec<Option<Outcome>>,
+    /// Where the next one belongs, if the store reports in order.
+    next: usize,
+    ticket: Option<&'a Ticket>,
+}
+
+impl Report for Told<'_> {
+    fn outcome(&mut self, index: usize, outcome: Outcome) {
+        if let Some(ticket) = self.ticket {
+            ticket.note(&outcome);
+        }
+        // Looking from the last place on keeps this linear.
+        let mut places = (self.next..self.indices.len()).chain(0..self.next);
+        if let Some(place) = places.find(|&at| self.indices[at] == index) {
+            self.outcomes[place] = Some(outcome);
+            self.next = place + 1;
+        }
+    }
+
+    fn keeps_receipts(&self) -> bool {
+        self.ticket.is_some()
+    }
+
+    fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
+        self.ticket.map_or(Ok(()), |ticket| ticket.keep(&receipt))
+    }
+
+    fn confirm(&mut self) {
+        self.ticket.iter().for_each(|ticket| ticket.confirm());
     }
 }
 

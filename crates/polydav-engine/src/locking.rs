@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polydav_store::{
-    Action, Cancel, Content, Failure, FailureKind, Guard, Lock, LockDepth, LockScope, LockToken,
-    LockView, Member, Members, Needed, ResourcePath, Step, View,
+    Action, Content, Failure, FailureKind, Guard, Lock, LockDepth, LockScope, LockToken, LockView,
+    Member, Members, Needed, ResourcePath, Step, View,
 };
 
-use crate::engine::{Engine, Inner, LiveView};
-use crate::plan::PlanMode;
+use crate::engine::{Engine, Inner, LiveView, Manner};
 
 /// The bounds of locks.
 #[derive(Debug, Clone, Copy)]
@@ -239,7 +238,7 @@ impl Inner {
         let content = Content::Inline(Bytes::new());
         let action = Action::Put { target: request.path.clone(), content, modified: None };
         let steps = vec![Step::new(0, guard, action)];
-        let outcomes = self.apply(steps, PlanMode::BestEffort, &Cancel::never(), Needed::default());
+        let outcomes = self.apply(steps, &Manner::plain(), Needed::default());
         outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
     }
 

@@ -1,6 +1,10 @@
 //! `Plan`: what a request wants done.
 
+use std::sync::Arc;
+
 use polydav_store::{Cancel, Step};
+
+use crate::Ticket;
 
 /// What a failed step means for the others of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,11 +29,18 @@ pub struct Plan {
     pub mode: PlanMode,
     /// Asked before every step whether to go on.
     pub cancel: Cancel,
+    /// The batch whose steps they are, if word of it is kept.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 impl Plan {
     /// A plan of a single step.
     pub fn of(step: Step) -> Self {
-        Self { steps: vec![step], mode: PlanMode::BestEffort, cancel: Cancel::never() }
+        Self {
+            steps: vec![step],
+            mode: PlanMode::BestEffort,
+            cancel: Cancel::never(),
+            ticket: None,
+        }
     }
 }

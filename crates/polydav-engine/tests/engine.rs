@@ -125,7 +125,7 @@ impl World {
 fn plan(steps: Vec<(Guard, Action)>, mode: PlanMode) -> Plan {
     let steps = steps.into_iter().enumerate();
     let steps = steps.map(|(index, (guard, action))| Step::new(index, guard, action)).collect();
-    Plan { steps, mode, cancel: Cancel::never() }
+    Plan { steps, mode, cancel: Cancel::never(), ticket: None }
 }
 
 fn asked(root: &str, depth: LockDepth) -> LockRequest {

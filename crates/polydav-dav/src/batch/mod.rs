@@ -300,6 +300,7 @@ async fn run(
             Atomic => PlanMode::Atomic,
         },
         cancel: Cancel::when(move || Instant::now() >= deadline),
+        ticket: None,
     };
     let mut outcomes = engine.run(plan).await.into_iter();
     for item in told.iter_mut().filter(|item| item.was_sent()) {
