@@ -22,7 +22,7 @@ pub enum Layout {
     /// `{"items": […], "summary": {…}}`
     Document,
     /// An item a line, then `{"summary": {…, "complete": true}}`. Without that line, the items
-    /// that were not told are unknown.
+    /// that were not told are unknown. [`LineReader`](crate::LineReader) reads it.
     Lines,
 }
 
@@ -89,6 +89,33 @@ impl<W: io::Write> JsonWriter<W> {
                 self.buffer.extend_from_slice(b"}\n");
             }
         }
+        self.end()
+    }
+
+    /// Ends a body that doesn't tell of all items, with why that is and the counts of those it tells
+    /// of; it says that of the others none was tried. Gives back the output.
+    ///
+    /// # Errors
+    /// If the output fails.
+    pub fn break_off(
+        mut self,
+        status: StatusCode,
+        detail: &str,
+        summary: &Summary,
+    ) -> io::Result<W> {
+        let (before, between, after) = match self.layout {
+            Layout::Document => ("\n],\"error\":", ",\"summary\":", "}\n"),
+            Layout::Lines => ("{\"error\":", "}\n{\"summary\":", "}\n"),
+        };
+        self.buffer.extend_from_slice(before.as_bytes());
+        self.put(&JsonProblem { detail: Some(detail), ..JsonProblem::of(status) })?;
+        self.buffer.extend_from_slice(between.as_bytes());
+        self.put(&JsonSummary::new(summary, Some(false)))?;
+        self.buffer.extend_from_slice(after.as_bytes());
+        self.end()
+    }
+
+    fn end(mut self) -> io::Result<W> {
         self.hand_over()?;
         self.out.flush()?;
         Ok(self.out)
@@ -266,13 +293,17 @@ impl<'a> JsonMember<'a> {
 }
 
 impl<'a> JsonProblem<'a> {
+    fn of(status: StatusCode) -> Self {
+        let (detail, column, conditions) = (None, None, Vec::new());
+        Self { title: status.canonical_reason(), status: Some(status), detail, column, conditions }
+    }
+
     fn new(status: StatusCode, response: &'a Response) -> Self {
         Self {
-            title: status.canonical_reason(),
-            status: Some(status),
             detail: response.description.as_deref(),
             column: response.item.as_ref().and_then(|item| item.column.as_deref()),
             conditions: response.conditions.iter().map(|c| c.name().to_string()).collect(),
+            ..Self::of(status)
         }
     }
 }
@@ -360,6 +391,31 @@ mod tests {
         assert_eq!(lines[..3], expected());
         assert_eq!(lines[3]["summary"]["complete"], true);
         assert_eq!(lines.len(), 4);
+    }
+
+    #[test]
+    fn a_body_that_is_broken_off_says_why() {
+        let (response, summary) = (&body().responses[0], Summary::new(Mode::Stop));
+        let write = |layout| {
+            let mut writer = JsonWriter::new(Vec::new(), layout).unwrap();
+            writer.response(response).unwrap();
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            writer.break_off(status, "line 7: \"op\" is missing", &summary).unwrap()
+        };
+        let error = json!({"title": "Unprocessable Entity", "status": 422,
+            "detail": "line 7: \"op\" is missing"});
+        let summary = json!({"total": 0, "succeeded": 0, "failed": 0, "skipped": 0,
+            "mode": "stop", "complete": false});
+        let document: Value = serde_json::from_slice(&write(Layout::Document)).unwrap();
+        let items = [&expected()[0]];
+        assert_eq!(document, json!({"items": items, "error": error, "summary": summary}));
+        let lines = write(Layout::Lines);
+        let lines: Vec<Value> = lines
+            .split_inclusive(|&byte| byte == b'\n')
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        let [first, ..] = expected();
+        assert_eq!(lines, [first, json!({"error": error}), json!({"summary": summary})]);
     }
 
     #[test]

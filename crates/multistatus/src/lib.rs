@@ -28,7 +28,8 @@
 //! # Where to look
 //!
 //! - [`MultiStatus`], [`Response`], [`PropStat`], [`Property`]: the model.
-//! - [`Writer`], [`Reader`], [`JsonWriter`]: for bodies that are not to be held in memory.
+//! - [`Writer`], [`Reader`], [`JsonWriter`], [`LineReader`]: for bodies that are not to be held in
+//!   memory.
 //! - [`batch`]: how the items of a batch went.
 //! - [`xml`]: the XML reader below it, and [`xml::Element`], a property value kept whole.
 
@@ -37,6 +38,7 @@ pub mod axum;
 pub mod batch;
 mod format;
 mod json;
+mod lines;
 mod model;
 mod reader;
 mod status;
@@ -45,6 +47,7 @@ pub mod xml;
 
 pub use self::format::Format;
 pub use self::json::{JSON_CONTENT_TYPE, JsonWriter, Layout, NDJSON_CONTENT_TYPE};
+pub use self::lines::{BrokenOff, Ending, LineError, LineReader};
 pub use self::model::{MultiStatus, PropStat, Property, Report, Response, Trailer, Value};
 pub use self::reader::Reader;
 pub use self::writer::{

@@ -1,14 +1,14 @@
 //! Every parser of the crate, as a function of bytes. The tests and the fuzz targets share them.
 
-use multistatus::MultiStatus;
 use multistatus::xml::{Element, Limits};
+use multistatus::{LineReader, MultiStatus};
 
 /// Whether the input was read.
 pub(crate) type Parser = fn(&[u8]) -> bool;
 
 /// A parser for each folder of the corpus.
-pub(crate) const PARSERS: [(&str, Parser); 2] =
-    [("element", element), ("multistatus", multistatus)];
+pub(crate) const PARSERS: [(&str, Parser); 3] =
+    [("element", element), ("lines", lines), ("multistatus", multistatus)];
 
 /// What was read is written so that it reads as the same.
 fn element(bytes: &[u8]) -> bool {
@@ -29,5 +29,15 @@ fn multistatus(bytes: &[u8]) -> bool {
     {
         assert_eq!(read, body, "{}", String::from_utf8_lossy(&written));
     }
+    true
+}
+
+/// What was read tells of no more items than it counts.
+fn lines(bytes: &[u8]) -> bool {
+    let mut reader = LineReader::new(bytes);
+    let items = reader.by_ref().map_while(Result::ok).filter(|response| response.item.is_some());
+    let told = items.count();
+    let Ok(ending) = reader.finish() else { return false };
+    assert!(told as u64 <= ending.summary.total);
     true
 }

@@ -1,0 +1,4 @@
+//! Fuzzes the parser `lines`.
+#![no_main]
+
+fuzz::target!("lines");
