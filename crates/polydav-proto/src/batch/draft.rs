@@ -28,6 +28,15 @@ pub(super) struct Drafts {
     pub(super) elements: usize,
 }
 
+/// What a document says of the batch as a whole.
+pub(super) struct Settings {
+    pub(super) mode: Mode,
+    strict: bool,
+    pub(super) base: Reference,
+    key: Option<IdempotencyKey>,
+    dry_run: bool,
+}
+
 /// What one operation says.
 pub(super) struct Draft {
     pub(super) place: Place,
@@ -85,6 +94,16 @@ impl Drafts {
         collection: &Path,
         limits: &Limits,
     ) -> Result<BatchRequest, InvalidBatch> {
+        let Settings { mode, strict, base, key, dry_run } = self.settings(collection)?;
+        let mut reader = Reader::new(self.format, base, limits);
+        let items = self.items.into_iter().enumerate();
+        let operations = items.map(|(index, draft)| reader.operation(index, draft));
+        let operations = operations.collect::<Result<_, _>>()?;
+        Ok(BatchRequest { mode, strict, key, dry_run, operations, base: reader.base })
+    }
+
+    /// What it says of the batch as a whole.
+    pub(super) fn settings(&mut self, collection: &Path) -> Result<Settings, InvalidBatch> {
         let base = match self.take(Setting::Base) {
             Some(base) => Reference::parse_href(base.as_bytes(), &collection.clone().into())
                 .or_else(|error| self.place.refuse(format!("base: {error}")))?,
@@ -100,19 +119,7 @@ impl Drafts {
         let mode = self.take_mode()?;
         let strict = self.take_flag(Setting::Strict)?;
         let dry_run = self.take_flag(Setting::DryRun)?;
-        let mut reader = Reader {
-            format: self.format,
-            base,
-            limits,
-            ids: HashMap::new(),
-            states_left: limits.states_max,
-            needs_left: limits.needs_max,
-            path_bytes_left: limits.path_bytes_max,
-        };
-        let items = self.items.into_iter().enumerate();
-        let operations = items.map(|(index, draft)| reader.operation(index, draft));
-        let operations = operations.collect::<Result<_, _>>()?;
-        Ok(BatchRequest { mode, strict, key, dry_run, operations, base: reader.base })
+        Ok(Settings { mode, strict, base, key, dry_run })
     }
 
     fn take(&mut self, setting: Setting) -> Option<String> {
@@ -140,18 +147,44 @@ impl Drafts {
 }
 
 /// Reads drafts in document order, so that one can only refer to those before it.
-struct Reader<'a> {
+pub(super) struct Reader {
     format: Format,
-    base: Reference,
-    limits: &'a Limits,
+    pub(super) base: Reference,
+    limits: Limits,
+    /// Of as many operations as a document may have.
     ids: HashMap<String, (usize, Verb)>,
     states_left: usize,
     needs_left: usize,
     path_bytes_left: usize,
 }
 
-impl Reader<'_> {
-    fn operation(&mut self, index: usize, mut draft: Draft) -> Result<Operation, InvalidBatch> {
+impl Reader {
+    pub(super) fn new(format: Format, base: Reference, limits: &Limits) -> Self {
+        let mut reader = Self {
+            format,
+            base,
+            limits: *limits,
+            ids: HashMap::new(),
+            states_left: 0,
+            needs_left: 0,
+            path_bytes_left: 0,
+        };
+        reader.make_room_again();
+        reader
+    }
+
+    /// What comes now may have as much again as all before it.
+    pub(super) fn make_room_again(&mut self) {
+        self.states_left = self.limits.states_max;
+        self.needs_left = self.limits.needs_max;
+        self.path_bytes_left = self.limits.path_bytes_max;
+    }
+
+    pub(super) fn operation(
+        &mut self,
+        index: usize,
+        mut draft: Draft,
+    ) -> Result<Operation, InvalidBatch> {
         self.check_attributes(&draft)?;
         let needs = self.needs(&draft)?;
         let body = self.body(&mut draft)?;
@@ -171,7 +204,7 @@ impl Reader<'_> {
 
     /// Refuses a document whose operations together take more than the limits allow.
     fn make_room(&mut self, action: &Action) -> Result<(), InvalidBatch> {
-        let Limits { states_max, path_bytes_max, .. } = self.limits;
+        let Limits { states_max, path_bytes_max, .. } = &self.limits;
         let too_large = |message| Place::Document.fail(Fault::TooLarge, message);
         match self.states_left.checked_sub(action.conditions.states()) {
             Some(left) => self.states_left = left,
@@ -222,11 +255,15 @@ impl Reader<'_> {
             let id = quote(id);
             return place.refuse(format!("id: expected 1 to 64 of A-Za-z0-9._~-, not {id}"));
         }
+        let window = self.limits.items_max;
+        if self.ids.len() > 2 * window {
+            self.ids.retain(|_, (earlier, _)| index - *earlier < window);
+        }
         match self.ids.insert(id.to_owned(), (index, verb)) {
-            None => Ok(()),
-            Some((first, _)) => {
+            Some((first, _)) if index - first < window => {
                 place.refuse(format!("the id {} is that of operation {first} too", quote(id)))
             }
+            _ => Ok(()),
         }
     }
 

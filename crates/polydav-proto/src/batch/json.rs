@@ -1,4 +1,4 @@
-//! The document in JSON, and in NDJSON.
+//! The document in JSON, and the lines of NDJSON.
 //!
 //! Operations are read one by one, so that limits hold while reading: only one of them is ever in
 //! memory as a tree.
@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 use serde_json::{Deserializer, Number};
 
 use super::draft::{Draft, DraftValue, Drafts};
@@ -30,37 +31,42 @@ pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch>
     Ok(reader.drafts)
 }
 
-/// Reads `{"batch": {…settings}}`, if it is there, and operations after it.
-pub(super) fn read_lines(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
-    let mut json = Deserializer::from_str(text::of(body)?);
+/// What a value of NDJSON says.
+pub(super) enum Line {
+    /// `{"batch": {…settings}}`.
+    Settings(Drafts),
+    Operation(Box<Draft>),
+}
+
+/// Reads the next value; `index` is that of the operation, if it is one.
+pub(super) fn read_line<'de, R: Read<'de>>(
+    json: &mut Deserializer<R>,
+    index: usize,
+    limits: &Limits,
+) -> Result<Line, InvalidBatch> {
+    let (mut fault, mut room, mut records) = (None, NODES_MAX, Room::new(limits));
+    let node = NodeSeed {
+        depth: limits.depth_max,
+        room: &mut room,
+        fault: &mut fault,
+        records: Some(&mut records),
+    };
+    let node = node.deserialize(json).map_err(|error| explain(&error, fault))?;
     let mut drafts = Drafts::new(Format::NdJson, Place::Settings);
-    let mut first = true;
-    let mut records = Room::new(limits);
-    // There is more as long as this isn't the end.
-    while json.end().is_err() {
-        let mut fault = None;
-        let mut room = NODES_MAX;
-        let node = NodeSeed {
-            depth: limits.depth_max,
-            room: &mut room,
-            fault: &mut fault,
-            records: Some(&mut records),
-        };
-        let node = node.deserialize(&mut json).map_err(|error| explain(&error, fault))?;
-        match settings_line(node) {
-            Ok(Node::Object(settings)) if first => {
-                for (key, value) in settings {
-                    let setting = setting(&drafts, &key)?;
-                    set(&mut drafts, setting, value)?;
-                }
+    match settings_line(node) {
+        Ok(Node::Object(settings)) => {
+            for (key, value) in settings {
+                let setting = setting(&drafts, &key)?;
+                set(&mut drafts, setting, value)?;
             }
-            Ok(_) => return drafts.place.refuse("batch is an object, and the first line only"),
-            Err(node) => push(&mut drafts, node, limits)?,
+            Ok(Line::Settings(drafts))
         }
-        first = false;
+        Ok(_) => drafts.place.refuse("batch is an object, and the first line only"),
+        Err(node) => {
+            let draft = draft(Place::Operation(index), node, &mut 0, limits)?;
+            Ok(Line::Operation(Box::new(draft)))
+        }
     }
-    only_in_whole(&drafts)?;
-    Ok(drafts)
 }
 
 /// The value of `batch` in a line that has only this; any other line is given back.
@@ -71,18 +77,6 @@ fn settings_line(node: Node) -> Result<Node, Node> {
         }
         other => Err(other),
     }
-}
-
-/// What is run as it arrives can't be undone, repeated or judged as a whole.
-fn only_in_whole(drafts: &Drafts) -> Result<(), InvalidBatch> {
-    let said = |setting: Setting| drafts.settings[setting as usize].as_deref();
-    let refused = match () {
-        () if said(Setting::Mode) == Some("atomic") => "mode \"atomic\"",
-        () if said(Setting::Strict) == Some("true") => "strict",
-        () if said(Setting::Key).is_some() => "a key",
-        () => return Ok(()),
-    };
-    drafts.place.refuse(format!("NDJSON can't have {refused}: send a JSON document"))
 }
 
 impl From<NoText> for InvalidBatch {
@@ -349,11 +343,19 @@ fn set(drafts: &mut Drafts, setting: Setting, value: Node) -> Result<(), Invalid
 /// Adds an operation to the drafts.
 fn push(drafts: &mut Drafts, node: Node, limits: &Limits) -> Result<(), InvalidBatch> {
     drafts.make_room(limits)?;
-    let index = drafts.items.len();
-    let place = match drafts.format {
-        Format::NdJson => Place::Operation(index),
-        _ => Place::Member(index),
-    };
+    let place = Place::Member(drafts.items.len());
+    let draft = draft(place, node, &mut drafts.elements, limits)?;
+    drafts.items.push(draft);
+    Ok(())
+}
+
+/// What an operation says; `elements_before` are counted with its own.
+fn draft(
+    place: Place,
+    node: Node,
+    elements_before: &mut usize,
+    limits: &Limits,
+) -> Result<Draft, InvalidBatch> {
     let Node::Object(mut entries) = node else { return place.refuse("expected an object") };
     let Some(op) = entries.iter().position(|(key, _)| key == "op") else {
         return place.refuse("op is missing");
@@ -365,18 +367,17 @@ fn push(drafts: &mut Drafts, node: Node, limits: &Limits) -> Result<(), InvalidB
     let mut draft = Draft::new(place, verb);
     for (key, value) in entries {
         if let ("patch", Node::Text(text)) = (&*key, &value) {
-            drafts.elements += elements(text);
+            *elements_before += elements(text);
         }
         let most = limits.elements_max;
-        if drafts.elements > most {
+        if *elements_before > most {
             return draft
                 .place
                 .fail(Fault::TooLarge, format!("a batch has at most {most} elements"));
         }
         member(&mut draft, &key, value, limits)?;
     }
-    drafts.items.push(draft);
-    Ok(())
+    Ok(draft)
 }
 
 /// How many elements a text has in it, or a few more, without reading it as XML.
@@ -491,20 +492,18 @@ mod tests {
     use crate::batch::{BatchRequest, Fault, Format, Kind, Limits, Value};
     use crate::reference::Path;
 
-    fn parse(format: Format, body: &str) -> Result<BatchRequest, String> {
-        let limits = Limits { depth_max: 8, ..Limits::default() };
-        BatchRequest::parse(format, body.as_bytes(), &Path::root(), &limits).map_err(|error| {
-            let status = match error.fault {
-                Fault::Malformed => 400,
-                Fault::TooLarge => 413,
-                Fault::Unprocessable => 422,
-            };
-            format!("{status} {error}")
-        })
-    }
-
     fn json(body: &str) -> Result<BatchRequest, String> {
-        parse(Format::Json, body)
+        let limits = Limits { depth_max: 8, ..Limits::default() };
+        BatchRequest::parse(Format::Json, body.as_bytes(), &Path::root(), &limits).map_err(
+            |error| {
+                let status = match error.fault {
+                    Fault::Malformed => 400,
+                    Fault::TooLarge => 413,
+                    Fault::Unprocessable => 422,
+                };
+                format!("{status} {error}")
+            },
+        )
     }
 
     /// What is wrong with an operation of this text.
@@ -686,38 +685,6 @@ mod tests {
         assert!(read(&format!("[{}, {}]", item(1), item(2))).is_ok());
         let too_many = (Fault::TooLarge, "there are too many members".to_owned());
         assert_eq!(read(&format!("[{}, {}]", item(2), item(2))), Err(too_many));
-    }
-
-    #[test]
-    fn lines_may_stick_together() {
-        let body = r#"{"batch": {"mode": "stop"}}{"op": "mkcol", "href": "a"}
-            {"op": "delete", "href": "b"}"#;
-        let batch = parse(Format::NdJson, body).unwrap();
-        assert_eq!((batch.mode.as_str(), batch.operations.len()), ("stop", 2));
-        assert_eq!(parse(Format::NdJson, " ").unwrap().operations.len(), 0);
-        for (body, said) in [
-            ("{\"op\": \"mkcol\"}", "422 operation 0: mkcol lacks href"),
-            ("{\"op\": ", "400 line 1, column 7: EOF while parsing a value"),
-            ("{\"batch\": []}", "422 batch: batch is an object, and the first line only"),
-            (
-                "{\"batch\": {}} {\"batch\": {}}",
-                "422 batch: batch is an object, and the first line only",
-            ),
-            (
-                "{\"batch\": {\"mode\": \"atomic\"}}",
-                "422 batch: NDJSON can't have mode \"atomic\": send a JSON document",
-            ),
-            (
-                "{\"batch\": {\"strict\": true}}",
-                "422 batch: NDJSON can't have strict: send a JSON document",
-            ),
-            (
-                "{\"batch\": {\"key\": \"k\"}}",
-                "422 batch: NDJSON can't have a key: send a JSON document",
-            ),
-        ] {
-            assert_eq!(parse(Format::NdJson, body).unwrap_err(), said, "{body}");
-        }
     }
 
     #[test]

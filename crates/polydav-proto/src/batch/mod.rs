@@ -26,8 +26,10 @@
 //! assert_eq!(error.to_string(), said);
 //! ```
 
+mod cut;
 mod draft;
 mod json;
+mod lines;
 mod name;
 mod sniff;
 mod swap;
@@ -41,8 +43,10 @@ use crate::body::PropertyUpdate;
 use crate::header::{Depth, IdempotencyKey, If, Matching, Overwrite, StateToken};
 use crate::reference::{Path, Reference};
 
+pub use cut::Cutter;
+pub use lines::Lines;
 pub(crate) use name::quote;
-pub use sniff::{UnknownFormat, sniff};
+pub use sniff::{Beginning, UnknownFormat, sniff};
 pub use swap::overwrites_later_source;
 
 /// How a batch document is spelled.
@@ -133,7 +137,8 @@ pub enum Mode {
 pub struct Operation {
     /// Its place in the document, from 0.
     pub index: usize,
-    /// Its name, if it was given one. No two operations share one.
+    /// Its name, if it was given one. No two operations share one, nor two of [`Lines`] with fewer
+    /// than [`Limits::items_max`] between.
     pub id: Option<String>,
     /// What it does.
     pub verb: Verb,
@@ -368,7 +373,7 @@ impl Place {
 
 impl BatchRequest {
     /// Reads a batch document, of which relative hrefs start from `collection`: that of the
-    /// Request-URI, unless the document names another base.
+    /// Request-URI, unless the document names another base. [`Lines`] reads NDJSON as it arrives.
     ///
     /// # Errors
     ///
@@ -387,7 +392,7 @@ impl BatchRequest {
         let drafts = match format {
             Format::Xml => xml::read(body, limits)?,
             Format::Json => json::read(body, limits)?,
-            Format::NdJson => json::read_lines(body, limits)?,
+            Format::NdJson => return lines::read(body, collection, limits),
         };
         drafts.finish(collection, limits)
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use super::Format;
+use super::cut::Scan;
 use crate::header::ContentType;
 use crate::text;
 
@@ -41,6 +42,27 @@ pub fn sniff(content_type: Option<&ContentType>, body: &[u8]) -> Result<Format, 
             ),
         }),
         _ => sniff_body(body),
+    }
+}
+
+/// Follows a body as it arrives, up to where it shows its format: JSON and NDJSON are told apart by
+/// the first object.
+#[derive(Debug, Default)]
+pub struct Beginning(Scan);
+
+impl Beginning {
+    /// Whether [`sniff`] can tell the format, now that this much more is there. Until then, or the end
+    /// of the body, it may be mistaken.
+    pub fn shows(&mut self, more: &[u8]) -> bool {
+        let mut rest = more;
+        while !rest.is_empty() && !self.0.is_wrong() {
+            let (length, ended) = self.0.follow(rest);
+            if ended {
+                return true;
+            }
+            rest = &rest[length..];
+        }
+        self.0.is_wrong()
     }
 }
 
@@ -121,6 +143,24 @@ mod tests {
         ] {
             assert_eq!(format(content_type, b"?"), expected, "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_beginning_shows_the_format_once_its_first_object_is_whole() {
+        for (body, enough) in [
+            ("<batch/>", 1),
+            (" [", 2),
+            ("\u{feff}\n{\"op\": {}}{", 14),
+            ("{\"operations\": [{}]}", 20),
+            ("hello", 1),
+        ] {
+            let mut beginning = Beginning::default();
+            let mut bytes = body.as_bytes().chunks(1);
+            let shown = bytes.position(|byte| beginning.shows(byte));
+            assert_eq!(shown, Some(enough - 1), "{body}");
+            assert!(Beginning::default().shows(body.as_bytes()), "{body}");
+        }
+        assert!(!Beginning::default().shows(b" {\"op\""));
     }
 
     #[test]

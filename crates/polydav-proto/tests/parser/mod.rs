@@ -1,6 +1,8 @@
 //! Every parser of the crate, as a function of bytes. The tests and the fuzz targets share them.
 
-use polydav_proto::batch::{BatchRequest, Format, Limits, overwrites_later_source, sniff};
+use polydav_proto::batch::{
+    BatchRequest, Cutter, Format, Limits, Lines, Operation, overwrites_later_source, sniff,
+};
 use polydav_proto::body::{LockInfo, PropFind, PropertyUpdate};
 use polydav_proto::header::{self, Header};
 use polydav_proto::reference::{self, Reference};
@@ -12,7 +14,7 @@ pub(crate) type Parser = fn(&[u8]) -> bool;
 /// A parser for each folder of the corpus.
 pub(crate) const PARSERS: [(&str, Parser); 24] = [
     ("batch-json", |bytes| batch(Format::Json, bytes)),
-    ("batch-ndjson", |bytes| batch(Format::NdJson, bytes)),
+    ("batch-ndjson", ndjson),
     ("batch-xml", |bytes| batch(Format::Xml, bytes)),
     ("header-accept", field::<header::Accept>),
     ("header-content-type", field::<header::ContentType>),
@@ -71,6 +73,31 @@ fn record(bytes: &[u8]) -> bool {
     names.sort_unstable();
     assert!(names.is_sorted_by(|one, other| one < other), "each once");
     true
+}
+
+/// Cut anywhere, it says what it says as a whole.
+fn ndjson(bytes: &[u8]) -> bool {
+    let limits = Limits { items_max: 100, ..Limits::default() };
+    let root = reference::Path::root();
+    let whole = BatchRequest::parse(Format::NdJson, bytes, &root, &limits);
+    let (start, end) = bytes.split_at(bytes.len() / 2);
+    let parts = in_parts(&[start, end], Lines::new(&root, &limits), Cutter::new(&limits));
+    if let Ok(whole) = whole {
+        assert_eq!(parts, Some(whole.operations));
+    }
+    batch(Format::NdJson, bytes)
+}
+
+fn in_parts(parts: &[&[u8]], mut lines: Lines, mut cutter: Cutter) -> Option<Vec<Operation>> {
+    let mut operations = Vec::new();
+    for mut arrived in parts.iter().copied() {
+        while !arrived.is_empty() {
+            cutter.take_in(&mut arrived).ok()?;
+            operations.extend(lines.read(&cutter.cut()).ok()?);
+        }
+    }
+    operations.extend(lines.read(&cutter.cut_rest()).ok()?);
+    Some(operations)
 }
 
 fn batch(format: Format, bytes: &[u8]) -> bool {
