@@ -45,6 +45,11 @@ impl Feed {
         self.0.blocking_send(Ok(chunk)).map_err(|_| Gone)
     }
 
+    /// Whether nobody reads the body any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Breaks the body off, so that the client can't take it for complete.
     pub(crate) fn fail(&self, error: io::Error) {
         // If nobody reads any more there is nobody to tell.

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use multistatus::xml::Limits;
 use polydav_engine::Engine;
+use polydav_proto::batch::Beginning;
 use polydav_proto::record::begins_list;
 use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
 
@@ -46,6 +47,25 @@ pub(crate) async fn begin(body: &mut Incoming) -> Result<Bytes, Problem> {
     Ok(start)
 }
 
+/// A batch document up to where it shows its format, or all of it if it never does.
+pub(crate) async fn begin_batch(body: &mut Incoming, max: usize) -> Result<Bytes, Problem> {
+    let (mut beginning, mut start) = (Beginning::default(), BytesMut::new());
+    while let Some(data) = next(body).await? {
+        let shows = beginning.shows(&data);
+        if shows && start.is_empty() {
+            return Ok(data);
+        }
+        start.extend_from_slice(&data);
+        if shows {
+            break;
+        }
+        if start.len() > max {
+            return Err(too_large(max as u64));
+        }
+    }
+    Ok(start.freeze())
+}
+
 /// The whole body, of which `start` was taken in already.
 pub(crate) async fn collect_rest(
     start: Bytes,
@@ -54,6 +74,9 @@ pub(crate) async fn collect_rest(
 ) -> Result<Bytes, Problem> {
     if start.len() > max {
         return Err(too_large(max as u64));
+    }
+    if http_body::Body::is_end_stream(&body) {
+        return Ok(start);
     }
     let mut whole = BytesMut::from(start);
     while let Some(data) = next(&mut body).await? {
@@ -160,7 +183,8 @@ async fn gather(
     Ok((portion, false))
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+/// What comes next of a body; `None` at its end. It may be dropped at any time.
+pub(crate) async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, format!("the body could not be read: {error}"))

@@ -32,13 +32,15 @@ pub(crate) struct Output {
     pub(crate) header: Response<()>,
 }
 
+/// The answer, once it is begun.
+pub(crate) type Begun = oneshot::Receiver<Result<Response<Body>, Problem>>;
+
 /// Has `write` write an answer on a thread that may block.
 pub(crate) async fn written(
     write: impl FnOnce(&mut Output) -> Result<(), Broken> + Send + 'static,
 ) -> Result<Response<Body>, Problem> {
-    let (begun, answer) = oneshot::channel();
+    let (mut output, answer) = Output::new(Response::default());
     tokio::task::spawn_blocking(move || {
-        let mut output = Output { begun: Some(begun), feed: None, header: Response::default() };
         if let Err(broken) = write(&mut output) {
             output.break_off(broken);
         }
@@ -49,6 +51,12 @@ pub(crate) async fn written(
 }
 
 impl Output {
+    /// An answer that is to be written, on threads that may block.
+    pub(crate) fn new(header: Response<()>) -> (Self, Begun) {
+        let (begun, answer) = oneshot::channel();
+        (Self { begun: Some(begun), feed: None, header }, answer)
+    }
+
     /// A buffer that takes a portion, and a little more.
     pub(crate) fn buffer() -> Vec<u8> {
         Vec::with_capacity(PORTION + 4096)
@@ -61,6 +69,33 @@ impl Output {
         }
         let portion = std::mem::replace(buffer, Self::buffer());
         self.feed()?.send(portion.into()).map_err(|_| Broken::Gone)
+    }
+
+    /// Passes on what there is, be it little, and begins the answer at the latest now.
+    pub(crate) fn flush(&mut self, buffer: &mut Vec<u8>) -> Result<(), Broken> {
+        let feed = self.feed()?;
+        match std::mem::take(buffer) {
+            nothing if nothing.is_empty() => Ok(()),
+            portion => feed.send(portion.into()).map_err(|_| Broken::Gone),
+        }
+    }
+
+    /// Whether a part of the answer was sent, so that it can't become another one.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.is_none()
+    }
+
+    /// Whether the answer was begun, and nobody reads it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.feed.as_ref().is_some_and(Feed::is_closed)
+    }
+
+    /// Answers with a problem, as long as the answer has not begun.
+    pub(crate) fn refuse(self, problem: Problem) {
+        if let Some(begun) = self.begun {
+            // If nobody waits any more there is nobody to tell.
+            let _ = begun.send(Err(problem));
+        }
     }
 
     /// Ends the answer. A short one is given whole, so that it has a length.
@@ -94,7 +129,8 @@ impl Output {
         begun.send(Ok(header.map(|()| body))).map_err(|_| Broken::Gone)
     }
 
-    fn break_off(self, broken: Broken) {
+    /// Ends the answer before its end.
+    pub(crate) fn break_off(self, broken: Broken) {
         let error = match (broken, self.begun) {
             (Broken::Gone, _) => return,
             (Broken::Unreadable(failure), Some(begun)) => {
@@ -103,7 +139,7 @@ impl Output {
             (Broken::Unreadable(failure), None) => io::Error::other(failure),
             (Broken::Failed(error), _) => error,
         };
-        tracing::error!(%error, "a listing broke off");
+        tracing::error!(%error, "an answer broke off");
         if let Some(feed) = self.feed {
             feed.fail(error);
         }

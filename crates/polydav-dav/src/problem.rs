@@ -70,6 +70,17 @@ impl Problem {
         self
     }
 
+    /// The status and the sentence, for where no answer of their own can be made of them.
+    pub(crate) fn in_short(&self) -> (StatusCode, Cow<'_, str>) {
+        match self {
+            Self::Refused(refused) => (refused.status, Cow::Borrowed(&refused.detail)),
+            Self::Failed(failure) => {
+                log(failure);
+                (status::of(failure), sentence(failure))
+            }
+        }
+    }
+
     /// The answer to a request for the resource at `path`, if it got so far. Failed members become a
     /// 207, which only some methods may answer; `base` is how the client writes hrefs.
     pub(crate) async fn answer(

@@ -30,7 +30,7 @@ pub(crate) fn multi_status(body: impl Into<Body>) -> Response<Body> {
 }
 
 /// Notes in an answer that the client gets no more than it asked for (RFC 8144 §2).
-pub(crate) fn note_minimal(response: &mut Response<Body>) {
+pub(crate) fn note_minimal<B>(response: &mut Response<B>) {
     let name = HeaderName::from_static("preference-applied");
     response.headers_mut().insert(name, HeaderValue::from_static("return=minimal"));
 }

@@ -227,3 +227,54 @@ async fn large_answers_hold_their_slot_until_they_are_taken() {
     assert_eq!(small.status(), StatusCode::MULTI_STATUS);
     assert_eq!(post(large).await.status(), StatusCode::MULTI_STATUS, "a small one holds none");
 }
+
+/// Posts this much NDJSON, and the end of it when that is told.
+async fn post_lines(
+    world: &World,
+    lines: &'static str,
+    end: tokio::sync::oneshot::Receiver<()>,
+) -> Response<Body> {
+    let slow = Slow { chunks: VecDeque::from([lines]), end };
+    let request = Request::post("/batch-operation").body(slow.boxed_unsync()).unwrap();
+    world.dav.call(request, Principal::Anonymous).await
+}
+
+/// How an answer in lines ended: the statuses of its items, and that of its error.
+async fn ended(response: Response<Body>) -> (Vec<u16>, Option<u16>) {
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let mut reader = multistatus::LineReader::new(&body[..]);
+    let items = reader.by_ref().map(|item| item.unwrap().item.unwrap().status.as_u16()).collect();
+    let broken_off = reader.finish().unwrap().broken_off;
+    (items, broken_off.map(|broken_off| broken_off.status.as_u16()))
+}
+
+/// Who sends no more lines is waited for until the deadline, and then told so.
+#[tokio::test(start_paused = true)]
+async fn lines_are_waited_for_until_the_deadline() {
+    let world = World::new(Options::default());
+    let begun = tokio::time::Instant::now();
+    let (_end, ending) = tokio::sync::oneshot::channel();
+    let lines = "{\"op\": \"mkcol\", \"href\": \"/a/\"}{\"op\": \"mkcol\"";
+    let answer = post_lines(&world, lines, ending).await;
+    assert_eq!(answer.status(), StatusCode::MULTI_STATUS);
+    assert_eq!(ended(answer).await, (vec![201], Some(503)));
+    assert_eq!(begun.elapsed().as_secs(), 50);
+    let (_end, ending) = tokio::sync::oneshot::channel();
+    let answer = post_lines(&world, "{\"batch\": {}}", ending).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "nothing ran");
+}
+
+/// Of what has arrived by then, each operation is told of; of the rest, that it wasn't tried.
+#[tokio::test]
+async fn after_the_deadline_no_line_is_run() {
+    let batch = BatchOptions { deadline: Duration::ZERO, ..BatchOptions::default() };
+    let world = World::new(Options { batch, ..Options::default() });
+    let lines = "{\"op\": \"mkcol\", \"href\": \"/a/\"}{\"op\": \"mkcol\", \"href\": \"/b/\"}";
+    let (_end, ending) = tokio::sync::oneshot::channel();
+    let answer = post_lines(&world, lines, ending).await;
+    assert_eq!(ended(answer).await, (vec![503, 503], Some(503)));
+    let whole = Request::post("/batch-operation").body(whole(lines)).unwrap();
+    let answer = world.dav.call(whole, Principal::Anonymous).await;
+    assert_eq!(ended(answer).await, (vec![503, 503], None), "all is told of");
+    assert_eq!(world.call("PROPFIND /a/", &[], "").await.status, StatusCode::NOT_FOUND);
+}

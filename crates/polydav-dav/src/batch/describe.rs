@@ -40,7 +40,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
         fields_max,
     } = limits;
     json!({
-        "formats": OFFERED,
+        "formats": OFFERED.map(|(media, _)| media),
         "operations": Verb::all().map(Verb::as_str).collect::<Vec<_>>(),
         "modes": Mode::all().map(Mode::as_str).collect::<Vec<_>>(),
         "atomic": atomic.iter().map(|mount| base.href(mount, true)).collect::<Vec<_>>(),

@@ -2,13 +2,15 @@
 //!
 //! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them;
 //! `describe` tells what may be asked for.
-//! [`serve`] is that way without the document: arrays of records go it too.
+//! [`serve`] is that way without the document: arrays of records go it too. `stream` is the way of
+//! NDJSON, of which a piece runs while the next arrives.
 //!
 //! Nothing here changes a resource: a batch goes the way of every other request.
 
 mod describe;
 mod plan;
 mod reply;
+mod stream;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -33,7 +35,11 @@ use crate::request::{Request, is_reserved};
 use crate::{Service, intake, status};
 
 /// The types of documents, and of answers.
-const OFFERED: [&str; 2] = ["application/xml", "application/json"];
+const OFFERED: [(&str, Format); 3] = [
+    (Format::Xml.media_type(), Format::Xml),
+    (Format::Json.media_type(), Format::Json),
+    (Format::NdJson.media_type(), Format::NdJson),
+];
 
 /// The bounds of batches.
 #[derive(Debug, Clone)]
@@ -131,18 +137,42 @@ impl Slot {
 /// What the header says about a batch.
 pub(crate) struct Asked {
     prefer: Prefer,
-    format: Option<Format>,
+    accept: Accept,
     content_type: Option<ContentType>,
+}
+
+/// A batch that may run.
+pub(crate) struct Entered {
+    asked: Asked,
+    slot: Slot,
+}
+
+/// Reads what the header says about a batch, and lets it in unless too many run.
+pub(crate) fn enter(service: Service<'_>, request: &Request) -> Result<Entered, Problem> {
+    let asked = Asked::read(request)?;
+    let max = service.options.batch.running_max;
+    let slot = service.running.enter(&request.principal, max)?;
+    Ok(Entered { asked, slot })
 }
 
 /// Answers `POST /batch-operation`.
 pub(crate) async fn batch(
     service: Service<'_>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     intake::refuse_coding(&request.headers)?;
     refuse_key(&request.headers)?;
-    serve(service, request, Bytes::new(), read).await
+    let entered = enter(service, &request)?;
+    let max = service.options.batch.limits.document_bytes_max;
+    let start = intake::begin_batch(&mut request.body, max).await?;
+    let format = document::sniff(entered.asked.content_type.as_ref(), &start)
+        .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
+    if format == Format::NdJson {
+        return stream::stream(service, request, entered, start).await;
+    }
+    let read =
+        move |body: &[u8], asked: &Asked, planner: &Planner<'_>| read(format, body, asked, planner);
+    serve(service, request, entered, start, read).await
 }
 
 /// Answers a request for many operations, which `read` reads and plans. Of its body, `start` was
@@ -150,14 +180,14 @@ pub(crate) async fn batch(
 pub(crate) async fn serve(
     service: Service<'_>,
     mut request: Request,
+    entered: Entered,
     start: Bytes,
     read: impl FnOnce(&[u8], &Asked, &Planner<'_>) -> Result<(Vec<Planned>, Answer), Problem>
     + Send
     + 'static,
 ) -> Result<Response<Body>, Problem> {
-    let Service { engine, options, running } = service;
-    let asked = Asked::read(&request)?;
-    let slot = running.enter(&request.principal, options.batch.running_max)?;
+    let Service { engine, options, .. } = service;
+    let Entered { asked, slot } = entered;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect_rest(start, body, options.batch.limits.document_bytes_max).await?;
     // A proxy's patience begins here too, once it has passed the request on.
@@ -184,20 +214,15 @@ pub(crate) async fn serve(
 
 /// Reads and plans the whole document: nothing runs before it is known to be good.
 fn read(
+    format: Format,
     body: &[u8],
     asked: &Asked,
     planner: &Planner<'_>,
 ) -> Result<(Vec<Planned>, Answer), Problem> {
-    let format = document::sniff(asked.content_type.as_ref(), body)
-        .map_err(|error| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()))?;
-    let unsupported = |detail| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-    if format == Format::NdJson {
-        return unsupported("NDJSON is not supported by this server; send application/json".into());
-    }
     let limits = &planner.options.batch.limits;
     let batch = BatchRequest::parse(format, body, &planner.base.collection(), limits)?;
     if let Some(what) = batch.unsupported() {
-        return unsupported(what.to_string());
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what.to_string()));
     }
     let mut answer = Answer::new(asked, format, batch.mode);
     answer.strict |= batch.strict;
@@ -223,21 +248,18 @@ impl Asked {
         let content_type = header::read::<ContentType>(&request.headers)?;
         Ok(Self {
             prefer: header::read::<Prefer>(&request.headers)?.unwrap_or_default(),
-            format: accept.and_then(|accept| chosen(&accept)),
+            accept: accept.unwrap_or_default(),
             content_type,
         })
     }
-}
 
-/// The format that `Accept` names; `*/*` names none.
-fn chosen(accept: &Accept) -> Option<Format> {
-    let favourite = accept.choose(&OFFERED)?;
-    // Whoever takes one as gladly as the other gets the format of the request.
-    let reversed = accept.choose(&[OFFERED[1], OFFERED[0]])?;
-    match (favourite, reversed) {
-        (0, 1) => Some(Format::Xml),
-        (1, 0) => Some(Format::Json),
-        _ => None,
+    /// The format of the answer to a document of this one: what the client likes best, which is the
+    /// same again among equals, and if it likes none.
+    fn answered_in(&self, own: Format) -> Format {
+        let mut offered = OFFERED;
+        offered.sort_by_key(|(_, format)| *format != own);
+        let favourite = self.accept.choose(&offered.map(|(media, _)| media));
+        favourite.map_or(own, |place| offered[place].1)
     }
 }
 

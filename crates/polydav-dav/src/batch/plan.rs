@@ -84,6 +84,12 @@ impl Planned {
         Self { item, step }
     }
 
+    /// An operation that is not to be tried.
+    pub(crate) fn skipped(operation: Operation) -> Self {
+        let Operation { index, id, verb, href, .. } = operation;
+        Self { item: Item { id, ..Item::new(index, verb, href) }, step: None }
+    }
+
     /// Whether it is known to fail.
     pub(crate) fn is_refused(&self) -> bool {
         self.item.verdict.is_some()
@@ -150,7 +156,8 @@ impl<'a> Planner<'a> {
         Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("mode \"atomic\": {said}")))
     }
 
-    fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
+    /// Plans an operation; those of `swapped` would overwrite what others take. Blocks.
+    pub(crate) fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
         let Operation { index, id, verb, href, needs, action } = operation;
         let mut item = Item { id, ..Item::new(index, verb, href) };
         let step = match action {

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use http::{HeaderValue, Response, StatusCode};
 use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry, Summary};
-use multistatus::{JSON_CONTENT_TYPE, JsonWriter, Layout, PropStat, Report, Trailer, Writer};
+use multistatus::{
+    JSON_CONTENT_TYPE, JsonWriter, Layout, NDJSON_CONTENT_TYPE, PropStat, Report, Trailer, Writer,
+};
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_proto::header::Return;
 use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
@@ -104,19 +106,41 @@ fn note_culprit(told: &mut [Told]) -> Option<String> {
     }
 }
 
-/// In mode stop: whatever stands behind the first failure wasn't tried because of it. What was done
-/// all the same, or may have been, is told as what it is.
-fn note_cause(told: &mut [Told]) {
-    let Some(first) = told.iter().position(Told::has_failed) else { return };
+/// In mode stop: why nothing runs any more.
+pub(super) enum Halt {
+    /// The operation of this index failed.
+    Failed(usize),
+    /// An operation before was not tried either, for lack of time.
+    Unreached(Failure),
+}
+
+/// In mode stop: whatever stands behind the first failure wasn't tried because of it.
+pub(super) fn note_cause(told: &mut [Told]) -> Option<Halt> {
+    let first = told.iter().position(Told::has_failed)?;
     let (before, behind) = told.split_at_mut(first + 1);
-    match before.last().and_then(|told| told.outcome.as_ref()) {
-        Some(Err(failure)) if is_not_attempted(failure) => {
-            behind.iter_mut().for_each(|item| item.outcome = Some(Err(failure.clone())));
+    let halt = match &before[first] {
+        Told { outcome: Some(Err(failure)), .. } if is_not_attempted(failure) => {
+            Halt::Unreached(failure.clone())
         }
-        _ => {
-            for item in behind.iter_mut().filter(|item| item.left_all_as_it_was()) {
-                item.cause = Some(first);
-                item.outcome = None;
+        failed => Halt::Failed(failed.item.index),
+    };
+    halt.note(behind);
+    Some(halt)
+}
+
+impl Halt {
+    /// Notes it in what stands behind. What was done all the same, or may have been, is told as what
+    /// it is.
+    pub(super) fn note(&self, behind: &mut [Told]) {
+        match self {
+            Self::Unreached(failure) => {
+                behind.iter_mut().for_each(|item| item.outcome = Some(Err(failure.clone())));
+            }
+            Self::Failed(index) => {
+                for item in behind.iter_mut().filter(|item| item.left_all_as_it_was()) {
+                    item.cause = Some(*index);
+                    item.outcome = None;
+                }
             }
         }
     }
@@ -138,7 +162,7 @@ impl Answer {
     /// An answer in the format of the request, unless its header names another.
     pub(crate) fn new(asked: &Asked, format: Format, mode: AskedMode) -> Self {
         Self {
-            format: asked.format.unwrap_or(format),
+            format: asked.answered_in(format),
             strict: asked.prefer.batch_strict,
             minimal: asked.prefer.answer == Some(Return::Minimal),
             mode,
@@ -153,26 +177,15 @@ impl Answer {
         id: u128,
         slot: Slot,
     ) -> Result<Response<Body>, Problem> {
-        let hrefs = HashSet::with_capacity(all.len());
-        let mut teller = Teller { naming, id, hrefs, members_left: MEMBERS_MAX };
-        let mut summary = Summary::new(match self.mode {
-            AskedMode::BestEffort => Mode::BestEffort,
-            AskedMode::Stop => Mode::Stop,
-            AskedMode::Atomic => Mode::Atomic,
-        });
+        let mut telling = Telling::new(self.mode, self.minimal, id);
         match self.mode {
             AskedMode::BestEffort => note_needs(&mut all),
-            AskedMode::Stop => note_cause(&mut all),
-            AskedMode::Atomic => summary.commit_error = note_culprit(&mut all),
+            AskedMode::Stop => drop(note_cause(&mut all)),
+            AskedMode::Atomic => telling.summary.commit_error = note_culprit(&mut all),
         }
         let mut document = Document::begin(self.format, all.len())?;
-        for told in all {
-            let response = teller.tell(told);
-            response.item.iter().for_each(|item| summary.count(item.status, item.outcome));
-            if !self.minimal || !has_succeeded(&response) {
-                document.write(&response)?;
-            }
-        }
+        telling.tell(all, naming, |response| document.write(response))?;
+        let summary = telling.summary;
         let mut response = document.end(&summary, slot)?;
         if self.minimal {
             reply::note_minimal(&mut response);
@@ -191,10 +204,56 @@ impl Answer {
     }
 }
 
+/// Tells of operations and counts them, all at once or piece by piece.
+pub(super) struct Telling {
+    minimal: bool,
+    id: u128,
+    members_left: usize,
+    pub(super) summary: Summary,
+}
+
+impl Telling {
+    /// Nothing told yet; `minimal` leaves out what succeeds, `id` names what has no URL of its own.
+    pub(super) fn new(mode: AskedMode, minimal: bool, id: u128) -> Self {
+        let mut telling =
+            Self { minimal, id, members_left: MEMBERS_MAX, summary: Summary::default() };
+        telling.set_mode(mode);
+        telling
+    }
+
+    pub(super) fn set_mode(&mut self, mode: AskedMode) {
+        self.summary.mode = match mode {
+            AskedMode::BestEffort => Mode::BestEffort,
+            AskedMode::Stop => Mode::Stop,
+            AskedMode::Atomic => Mode::Atomic,
+        };
+    }
+
+    /// Has `write` write of each. No href stands in two of the responses.
+    pub(super) fn tell(
+        &mut self,
+        all: Vec<Told>,
+        naming: Naming<'_>,
+        mut write: impl FnMut(&multistatus::Response) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let (id, hrefs) = (self.id, HashSet::with_capacity(all.len()));
+        let mut teller = Teller { naming, id, hrefs, members_left: self.members_left };
+        for told in all {
+            let response = teller.tell(told);
+            response.item.iter().for_each(|item| self.summary.count(item.status, item.outcome));
+            if !self.minimal || !has_succeeded(&response) {
+                write(&response)?;
+            }
+        }
+        self.members_left = teller.members_left;
+        Ok(())
+    }
+}
+
 /// An answer in the making, item by item.
 enum Document {
     Xml(Writer<Vec<u8>>),
-    Json(JsonWriter<Vec<u8>>),
+    Json(JsonWriter<Vec<u8>>, Layout),
 }
 
 /// About what an item takes that succeeded.
@@ -205,14 +264,19 @@ impl Document {
         let out = Vec::with_capacity(items * ITEM_BYTES);
         Ok(match format {
             Format::Xml => Self::Xml(Writer::batch(out).map_err(broken)?),
-            _ => Self::Json(JsonWriter::new(out, Layout::Document).map_err(broken)?),
+            Format::Json => Self::json(out, Layout::Document)?,
+            Format::NdJson => Self::json(out, Layout::Lines)?,
         })
+    }
+
+    fn json(out: Vec<u8>, layout: Layout) -> Result<Self, Problem> {
+        Ok(Self::Json(JsonWriter::new(out, layout).map_err(broken)?, layout))
     }
 
     fn write(&mut self, response: &multistatus::Response) -> Result<(), Problem> {
         match self {
             Self::Xml(writer) => writer.response(response).map_err(broken),
-            Self::Json(writer) => writer.response(response).map_err(broken),
+            Self::Json(writer, _) => writer.response(response).map_err(broken),
         }
     }
 
@@ -223,10 +287,13 @@ impl Document {
                 let trailer = Trailer { summary, ..Trailer::default() };
                 Ok(reply::multi_status(slot.body(writer.finish(&trailer).map_err(broken)?)))
             }
-            Self::Json(writer) => {
+            Self::Json(writer, layout) => {
                 let json = writer.finish(Some(summary)).map_err(broken)?;
                 let mut response = reply::multi_status(slot.body(json));
-                let kind = HeaderValue::from_static(JSON_CONTENT_TYPE);
+                let kind = HeaderValue::from_static(match layout {
+                    Layout::Document => JSON_CONTENT_TYPE,
+                    Layout::Lines => NDJSON_CONTENT_TYPE,
+                });
                 response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
                 Ok(response)
             }
@@ -234,7 +301,7 @@ impl Document {
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Problem {
+pub(super) fn broken(error: impl std::fmt::Display) -> Problem {
     tracing::error!(%error, "the answer to a batch could not be written");
     Problem::internal()
 }

@@ -21,7 +21,8 @@ pub(super) async fn bulk(
 ) -> Result<Response<Body>, Problem> {
     let collection = request.path.clone();
     check(service, &collection).await?;
-    batch::serve(service, request, start, move |body, asked, planner| {
+    let entered = batch::enter(service, &request)?;
+    batch::serve(service, request, entered, start, move |body, asked, planner| {
         let records = body::read_list(body, &planner.options.batch.limits)?;
         let plan = |(index, record)| plan_one(planner, &collection, verb, index, record);
         let planned = records.into_iter().enumerate().map(plan).collect();

@@ -356,7 +356,8 @@ impl Reply {
     }
 }
 
-fn item_line(item: &multistatus::batch::Item) -> String {
+/// As [`Reply::items`] has it.
+pub fn item_line(item: &multistatus::batch::Item) -> String {
     let (status, outcome) = (item.status.as_u16(), item.outcome.as_str());
     let mut line = format!("{} {} {status} {outcome}", item.op, item.href);
     if let Some(cause) = item.cause {

@@ -60,6 +60,18 @@ pub enum Format {
     NdJson,
 }
 
+impl Format {
+    /// Its media type; [`sniff`] knows others too.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Xml => "application/xml",
+            Self::Json => "application/json",
+            Self::NdJson => "application/x-ndjson",
+        }
+    }
+}
+
 /// The XML namespace of the document.
 pub const NAMESPACE: &str = "urn:polydav:batch:1";
 
