@@ -431,7 +431,7 @@ impl http_body::Body for Endless {
 /// Lines that wait, and answers that wait, are memory.
 #[test]
 fn lines_are_not_read_faster_than_the_answer() {
-    const PARTS: usize = 40;
+    const PARTS: usize = 20;
     let world = World::new();
     let taken = Arc::new(AtomicUsize::new(0));
     let body = Incoming::new(Endless { parts: PARTS, taken: Arc::clone(&taken) });
