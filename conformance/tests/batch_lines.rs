@@ -49,6 +49,30 @@ fn begin(server: &Server) -> TcpStream {
     stream
 }
 
+/// Whoever wants to know how the first went before sending the second finds out.
+#[test]
+fn a_line_is_run_before_the_next_is_sent() {
+    if !require(&[]) {
+        return;
+    }
+    let folder = Folder::new();
+    let server = Server::serve(&folder);
+    let mut stream = begin(&server);
+    let mut answer = BufReader::new(stream.try_clone().expect("a socket has two ends"));
+    for name in ["first", "second"] {
+        let line = format!("{{\"op\": \"put\", \"href\": \"/{name}\", \"content\": \"x\"}}\n");
+        write!(stream, "{:x}\r\n{line}\r\n", line.len()).expect("the server reads");
+        let mut told = String::new();
+        while !told.contains(name) {
+            let length = answer.read_line(&mut told).expect("the answer goes on");
+            assert!(length > 0, "it has ended: {told}");
+        }
+        assert_eq!(folder.read(name), b"x");
+    }
+    drop((stream, answer));
+    server.stop();
+}
+
 /// A chunk of operations, of which one changes something. The bytes of all come to far more than the
 /// growth that is allowed, in the request and in the answer.
 fn part() -> Vec<u8> {

@@ -39,7 +39,7 @@ use http::{Response, StatusCode};
 use polydav_engine::Engine;
 use polydav_store::Principal;
 
-pub use crate::batch::{BatchCounts, BatchOptions};
+pub use crate::batch::{BatchCounts, BatchOptions, BatchTally};
 pub use crate::body::{Body, Incoming};
 pub use crate::site::{Base, Foreign, InvalidPublicUrl, PublicUrl, Site};
 

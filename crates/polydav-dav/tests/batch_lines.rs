@@ -13,12 +13,12 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use multistatus::{Ending, LineReader};
-use polydav_dav::{BatchOptions, Body, Incoming, Options};
+use polydav_dav::{BatchCounts, BatchOptions, BatchTally, Body, Incoming, Options};
 use polydav_store::Principal;
 use polydav_store::kit::put;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use world::{Reply, World, batch, item_line, named};
+use world::{Reply, World, batch, item_line, named, request};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -497,6 +497,18 @@ fn a_server_that_stops_tells_what_it_did_not_do() {
     let (items, ending) = talk.rest();
     assert_eq!(items, ["mkcol /a/ 201 applied", "mkcol /b/ 503 not-attempted"]);
     assert_eq!(ending.broken_off.unwrap().status.as_u16(), 503);
+}
+
+/// For the log: when the answer begins, they aren't known.
+#[test]
+fn the_counts_stand_in_the_extensions_once_they_are_known() {
+    let world = World::new();
+    let sent = request(&post("", &(mkcol("/a/") + &mkcol("/a/"))));
+    let response = world.runtime.block_on(world.dav.call(sent, Principal::Anonymous));
+    let tally = response.extensions().get::<BatchTally>().expect("it is there").clone();
+    world.runtime.block_on(response.into_body().collect()).unwrap();
+    let counts = BatchCounts { total: 2, succeeded: 1, failed: 1, skipped: 0 };
+    assert_eq!(tally.get(), Some(counts));
 }
 
 /// An answer is told in lines also where the document was there as a whole.

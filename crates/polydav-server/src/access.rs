@@ -10,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
-use polydav_dav::{BatchCounts, Body};
+use polydav_dav::{BatchCounts, BatchTally, Body};
 use polydav_store::Principal;
 
 /// The longest path in a line, in bytes.
@@ -38,6 +38,8 @@ pub(crate) struct Access {
     begun: Instant,
     status: Option<StatusCode>,
     counts: Option<BatchCounts>,
+    /// Where the counts stand of what is answered while it runs.
+    tally: Option<BatchTally>,
     bytes: u64,
     /// Whether all of the answer went out.
     whole: bool,
@@ -69,6 +71,7 @@ impl Access {
             begun: Instant::now(),
             status: None,
             counts: None,
+            tally: None,
             bytes: 0,
             whole: false,
         }
@@ -82,6 +85,7 @@ impl Access {
     pub(crate) fn track(mut self, response: Response<Body>) -> Response<Tracked> {
         self.status = Some(response.status());
         self.counts = response.extensions().get().copied();
+        self.tally = response.extensions().get().cloned();
         // hyper sends no body with these, and never asks for one.
         self.whole = &*self.method == "HEAD"
             || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -96,7 +100,8 @@ impl Drop for Access {
             Principal::Anonymous => "-",
             Principal::Named(name) => name,
         };
-        let count = |of: fn(&BatchCounts) -> u64| self.counts.as_ref().map(of);
+        let counts = self.counts.or_else(|| self.tally.as_ref()?.get());
+        let count = |of: fn(&BatchCounts) -> u64| counts.as_ref().map(of);
         tracing::info!(
             target: "polydav::access",
             client = %self.client,

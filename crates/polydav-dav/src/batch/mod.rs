@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use multistatus::batch::Summary;
 use polydav_engine::{Engine, Plan, PlanMode};
 use polydav_proto::batch::{self as document, BatchRequest, Format, InvalidBatch};
 use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer};
@@ -70,6 +71,29 @@ pub struct BatchCounts {
     pub failed: u64,
     /// Those that were not tried, or undone.
     pub skipped: u64,
+}
+
+/// The counts of a batch that is answered while it runs, as far as it has got; stands in the
+/// extensions of such an answer. Clones are handles of the same tally.
+#[derive(Debug, Clone, Default)]
+pub struct BatchTally(Arc<Mutex<Option<BatchCounts>>>);
+
+impl BatchTally {
+    /// The counts; `None` until an operation was told of.
+    pub fn get(&self) -> Option<BatchCounts> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, counts: BatchCounts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts);
+    }
+}
+
+impl From<&Summary> for BatchCounts {
+    fn from(summary: &Summary) -> Self {
+        let Summary { total, succeeded, failed, skipped, .. } = *summary;
+        Self { total, succeeded, failed, skipped }
+    }
 }
 
 /// The batches that run, by principal.

@@ -194,12 +194,7 @@ impl Answer {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
         response.headers_mut().insert(told::BATCH_RESULT, summary.to_header());
-        response.extensions_mut().insert(BatchCounts {
-            total: summary.total,
-            succeeded: summary.succeeded,
-            failed: summary.failed,
-            skipped: summary.skipped,
-        });
+        response.extensions_mut().insert(BatchCounts::from(&summary));
         Ok(response)
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::plan::{Planned, Planner};
 use super::reply::{Halt, Telling, Told, broken, note_cause};
-use super::{Asked, Entered, outer_guard, run};
+use super::{Asked, BatchTally, Entered, outer_guard, run};
 use crate::body::{Body, Incoming};
 use crate::naming::Naming;
 use crate::output::{Broken, Output};
@@ -47,7 +47,8 @@ pub(super) async fn stream(
     let limits = &options.batch.limits;
     let arrival = Arrival::new(start, body, limits);
     let minimal = asked.prefer.answer == Some(Return::Minimal);
-    let (output, begun) = Output::new(header(minimal));
+    let tally = BatchTally::default();
+    let (output, begun) = Output::new(header(minimal, &tally));
     let telling = Telling::new(Mode::BestEffort, minimal, engine.environment().random());
     let batch = Batch {
         lines: Lines::new(&request.base.collection(), limits),
@@ -57,6 +58,7 @@ pub(super) async fn stream(
         engine: engine.clone(),
         halt: None,
         telling,
+        tally,
         writer: JsonWriter::new(Vec::new(), Layout::Lines).map_err(broken)?,
         output,
     };
@@ -87,8 +89,9 @@ fn check(asked: &Asked) -> Result<(), Problem> {
 }
 
 /// The answer without its body. What came of the batch isn't known yet.
-fn header(minimal: bool) -> Response<()> {
+fn header(minimal: bool, tally: &BatchTally) -> Response<()> {
     let mut response = Response::new(());
+    response.extensions_mut().insert(tally.clone());
     *response.status_mut() = StatusCode::MULTI_STATUS;
     let kind = HeaderValue::from_static(NDJSON_CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);
@@ -170,6 +173,7 @@ struct Batch {
     /// In mode stop, once an operation failed.
     halt: Option<Halt>,
     telling: Telling,
+    tally: BatchTally,
     writer: JsonWriter<Vec<u8>>,
     output: Output,
 }
@@ -240,7 +244,9 @@ impl Batch {
         let naming = Naming { base: &self.base, store: &*store };
         let writer = &mut self.writer;
         let write = |response: &_| writer.response(response).map_err(broken);
-        let written = match self.telling.tell(told, naming, write) {
+        let written = self.telling.tell(told, naming, write);
+        self.tally.set((&self.telling.summary).into());
+        let written = match written {
             Ok(()) => self.output.flush(self.writer.get_mut()),
             Err(_) => Err(Broken::Failed(std::io::Error::other("it could not be written"))),
         };
