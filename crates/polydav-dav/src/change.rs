@@ -9,12 +9,13 @@ use polydav_engine::{Engine, Plan};
 use polydav_proto::header::{self, Depth as DepthField};
 use polydav_store::{Action, Capabilities, Content, Depth, Done, ResourcePath, Step};
 
+use crate::batch::{Asking, run_step};
 use crate::body::Body;
 use crate::options::ALLOWED_COLLECTION;
 use crate::problem::Problem;
 use crate::quirk::{self, Quirk};
 use crate::request::Request;
-use crate::{Options, intake, record};
+use crate::{Options, Service, intake, record};
 
 /// PUT (RFC 4918 §9.7, RFC 9110 §9.3.4).
 pub(crate) async fn put(
@@ -109,16 +110,24 @@ pub(crate) async fn mkcol(engine: &Engine, request: Request) -> Result<Response<
 }
 
 /// DELETE (RFC 4918 §9.6).
-pub(crate) async fn delete(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+pub(crate) async fn delete(
+    service: Service<'_>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (engine, asking) = (service.engine, Asking::of(&request)?);
     if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity) {
         refuse_depth(engine, &request.path, "infinity for DELETE of a collection").await?;
     }
     let step = Step::new(0, request.guard()?, Action::Remove { target: request.path });
-    run(engine, step).await.map(|done| created_or_empty(&done))
+    run_step(service, asking, step).await
 }
 
 /// COPY (RFC 4918 §9.8).
-pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+pub(crate) async fn copy(
+    service: Service<'_>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (engine, asking) = (service.engine, Asking::of(&request)?);
     let depth = match request.depth()? {
         Some(DepthField::Zero) => Depth::Zero,
         None | Some(DepthField::Infinity) => Depth::Infinity,
@@ -130,18 +139,22 @@ pub(crate) async fn copy(engine: &Engine, request: Request) -> Result<Response<B
     let (target, overwrite) = (request.destination()?, request.overwrite()?);
     let guard = request.guard()?;
     let action = Action::Copy { source: request.path, target, depth, overwrite };
-    run(engine, Step::new(0, guard, action)).await.map(|done| created_or_empty(&done))
+    run_step(service, asking, Step::new(0, guard, action)).await
 }
 
 /// MOVE (RFC 4918 §9.9).
-pub(crate) async fn r#move(engine: &Engine, request: Request) -> Result<Response<Body>, Problem> {
+pub(crate) async fn r#move(
+    service: Service<'_>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (engine, asking) = (service.engine, Asking::of(&request)?);
     if request.depth()?.is_some_and(|depth| depth != DepthField::Infinity) {
         refuse_depth(engine, &request.path, "infinity for MOVE of a collection").await?;
     }
     let (target, overwrite) = (request.destination()?, request.overwrite()?);
     let guard = request.guard()?;
     let action = Action::Rename { source: request.path, target, overwrite };
-    run(engine, Step::new(0, guard, action)).await.map(|done| created_or_empty(&done))
+    run_step(service, asking, Step::new(0, guard, action)).await
 }
 
 /// Refuses a depth that makes no sense, but for what isn't a collection: there it is ignored (RFC
@@ -163,7 +176,7 @@ pub(crate) async fn run(engine: &Engine, step: Step) -> Result<Done, Problem> {
     Ok(outcome?)
 }
 
-fn created_or_empty(done: &Done) -> Response<Body> {
+pub(crate) fn created_or_empty(done: &Done) -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() =
         if done.created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };

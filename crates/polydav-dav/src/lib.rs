@@ -141,7 +141,7 @@ impl Dav {
             return self.dispatch_batch(method, request).await;
         }
         if request::is_reserved(&request.path) {
-            return Err(Problem::new(StatusCode::NOT_FOUND, "there is no such resource"));
+            return batch::answer_job(self.service(), method, request).await;
         }
         let Inner { engine, options, .. } = &*self.0;
         match method {
@@ -149,10 +149,10 @@ impl Dav {
             "GET" => get::get(engine, request, Want::Content).await,
             "HEAD" => get::get(engine, request, Want::Header).await,
             "PUT" => change::put(engine, options, request).await,
-            "DELETE" => change::delete(engine, request).await,
+            "DELETE" => change::delete(self.service(), request).await,
             "MKCOL" => change::mkcol(engine, request).await,
-            "COPY" => change::copy(engine, request).await,
-            "MOVE" => change::r#move(engine, request).await,
+            "COPY" => change::copy(self.service(), request).await,
+            "MOVE" => change::r#move(self.service(), request).await,
             "PROPFIND" => propfind::propfind(engine, options, request).await,
             "PROPPATCH" => proppatch::proppatch(engine, options, request).await,
             "LOCK" => lock::lock(engine, options, request).await,

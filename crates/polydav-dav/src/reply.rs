@@ -23,7 +23,12 @@ pub(crate) fn document(root: &Element) -> Vec<u8> {
 
 /// A 207 with this body.
 pub(crate) fn multi_status(body: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(body.into());
+    multi_status_of(body.into())
+}
+
+/// As [`multi_status`], of whatever the body is yet.
+pub(crate) fn multi_status_of<B>(body: B) -> Response<B> {
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::MULTI_STATUS;
     response.headers_mut().insert(CONTENT_TYPE, XML);
     response

@@ -213,6 +213,11 @@ impl Engine {
         })
     }
 
+    /// Has [`Engine::drain`] wait until what this gives is dropped.
+    pub fn hold(&self) -> impl Send + Sync + 'static + use<> {
+        self.inner.running.subscribe()
+    }
+
     /// No step of a plan starts any more; returns once everything that runs has ended.
     pub async fn drain(&self) {
         self.inner.draining.store(true, Ordering::Relaxed);

@@ -27,7 +27,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
     let store = engine.store();
     let mut atomic = store.mounts();
     atomic.retain(|mount| store.capabilities(mount).atomic);
-    let BatchOptions { limits, deadline, running_max } = &options.batch;
+    let BatchOptions { limits, deadline, job_deadline, running_max } = &options.batch;
     let Limits {
         items_max,
         document_bytes_max,
@@ -43,6 +43,8 @@ fn description(service: Service<'_>, base: &Base) -> Value {
         "formats": OFFERED.map(|(media, _)| media),
         "operations": Verb::all().map(Verb::as_str).collect::<Vec<_>>(),
         "modes": Mode::all().map(Mode::as_str).collect::<Vec<_>>(),
+        "keys": engine.batches().are_kept(),
+        "jobs": engine.batches().are_kept(),
         "atomic": atomic.iter().map(|mount| base.href(mount, true)).collect::<Vec<_>>(),
         "limits": {
             "operations": items_max,
@@ -56,6 +58,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
             "needs": needs_max,
             "pathBytes": path_bytes_max,
             "seconds": deadline.as_secs(),
+            "jobSeconds": job_deadline.as_secs(),
             "running": running_max,
         },
     })

@@ -8,6 +8,8 @@
 //! Nothing here changes a resource: a batch goes the way of every other request.
 
 mod describe;
+mod job;
+mod kept;
 mod plan;
 mod reply;
 mod stream;
@@ -18,21 +20,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode};
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use multistatus::batch::Summary;
-use polydav_engine::{Engine, Plan, PlanMode};
+use polydav_engine::{Engine, Plan, PlanMode, Ticket};
 use polydav_proto::batch::{self as document, BatchRequest, Format, InvalidBatch};
 use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer};
-use polydav_store::{Cancel, Guard, Principal, ResourcePath};
+use polydav_store::{BatchId, Cancel, Guard, Principal, ResourcePath};
 use tokio::time::Instant;
 
 pub(crate) use self::describe::describe;
+pub(crate) use self::job::{Asking, answer as answer_job, run as run_step};
+use self::kept::{JobWish, Kept, Wish};
 pub(crate) use self::plan::{Item, Planned, Planner, Verdict};
 pub(crate) use self::reply::Answer;
 use crate::body::Body;
 use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::request::{Request, is_reserved};
+use crate::site::Base;
 use crate::{Service, intake, status};
 
 /// The types of documents, and of answers.
@@ -49,6 +55,8 @@ pub struct BatchOptions {
     pub limits: document::Limits,
     /// After this time no further operation starts; the answer still tells of all.
     pub deadline: Duration,
+    /// The same for jobs, which no client waits for.
+    pub job_deadline: Duration,
     /// How many batches of one principal may run at a time.
     pub running_max: usize,
 }
@@ -56,7 +64,8 @@ pub struct BatchOptions {
 impl Default for BatchOptions {
     fn default() -> Self {
         let deadline = Duration::from_secs(50);
-        Self { limits: document::Limits::default(), deadline, running_max: 4 }
+        let job_deadline = Duration::from_secs(60 * 60);
+        Self { limits: document::Limits::default(), deadline, job_deadline, running_max: 4 }
     }
 }
 
@@ -160,6 +169,9 @@ impl Slot {
 
 /// What the header says about a batch.
 pub(crate) struct Asked {
+    key: Option<IdempotencyKey>,
+    /// The fields that change what is asked for, as they came.
+    fields: Vec<Bytes>,
     prefer: Prefer,
     accept: Accept,
     content_type: Option<ContentType>,
@@ -185,7 +197,6 @@ pub(crate) async fn batch(
     mut request: Request,
 ) -> Result<Response<Body>, Problem> {
     intake::refuse_coding(&request.headers)?;
-    refuse_key(&request.headers)?;
     let entered = enter(service, &request)?;
     let max = service.options.batch.limits.document_bytes_max;
     let start = intake::begin_batch(&mut request.body, max).await?;
@@ -215,7 +226,9 @@ pub(crate) async fn serve(
     let body = std::mem::take(&mut request.body);
     let body = intake::collect_rest(start, body, options.batch.limits.document_bytes_max).await?;
     // A proxy's patience begins here too, once it has passed the request on.
-    let deadline = Instant::now() + options.batch.deadline;
+    let begun = Instant::now();
+    let BatchOptions { deadline, job_deadline, .. } = options.batch;
+    let principal = request.principal.clone();
     let outer = outer_guard(engine, request.guard()?, request.path).await?;
     let (base, options, store) = (request.base, options.clone(), engine.store().clone());
     let read = move || {
@@ -223,17 +236,63 @@ pub(crate) async fn serve(
         let (planned, answer) = read(&body, &asked, &planner)?;
         Ok::<_, Problem>((planned, answer, base))
     };
-    let (planned, answer, base) = intake::blocking(read).await?;
-    let id = engine.environment().random();
-    let (engine, store) = (engine.clone(), engine.store().clone());
+    let (planned, mut answer, base) = intake::blocking(read).await?;
+    let total = planned.len();
+    let wish = answer.wish.take();
+    let wait = wish.as_ref().and_then(|wish| wish.job.as_ref()).map(|job| job.wait);
+    let ticket = match wish {
+        Some(wish) => match kept::begin(engine, principal, wish, total).await? {
+            Ok(ticket) => Some(ticket),
+            Err(response) => return Ok(response),
+        },
+        None => None,
+    };
+    let id = ticket.as_ref().map_or_else(|| engine.environment().random(), |ticket| ticket.id().0);
+    let deadline = if wait.is_some() { begun + job_deadline } else { begun + deadline };
+    let hrefs = base.clone();
+    let batch = Batch { engine: engine.clone(), base, answer, id, ticket, slot };
     // The batch ends, and holds its slot so long, even if the client hangs up.
-    let task = tokio::spawn(async move {
-        let told = run(&engine, planned, answer.mode, deadline).await;
-        (told, slot)
-    });
-    let (told, slot) = task.await.map_err(intake::panicked)?;
-    let write = move || answer.write(told, Naming { base: &base, store: &*store }, id, slot);
-    intake::blocking(write).await
+    let task = tokio::spawn(batch.run(planned, deadline));
+    let Some(wait) = wait else { return task.await.map_err(intake::panicked)? };
+    match tokio::time::timeout(wait, task).await {
+        Ok(ended) => ended.map_err(intake::panicked)?,
+        Err(_) => Ok(job::accepted(&hrefs, BatchId(id), total)),
+    }
+}
+
+/// A batch that runs, and what its answer takes.
+struct Batch {
+    engine: Engine,
+    base: Base,
+    answer: Answer,
+    id: u128,
+    ticket: Option<Arc<Ticket>>,
+    slot: Slot,
+}
+
+impl Batch {
+    async fn run(
+        self,
+        planned: Vec<Planned>,
+        deadline: Instant,
+    ) -> Result<Response<Body>, Problem> {
+        let Self { engine, base, answer, id, ticket, slot } = self;
+        let _held = engine.hold();
+        let told = run(&engine, planned, answer.mode, deadline, ticket.clone()).await;
+        // What the server left when it went down goes on if it is sent again.
+        let is_cut = engine.is_draining() && told.iter().any(reply::Told::was_left);
+        let ticket = ticket.filter(|_| !is_cut);
+        let write = move || {
+            let store = engine.store();
+            let (response, again) =
+                answer.write(told, Naming { base: &base, store: &**store }, id)?;
+            if let Some(ticket) = ticket {
+                Kept::new(&response, again).keep(&ticket);
+            }
+            Ok::<_, Problem>(response.map(|text| slot.body(text).into()))
+        };
+        intake::blocking(write).await
+    }
 }
 
 /// Reads and plans the whole document: nothing runs before it is known to be good.
@@ -250,11 +309,38 @@ fn read(
     }
     let mut answer = Answer::new(asked, format, batch.mode);
     answer.strict |= batch.strict;
+    answer.wish = wish(asked, format, body, &batch, planner.base)?;
     let planned = planner.plan(batch);
     if answer.mode == document::Mode::Atomic {
         planner.check_whole(&planned)?;
     }
     Ok((planned, answer))
+}
+
+/// That word of a batch be kept, if the request has a key or asks for a job.
+fn wish(
+    asked: &Asked,
+    format: Format,
+    body: &[u8],
+    batch: &BatchRequest,
+    base: &Base,
+) -> Result<Option<Wish>, Problem> {
+    let key = match (&asked.key, &batch.key) {
+        (Some(header), Some(document)) if header != document => {
+            let detail = "the header and the document have different keys";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
+        (header, document) => header.as_ref().or(document.as_ref()).cloned(),
+    };
+    let wait = job::wait(&asked.prefer);
+    if key.is_none() && wait.is_none() {
+        return Ok(None);
+    }
+    let root = base.href(&ResourcePath::root(), true);
+    let parts = [format.media_type().as_bytes(), root.as_bytes(), body].into_iter();
+    let fingerprint = kept::fingerprint(parts.chain(asked.fields.iter().map(|field| &field[..])));
+    let job = wait.map(|wait| JobWish { document: job::document(format, body), wait });
+    Ok(Some(Wish { key, fingerprint, job }))
 }
 
 /// Refuses a key: whoever sends it counts on its being kept.
@@ -270,7 +356,12 @@ impl Asked {
     fn read(request: &Request) -> Result<Self, Problem> {
         let accept = header::read::<Accept>(&request.headers)?;
         let content_type = header::read::<ContentType>(&request.headers)?;
+        let lines = [HeaderName::from_static("prefer"), HeaderName::from_static("if"), ACCEPT]
+            .map(|name| request.headers.get_all(name).iter());
+        let fields = lines.into_iter().flatten();
         Ok(Self {
+            key: header::read::<IdempotencyKey>(&request.headers)?,
+            fields: fields.map(|value| Bytes::copy_from_slice(value.as_bytes())).collect(),
             prefer: header::read::<Prefer>(&request.headers)?.unwrap_or_default(),
             accept: accept.unwrap_or_default(),
             content_type,
@@ -318,6 +409,7 @@ async fn run(
     planned: Vec<Planned>,
     mode: document::Mode,
     deadline: Instant,
+    ticket: Option<Arc<Ticket>>,
 ) -> Vec<reply::Told> {
     use document::Mode::{Atomic, BestEffort, Stop};
     let mut steps = Vec::with_capacity(planned.len());
@@ -346,7 +438,7 @@ async fn run(
             Atomic => PlanMode::Atomic,
         },
         cancel: Cancel::when(move || Instant::now() >= deadline),
-        ticket: None,
+        ticket,
     };
     let mut outcomes = engine.run(plan).await.into_iter();
     for item in told.iter_mut().filter(|item| item.was_sent()) {

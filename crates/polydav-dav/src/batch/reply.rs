@@ -11,9 +11,9 @@ use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_proto::header::Return;
 use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
 
+use super::kept::Wish;
 use super::plan::{Item, Verdict};
-use super::{Asked, BatchCounts, Slot};
-use crate::body::Body;
+use super::{Asked, BatchCounts};
 use crate::naming::Naming;
 use crate::problem::{self, Problem};
 use crate::request::BATCH;
@@ -63,6 +63,11 @@ impl Told {
                 !matches!(failure.kind, FailureKind::Dependency | FailureKind::NotAttempted)
             }
         }
+    }
+
+    /// Whether it wasn't tried for lack of time, or because the server goes down.
+    pub(super) fn was_left(&self) -> bool {
+        matches!(&self.outcome, Some(Err(failure)) if is_not_attempted(failure))
     }
 
     fn left_all_as_it_was(&self) -> bool {
@@ -156,6 +161,8 @@ pub(crate) struct Answer {
     pub(super) strict: bool,
     minimal: bool,
     pub(super) mode: AskedMode,
+    /// That word of it be kept.
+    pub(super) wish: Option<Wish>,
 }
 
 impl Answer {
@@ -166,17 +173,18 @@ impl Answer {
             strict: asked.prefer.batch_strict,
             minimal: asked.prefer.answer == Some(Return::Minimal),
             mode,
+            wish: None,
         }
     }
 
-    /// Writes the answer; `id` names what has no URL of its own, `slot` is what the batch holds.
+    /// Writes the answer; `id` names what has no URL of its own. Gives also which operations are worth
+    /// sending again.
     pub(super) fn write(
         self,
         mut all: Vec<Told>,
         naming: Naming<'_>,
         id: u128,
-        slot: Slot,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<(Response<Vec<u8>>, Vec<usize>), Problem> {
         let mut telling = Telling::new(self.mode, self.minimal, id);
         match self.mode {
             AskedMode::BestEffort => note_needs(&mut all),
@@ -184,9 +192,14 @@ impl Answer {
             AskedMode::Atomic => telling.summary.commit_error = note_culprit(&mut all),
         }
         let mut document = Document::begin(self.format, all.len())?;
-        telling.tell(all, naming, |response| document.write(response))?;
+        let mut again = Vec::new();
+        telling.tell(all, naming, |response| {
+            let item = response.item.iter().find(|item| item.retry == Some(ToldRetry::Safe));
+            again.extend(item.map(|item| item.index as usize));
+            document.write(response)
+        })?;
         let summary = telling.summary;
-        let mut response = document.end(&summary, slot)?;
+        let mut response = document.end(&summary)?;
         if self.minimal {
             reply::note_minimal(&mut response);
         }
@@ -195,7 +208,7 @@ impl Answer {
         }
         response.headers_mut().insert(told::BATCH_RESULT, summary.to_header());
         response.extensions_mut().insert(BatchCounts::from(&summary));
-        Ok(response)
+        Ok((response, again))
     }
 }
 
@@ -275,16 +288,16 @@ impl Document {
         }
     }
 
-    fn end(self, summary: &Summary, slot: Slot) -> Result<Response<Body>, Problem> {
+    fn end(self, summary: &Summary) -> Result<Response<Vec<u8>>, Problem> {
         match self {
             Self::Xml(writer) => {
                 let summary = Some(summary.clone());
                 let trailer = Trailer { summary, ..Trailer::default() };
-                Ok(reply::multi_status(slot.body(writer.finish(&trailer).map_err(broken)?)))
+                Ok(reply::multi_status_of(writer.finish(&trailer).map_err(broken)?))
             }
             Self::Json(writer, layout) => {
                 let json = writer.finish(Some(summary)).map_err(broken)?;
-                let mut response = reply::multi_status(slot.body(json));
+                let mut response = reply::multi_status_of(json);
                 let kind = HeaderValue::from_static(match layout {
                     Layout::Document => JSON_CONTENT_TYPE,
                     Layout::Lines => NDJSON_CONTENT_TYPE,

@@ -82,6 +82,7 @@ fn check(asked: &Asked) -> Result<(), Problem> {
     let what = match () {
         () if asked.prefer.batch_strict => "batch-strict",
         () if asked.prefer.respond_async => "respond-async",
+        () if asked.key.is_some() => "a key",
         () => return Ok(()),
     };
     let detail = format!("NDJSON can't have {what}: send a JSON document");
@@ -202,7 +203,7 @@ impl Batch {
             return None;
         }
         if !planned.is_empty() {
-            let running = run(&batch.engine, planned, batch.lines.mode(), deadline);
+            let running = run(&batch.engine, planned, batch.lines.mode(), deadline, None);
             let told = meanwhile(running, arrival.take_in(Cutter::is_full)).await;
             batch = blocking(move || batch.tell(told)).await??;
         }

@@ -1,0 +1,278 @@
+//! Jobs: batches that go on without their client (RFC 7240 §4.1), and how it asks for them.
+//!
+//! A job lies at `/batch-operation/ID`: `GET` tells where it is, `DELETE` calls it off. Its answer is
+//! at `ID/result`, a document of what is worth sending again at `ID/retry`. It is there for nobody but
+//! its owner.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+use polydav_engine::{Engine, Job, JobState, Plan, PlanMode, Ticket};
+use polydav_proto::batch::Format;
+use polydav_proto::header::{self, Prefer};
+use polydav_store::{BatchId, Cancel, Failure, FailureKind, Principal, ResourcePath, Step};
+use serde_json::json;
+
+use super::kept::{self, JobWish, Kept, Wish};
+use crate::body::Body;
+use crate::change::created_or_empty;
+use crate::problem::Problem;
+use crate::request::{BATCH, Request};
+use crate::site::Base;
+use crate::{Service, intake};
+
+/// What a job takes, and what lies below it.
+const ALLOWED: &str = "OPTIONS, GET, HEAD, DELETE";
+const ALLOWED_BELOW: &str = "OPTIONS, GET, HEAD";
+
+/// Something of a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Job,
+    Result,
+    Retry,
+}
+
+/// Which job a path names, and what of it.
+fn named(path: &ResourcePath) -> Option<(BatchId, Part)> {
+    let mut segments = path.segments().skip(1);
+    let id = std::str::from_utf8(segments.next()?).ok().filter(|id| id.len() == 32)?;
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let id = u128::from_str_radix(id, 16).ok().filter(|_| id.bytes().all(is_digit))?;
+    let part = match (segments.next(), segments.next()) {
+        (None, _) => Part::Job,
+        (Some(b"result"), None) => Part::Result,
+        (Some(b"retry"), None) => Part::Retry,
+        _ => return None,
+    };
+    Some((BatchId(id), part))
+}
+
+/// Where a job lies.
+fn href(base: &Base, id: BatchId) -> String {
+    let path = ResourcePath::from_segments([BATCH, id.to_string().as_bytes()]);
+    base.href(&path.expect("it is made of letters and digits"), false)
+}
+
+/// The answer to a client that doesn't wait for a job's end.
+pub(super) fn accepted(base: &Base, id: BatchId, total: usize) -> Response<Body> {
+    let total = total as u64;
+    let job = Job { state: JobState::Running, total, done: 0, failed: 0 };
+    let mut response = told(&job);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    let location = HeaderValue::try_from(href(base, id)).expect("an href is visible ASCII");
+    headers.insert(LOCATION, location);
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    note_async(headers);
+    response
+}
+
+/// Notes in an answer that the client was heard (RFC 7240 §3).
+pub(super) fn note_async(headers: &mut http::HeaderMap) {
+    let name = HeaderName::from_static("preference-applied");
+    headers.append(name, HeaderValue::from_static("respond-async"));
+}
+
+fn told(job: &Job) -> Response<Body> {
+    let state = match job.state {
+        JobState::Running => "running",
+        JobState::Interrupted => "interrupted",
+        JobState::Cancelled => "cancelled",
+        JobState::Finished => "finished",
+    };
+    let Job { total, done, failed, .. } = job;
+    let text = json!({"state": state, "total": total, "done": done, "failed": failed});
+    let mut response = Response::new(format!("{text:#}\n").into_bytes().into());
+    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Answers a request for a job, or for something of it.
+pub(crate) async fn answer(
+    service: Service<'_>,
+    method: &str,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let nothing = || Problem::new(StatusCode::NOT_FOUND, "there is no such resource");
+    let (id, part) = named(&request.path).ok_or_else(nothing)?;
+    let allowed = if part == Part::Job { ALLOWED } else { ALLOWED_BELOW };
+    let (batches, principal) = (Arc::clone(service.engine.batches()), request.principal.clone());
+    // Whoever doesn't own it learns nothing of it, not even what it takes.
+    let job = intake::blocking({
+        let (batches, principal) = (batches.clone(), principal.clone());
+        move || batches.job(id, &principal)
+    });
+    let job = job.await?;
+    match (method, part) {
+        ("OPTIONS", _) => {
+            let mut response = Response::new(Body::default());
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            Ok(response)
+        }
+        ("GET", Part::Job) => Ok(told(&job)),
+        ("GET", Part::Result) => result(service, id, principal, &job).await,
+        ("GET", Part::Retry) => retry(service, request.base, id, principal, &job).await,
+        ("HEAD", _) => {
+            let request = Request { body: Default::default(), ..request };
+            Box::pin(answer(service, "GET", request)).await.map(crate::get::header_of)
+        }
+        ("DELETE", Part::Job) => {
+            if !batches.cancel(id, &principal)? {
+                return Err(Problem::new(StatusCode::CONFLICT, "the job has ended"));
+            }
+            let mut response = told(&job);
+            *response.status_mut() = StatusCode::ACCEPTED;
+            Ok(response)
+        }
+        _ => {
+            let detail = "this method is not for this resource";
+            Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header(ALLOW, allowed))
+        }
+    }
+}
+
+/// The answer that the job came to.
+async fn result(
+    service: Service<'_>,
+    id: BatchId,
+    principal: Principal,
+    job: &Job,
+) -> Result<Response<Body>, Problem> {
+    match job.state {
+        JobState::Running => {
+            let detail = "the job is still running";
+            return Err(Problem::new(StatusCode::CONFLICT, detail).with_header(RETRY_AFTER, "1"));
+        }
+        JobState::Interrupted => {
+            let detail = "the server ended before the job did; retry has what is left of it";
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
+        }
+        JobState::Cancelled | JobState::Finished => {}
+    }
+    let batches = Arc::clone(service.engine.batches());
+    let kept = intake::blocking(move || batches.answer(id, &principal)).await?;
+    Ok(Kept::decode(&kept)?.into_response())
+}
+
+/// A document of the operations that are worth sending again.
+async fn retry(
+    service: Service<'_>,
+    base: Base,
+    id: BatchId,
+    principal: Principal,
+    job: &Job,
+) -> Result<Response<Body>, Problem> {
+    let _ = (service, base, id, principal, job);
+    Err(Problem::new(StatusCode::NOT_FOUND, "there is no such resource"))
+}
+
+/// What was asked for, as it is kept: the media type, and the document behind a line end.
+pub(super) fn document(format: Format, body: &[u8]) -> Bytes {
+    [format.media_type().as_bytes(), b"\n", body].concat().into()
+}
+
+/// How long a client waits that asks for a job, if it does.
+pub(super) fn wait(prefer: &Prefer) -> Option<Duration> {
+    prefer.respond_async.then(|| Duration::from_secs(prefer.wait.unwrap_or(0).into()))
+}
+
+/// Does a step, as a job if that is asked for.
+pub(crate) async fn run(
+    service: Service<'_>,
+    request: Asking,
+    step: Step,
+) -> Result<Response<Body>, Problem> {
+    let Asking { prefer, principal, base } = request;
+    let Some(wait) = wait(&prefer) else {
+        let done = crate::change::run(service.engine, step).await?;
+        return Ok(created_or_empty(&done));
+    };
+    let document = Bytes::new();
+    let job = Some(JobWish { document, wait });
+    let wish = Wish { key: None, fingerprint: Bytes::new(), job };
+    let ticket = match kept::begin(service.engine, principal, wish, 1).await? {
+        Ok(ticket) => ticket,
+        Err(response) => return Ok(response),
+    };
+    let (engine, id, hrefs) = (service.engine.clone(), ticket.id(), base.clone());
+    let task = tokio::spawn(async move { run_to_end(engine, base, ticket, step).await });
+    match tokio::time::timeout(wait, task).await {
+        Ok(ended) => ended.map_err(intake::panicked)?,
+        Err(_) => Ok(accepted(&hrefs, id, 1)),
+    }
+}
+
+/// What a job needs of the request it was asked for by.
+pub(crate) struct Asking {
+    prefer: Prefer,
+    principal: Principal,
+    base: Base,
+}
+
+impl Asking {
+    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
+        let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
+        Ok(Self { prefer, principal: request.principal.clone(), base: request.base.clone() })
+    }
+}
+
+async fn run_to_end(
+    engine: Engine,
+    base: Base,
+    ticket: Arc<Ticket>,
+    step: Step,
+) -> Result<Response<Body>, Problem> {
+    let _held = engine.hold();
+    let path = step.subject().clone();
+    let plan = Plan {
+        steps: vec![step],
+        mode: PlanMode::BestEffort,
+        cancel: Cancel::never(),
+        ticket: Some(Arc::clone(&ticket)),
+    };
+    let outcome = engine.run(plan).await.pop();
+    let untold = || Err(Failure::new(FailureKind::Internal, ResourcePath::root()));
+    let response = match outcome.unwrap_or_else(untold) {
+        Ok(done) => created_or_empty(&done),
+        Err(failure) => Problem::from(failure).answer(&engine, base, Some(path)).await,
+    };
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
+    let response = Response::from_parts(parts, body);
+    let kept = Kept::new(&response, Vec::new());
+    intake::blocking(move || {
+        kept.keep(&ticket);
+        Ok::<_, Problem>(())
+    })
+    .await?;
+    Ok(response.map(Body::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_have_names_that_nobody_guesses() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let of = |rest: &str| {
+            let path = ResourcePath::parse(format!("batch-operation/{rest}")).unwrap();
+            named(&path).map(|(id, _)| id.to_string())
+        };
+        for rest in ["", "/result", "/retry"] {
+            assert_eq!(of(&format!("{id}{rest}")).as_deref(), Some(id));
+        }
+        for rest in ["x", "0123", &id.to_uppercase(), &format!("+{}", &id[1..])] {
+            assert_eq!(of(rest), None, "{rest}");
+        }
+        for rest in ["/other", "/result/x", "/items/1"] {
+            assert_eq!(of(&format!("{id}{rest}")), None, "{rest}");
+        }
+    }
+}

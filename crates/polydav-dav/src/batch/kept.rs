@@ -1,0 +1,215 @@
+//! Batches of which word is kept: sent again with their key they are answered as before, and a job
+//! goes on without its client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blake2::Blake2b;
+use blake2::digest::Digest as _;
+use blake2::digest::consts::U32;
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use polydav_engine::{Engine, Entry, NewBatch, Ticket, Unkept};
+use polydav_proto::header::IdempotencyKey;
+use polydav_store::Principal;
+use serde::{Deserialize, Serialize};
+
+use super::BatchCounts;
+use crate::body::Body;
+use crate::intake;
+use crate::problem::Problem;
+
+/// Tells a client that this is the answer that a request with its key had before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// That word of a batch be kept, and how it is told from others.
+pub(crate) struct Wish {
+    pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) fingerprint: Bytes,
+    pub(crate) job: Option<JobWish>,
+}
+
+/// That a batch go on without its client.
+pub(crate) struct JobWish {
+    /// What was asked for, as it is kept.
+    pub(crate) document: Bytes,
+    /// So long its client waits for the answer.
+    pub(crate) wait: Duration,
+}
+
+/// What tells requests apart: the same parts in the same order have the same fingerprint.
+pub(crate) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
+    let mut hash = Blake2b::<U32>::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    Bytes::copy_from_slice(&hash.finalize())
+}
+
+/// Begins a batch of `total` operations, or finds the answer that it had.
+pub(crate) async fn begin(
+    engine: &Engine,
+    principal: Principal,
+    wish: Wish,
+    total: usize,
+) -> Result<Result<Arc<Ticket>, Response<Body>>, Problem> {
+    let new = NewBatch {
+        principal,
+        key: wish.key.map(|key| key.as_str().into()),
+        fingerprint: wish.fingerprint,
+        total: total as u64,
+        document: wish.job.map(|job| job.document),
+    };
+    let batches = Arc::clone(engine.batches());
+    let entry = intake::blocking(move || Ok::<_, Problem>(batches.enter(new))).await?;
+    match entry {
+        Ok(Entry::Begin(ticket)) => Ok(Ok(Arc::new(ticket))),
+        Ok(Entry::Ended(kept)) => {
+            let mut response = Kept::decode(&kept)?.into_response();
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            Ok(Err(response))
+        }
+        Err(unkept) => Err(refusal(unkept)),
+    }
+}
+
+fn refusal(unkept: Unkept) -> Problem {
+    match unkept {
+        Unkept::Failed(failure) => failure.into(),
+        Unkept::Running => {
+            let detail = "the request with this key is still running";
+            Problem::new(StatusCode::CONFLICT, detail).with_header(RETRY_AFTER, "2")
+        }
+        Unkept::KeyTaken => {
+            let detail = "this key was sent with another request";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
+        Unkept::Full => {
+            let detail = "the answers of too many requests are kept already; send it again later";
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).with_header(RETRY_AFTER, "3600")
+        }
+        Unkept::Nowhere => {
+            let detail = "this server has nowhere to keep answers: send it without a key, and wait";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        }
+    }
+}
+
+/// An answer as it is kept.
+pub(crate) struct Kept {
+    head: Head,
+    body: Bytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    status: u16,
+    headers: Vec<(String, String)>,
+    /// All, succeeded, failed, skipped.
+    counts: Option<[u64; 4]>,
+    /// The operations that are worth sending again.
+    again: Vec<usize>,
+}
+
+impl Kept {
+    /// This answer; `again` tells which operations are worth sending again.
+    pub(crate) fn new(response: &Response<impl AsRef<[u8]>>, again: Vec<usize>) -> Self {
+        let headers = response.headers().iter();
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let counts = response.extensions().get::<BatchCounts>();
+        let head = Head {
+            status: response.status().as_u16(),
+            headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
+            counts: counts
+                .map(|counts| [counts.total, counts.succeeded, counts.failed, counts.skipped]),
+            again,
+        };
+        Self { head, body: Bytes::copy_from_slice(response.body().as_ref()) }
+    }
+
+    /// How many operations failed.
+    fn failed(&self) -> u64 {
+        let is_failure = !(200..300).contains(&self.head.status);
+        self.head.counts.map_or(u64::from(is_failure), |[_, _, failed, _]| failed)
+    }
+
+    /// The operations that are worth sending again.
+    pub(crate) fn again(&self) -> &[usize] {
+        &self.head.again
+    }
+
+    /// Keeps it as the answer of a batch that has ended. Blocks.
+    pub(crate) fn keep(&self, ticket: &Ticket) {
+        let mut text = serde_json::to_vec(&self.head).expect("it is made of numbers and texts");
+        text.push(b'\n');
+        text.extend_from_slice(&self.body);
+        // Its receipts are kept: sent again, it is answered the same.
+        if let Err(failure) = ticket.end(self.failed(), &text) {
+            tracing::error!(%failure, batch = %ticket.id(), "an answer can't be kept");
+        }
+    }
+
+    /// What [`Kept::keep`] kept.
+    pub(crate) fn decode(text: &[u8]) -> Result<Self, Problem> {
+        let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
+        let head = serde_json::from_slice(&text[..end]).map_err(|error| {
+            tracing::error!(%error, "what was kept is no answer");
+            Problem::internal()
+        })?;
+        let body = text.get(end + 1..).unwrap_or_default();
+        Ok(Self { head, body: Bytes::copy_from_slice(body) })
+    }
+
+    /// The answer once more.
+    pub(crate) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.head.status).unwrap_or_default();
+        for (name, value) in self.head.headers {
+            let name = HeaderName::try_from(name);
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+                response.headers_mut().append(name, value);
+            }
+        }
+        if let Some([total, succeeded, failed, skipped]) = self.head.counts {
+            response.extensions_mut().insert(BatchCounts { total, succeeded, failed, skipped });
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_known_by_its_parts() {
+        let of = |parts: &[&[u8]]| fingerprint(parts.iter().copied());
+        assert_eq!(of(&[b"a", b"b"]), of(&[b"a", b"b"]));
+        for other in [&[&b"ab"[..], b""][..], &[b"", b"ab"], &[b"a"], &[b"b", b"a"]] {
+            assert_ne!(of(&[b"a", b"b"]), of(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_back_as_it_was() {
+        let mut response = Response::new(b"line\nline\n\xff".to_vec());
+        *response.status_mut() = StatusCode::MULTI_STATUS;
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(http::header::CONTENT_TYPE, kind.clone());
+        let counts = BatchCounts { total: 4, succeeded: 1, failed: 2, skipped: 1 };
+        response.extensions_mut().insert(counts);
+        let kept = Kept::new(&response, vec![3]);
+        assert_eq!((kept.failed(), kept.again()), (2, &[3][..]));
+        let mut text = serde_json::to_vec(&kept.head).unwrap();
+        text.extend_from_slice(b"\nline\nline\n\xff");
+        let again = Kept::decode(&text).unwrap();
+        assert_eq!(&again.body[..], b"line\nline\n\xff");
+        let again = again.into_response();
+        assert_eq!(again.status(), StatusCode::MULTI_STATUS);
+        assert_eq!(again.headers()[http::header::CONTENT_TYPE], kind);
+        assert_eq!(again.extensions().get(), Some(&counts));
+        assert!(Kept::decode(b"").is_err() && Kept::decode(b"{}\nx").is_err());
+    }
+}
