@@ -229,7 +229,7 @@ fn property_bytes(visit: &Visit) -> usize {
     match visit {
         Visit::Entry(entry) | Visit::Cut(entry) => {
             let properties = entry.properties.iter().map(|property| property.value.len());
-            properties.chain(entry.columns.iter().map(column::bytes)).sum()
+            properties.chain(entry.columns.iter().map(|field| field.value.bytes())).sum()
         }
         Visit::Failure(..) => 0,
     }

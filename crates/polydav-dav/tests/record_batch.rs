@@ -242,7 +242,8 @@ fn what_has_no_key_of_one_column_can_not_be_referred_to() {
         ["create 201 applied", "update 422 not-applied [first note]", "delete 424 not-attempted"];
     assert_eq!(told_xml(&reply), expected);
     let said = reply.multistatus().responses[1].description.clone();
-    let expected = "column first note: what it refers to has no key of one column";
+    let expected = "column first note: only a key of one column, of 256 bytes at most, can be \
+                    referred to";
     assert_eq!(said.as_deref(), Some(expected));
     let put = "<put href=\"/person/3\" id=\"put\">{\"name\": \"Cy\"}</put>";
     let order =

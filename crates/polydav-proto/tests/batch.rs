@@ -253,13 +253,21 @@ fn a_small_document_does_not_grow_large_in_memory() {
     assert_eq!(said(&[copy; 10].join(","), "/"), None);
     assert_eq!(said(&[copy; 11].join(","), "/"), paths);
 
-    let needs = Some("a batch has at most 3 needs".to_owned());
+    let needs = Some("a batch has at most 3 needs and references".to_owned());
     let mkcol = |id: &str, needs: &str| {
         format!(r#"{{"op": "mkcol", "href": "a", "id": "{id}", "needs": [{needs}]}}"#)
     };
     let three = [mkcol("a", ""), mkcol("b", r#""a""#), mkcol("c", r#""a", "b", "a""#)].join(",");
     assert_eq!(said(&three, "/"), None);
     assert_eq!(said(&format!("{three},{}", mkcol("d", r#""a""#)), "/"), needs);
+    let create = |count: usize| {
+        let refs: Vec<_> = (0..count).map(|n| format!(r#""{n}": {{"$ref": "a"}}"#)).collect();
+        let first = r#"{"op": "create", "href": "a", "id": "a"}"#;
+        let values = refs.join(",");
+        format!(r#"{first}, {{"op": "create", "href": "a", "values": {{{values}}}}}"#)
+    };
+    assert_eq!(said(&create(3), "/"), None);
+    assert_eq!(said(&create(4), "/"), needs);
 }
 
 /// XML in a JSON document has the bound of XML in an XML document.

@@ -16,10 +16,13 @@ pub struct Needed(HashMap<usize, Fate>);
 enum Fate {
     /// It isn't known yet.
     Open,
-    /// It succeeded. If it added a record whose key is one column, this is that.
+    /// It succeeded. If it added a record whose key can be referred to, this is that.
     Met(Option<Value>),
     Failed,
 }
+
+/// The longest key that can be referred to: every reference becomes a copy of it.
+const KEY_BYTES_MAX: usize = 256;
 
 impl Needed {
     /// What these steps need. Of those that are among them nothing is known yet; any other counts as
@@ -39,7 +42,10 @@ impl Needed {
     pub fn note(&mut self, index: usize, outcome: &Outcome) {
         if let Some(fate) = self.0.get_mut(&index) {
             *fate = match outcome {
-                Ok(done) => Fate::Met(done.added.as_ref().and_then(|added| added.key.clone())),
+                Ok(done) => {
+                    let key = done.added.as_ref().and_then(|added| added.key.as_ref());
+                    Fate::Met(key.filter(|key| key.bytes() <= KEY_BYTES_MAX).cloned())
+                }
                 Err(_) => Fate::Failed,
             };
         }
@@ -80,7 +86,7 @@ impl Needed {
     /// # Errors
     /// [`FailureKind::Dependency`] if it needs one that isn't known to have succeeded;
     /// [`FailureKind::Invalid`] if it refers to one that added no record, or one whose key is made of
-    /// several columns.
+    /// several columns, or is longer than 256 bytes.
     pub fn check(&self, step: &Step) -> Result<(), Failure> {
         let subject = step.subject();
         if step.is_forsaken() || step.needs().iter().any(|need| !self.is_met(need)) {
@@ -90,7 +96,10 @@ impl Needed {
         match step.fields().iter().find(|field| unresolved(&field.value)) {
             Some(field) => {
                 let name = &*field.name;
-                let said = format!("column {name}: what it refers to has no key of one column");
+                let said = format!(
+                    "column {name}: only a key of one column, of {KEY_BYTES_MAX} bytes at most, can be \
+                     referred to"
+                );
                 Err(Failure::new(FailureKind::Invalid, subject.clone())
                     .with_column(name)
                     .with_detail(said))

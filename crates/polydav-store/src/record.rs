@@ -27,6 +27,17 @@ pub enum Value {
     Added(usize),
 }
 
+impl Value {
+    /// How long it is.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Null | Self::Added(_) => 0,
+            Self::Text(text) | Self::Json(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// A column of a record, and its value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Field {

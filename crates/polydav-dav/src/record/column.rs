@@ -113,15 +113,6 @@ impl Names {
     }
 }
 
-/// About what it takes to hold a column.
-pub(crate) fn bytes(field: &Field) -> usize {
-    match &field.value {
-        Value::Null | Value::Added(_) => 0,
-        Value::Text(text) | Value::Json(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-    }
-}
-
 fn encoded(properties: &mut Properties<'_>, name: &Name, bytes: &[u8]) {
     let element = Element::new(name.clone()).with_attribute(ENCODING, "base64");
     properties.element(&element.with_text(&encode_base64(bytes)));

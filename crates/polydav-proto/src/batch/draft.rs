@@ -273,14 +273,20 @@ impl Reader {
         for id in needs.split_ascii_whitespace() {
             indices.insert(self.earlier(draft, "needs", id)?.0);
         }
-        match self.needs_left.checked_sub(indices.len()) {
+        self.make_room_for_needs(indices.len())?;
+        Ok(indices.into_iter().collect())
+    }
+
+    fn make_room_for_needs(&mut self, count: usize) -> Result<(), InvalidBatch> {
+        match self.needs_left.checked_sub(count) {
             Some(left) => self.needs_left = left,
             None => {
-                let message = format!("a batch has at most {} needs", self.limits.needs_max);
+                let most = self.limits.needs_max;
+                let message = format!("a batch has at most {most} needs and references");
                 return Place::Document.fail(Fault::TooLarge, message);
             }
         }
-        Ok(indices.into_iter().collect())
+        Ok(())
     }
 
     /// The operation of this id. Only such as come before can be referred to: so there are no
@@ -297,7 +303,7 @@ impl Reader {
 
     /// The operation's own body. One that is of bad structure or too long is a fault of the
     /// document, one that can't be decoded is a fault of the item.
-    fn body(&self, draft: &mut Draft) -> Result<Result<Body, InvalidValue>, InvalidBatch> {
+    fn body(&mut self, draft: &mut Draft) -> Result<Result<Body, InvalidValue>, InvalidBatch> {
         Ok(Ok(match draft.verb {
             Verb::MkCol => Body::MkCol,
             Verb::Put => return Ok(self.content(draft)?.map(Body::Put)),
@@ -336,7 +342,10 @@ impl Reader {
         decode_base64(text).map_err(|error| InvalidValue { name, message: error.to_string() })
     }
 
-    fn fields(&self, draft: &mut Draft) -> Result<Result<Vec<Field>, InvalidValue>, InvalidBatch> {
+    fn fields(
+        &mut self,
+        draft: &mut Draft,
+    ) -> Result<Result<Vec<Field>, InvalidValue>, InvalidBatch> {
         let values = std::mem::take(&mut draft.values);
         let (mut fields, mut wrong) = (Vec::with_capacity(values.len()), None);
         for (name, value) in values {
@@ -350,7 +359,10 @@ impl Reader {
                     }
                 },
                 DraftValue::Ref(id) => match self.earlier(draft, "ref", &id)? {
-                    (index, Verb::Create) => Value::Ref(index),
+                    (index, Verb::Create) => {
+                        self.make_room_for_needs(1)?;
+                        Value::Ref(index)
+                    }
                     _ => return draft.place.refuse(format!("ref: {} creates no row", quote(&id))),
                 },
             };

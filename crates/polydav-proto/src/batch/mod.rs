@@ -91,7 +91,7 @@ pub struct Limits {
     pub elements_max: usize,
     /// The most entity tags and lock tokens in it, wherever they stand.
     pub states_max: usize,
-    /// The most operations that its operations need, all counted together.
+    /// The most needs and references of its operations together.
     pub needs_max: usize,
     /// The most bytes of all its paths together, with the base put before each relative one.
     pub path_bytes_max: usize,

@@ -15,6 +15,7 @@ trials! { writable:
     a_reference_is_read_as_its_column_reads_texts,
     a_reference_fails_with_what_it_refers_to,
     what_adds_no_row_with_one_key_can_not_be_referred_to,
+    a_long_key_can_not_be_referred_to,
     a_reference_is_checked_as_any_value,
     each_row_may_refer_to_the_one_before,
     some_of_many_references_fail,
@@ -193,6 +194,22 @@ fn what_adds_no_row_with_one_key_can_not_be_referred_to(store: &dyn Store) {
     assert_eq!(told, expected);
     assert_eq!(records(store, "item"), [item_json(1, "a")]);
     assert_eq!(records(store, "part"), [""; 0]);
+}
+
+/// Each reference would be a copy of it.
+fn a_long_key_can_not_be_referred_to(store: &dyn Store) {
+    let word = |length: usize| add("word", [("word", text(&"w".repeat(length)))]);
+    let told = tell(
+        store,
+        [
+            item(1, "a"),
+            word(256),
+            update("item/1", [("note", added(1))]),
+            word(257),
+            update("item/1", [("note", added(3))]),
+        ],
+    );
+    assert_eq!(told, ["created", "created", "done", "created", "Invalid /item/1 [note]"]);
 }
 
 fn a_reference_is_checked_as_any_value(store: &dyn Store) {
