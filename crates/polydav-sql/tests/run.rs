@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use conformance::{require_postgres, require_root};
 use polydav_sql::{Options, SqlStore};
 use polydav_store::kit::{
-    Draft, add, apply, json, path, put, put_record, remove, run, steps, tell, text, update,
+    Draft, add, added, apply, json, path, put, put_record, remove, run, steps, tell, text, update,
     verdict, verdicts, whole,
 };
 use polydav_store::{Cancel, FailureKind, NoLocks, OnFailure, Run, Select, Store, Value};
@@ -216,6 +216,60 @@ fn a_whole_run_whose_commit_fails_has_no_culprit() {
             let told = tell_whole(store, [late(1), put_record("up/7", [])]);
             assert_eq!(told, ["created"; 2], "by the commit all is well");
         }
+    });
+}
+
+/// A commit may be what a need fails at: what needs it isn't in the same transaction.
+#[test]
+fn a_need_is_met_once_it_is_committed() {
+    let sql = "CREATE TABLE up (k integer NOT NULL PRIMARY KEY);
+        CREATE TABLE late (k integer NOT NULL PRIMARY KEY,
+                           up integer REFERENCES up DEFERRABLE INITIALLY DEFERRED);";
+    both(sql, |database| {
+        let store = &database.open();
+        let late =
+            |k: usize, up: &str| add("late", [("k", json(&k.to_string())), ("up", json(up))]);
+        let told = tell(
+            store,
+            [
+                put_record("up/1", []),
+                late(1, "7"),
+                put_record("up/2", []).needing([1]),
+                add("up", [("k", added(1))]),
+                late(2, "1").needing([0]),
+                add("up", [("k", added(4))]).needing([0]),
+            ],
+        );
+        // At the commit SQLite doesn't say which column it is.
+        let conflict = if database.is_sqlite() { "Conflict /late" } else { "Conflict /late [up]" };
+        let expected =
+            ["created", conflict, "Dependency /up/2", "Dependency /up", "created", "created"];
+        assert_eq!(told, expected);
+        assert_eq!(listed(store, "up"), [r#"{"k":1}"#, r#"{"k":2}"#]);
+    });
+}
+
+/// Whatever the database makes of it, and whatever the column that takes it is.
+#[test]
+fn a_reference_is_the_key_that_the_database_gave() {
+    let sqlite = "CREATE TABLE a (id INTEGER PRIMARY KEY, v text);
+        CREATE TABLE b (k integer NOT NULL PRIMARY KEY, a REFERENCES a, note text);";
+    let postgres = "CREATE TABLE a (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), v text);
+        CREATE TABLE b (k integer NOT NULL PRIMARY KEY, a uuid REFERENCES a, note text);";
+    each(sqlite, postgres, |database| {
+        let store = &database.open();
+        let b = |k: usize, of: usize| {
+            put_record(format!("b/{k}"), [("a", added(of)), ("note", added(of))])
+        };
+        let drafts = [add("a", []), b(1, 0), add("a", [("v", text("x"))]), b(2, 2), b(3, 0)];
+        let outcomes = apply(store, &NoLocks, run(steps(drafts)));
+        let key = |at: usize| outcomes[at].as_ref().unwrap().added.as_ref().unwrap().key.clone();
+        for (k, of) in [(1, 0), (2, 2), (3, 0)] {
+            let entry = store.stat(&path(format!("b/{k}")), &Select::All).unwrap();
+            let columns = entry.columns.into_iter().map(|field| Some(field.value));
+            assert_eq!(columns.skip(1).collect::<Vec<_>>(), [key(of), key(of)]);
+        }
+        assert_ne!(key(0), key(2));
     });
 }
 
