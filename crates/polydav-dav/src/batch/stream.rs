@@ -149,10 +149,11 @@ impl Arrival {
         }
     }
 
-    /// Waits for a piece, but not beyond the deadline. Then it is what came already.
+    /// The next piece, and how the lines ended if that is all of them. It is waited for, but not
+    /// beyond the deadline.
     async fn piece(&mut self, deadline: Instant, is_late: bool) -> (Vec<u8>, Option<End>) {
         if !is_late {
-            // Who is late gets what came, as whoever never comes.
+            // If nothing came in time, the piece is empty.
             let _ = timeout_at(deadline, self.take_in(Cutter::has_values)).await;
         }
         // What is there already isn't waited for: the more of it is known, the better.
@@ -194,6 +195,7 @@ impl Batch {
         let has_begun = batch.output.has_begun();
         let (planned, end) = match (planned, end) {
             (Err(problem), _) => (Vec::new(), Some(End::Faulty(problem))),
+            // As long as nothing ran, the document can be refused as a whole.
             (Ok(_), Some(End::Faulty(problem))) if !has_begun => {
                 (Vec::new(), Some(End::Faulty(problem)))
             }
@@ -277,7 +279,7 @@ impl Batch {
     }
 }
 
-/// What no further operation starts for.
+/// Why no further operation starts.
 fn late() -> Problem {
     let detail = "the time of a batch is over, or the server stops: send again what isn't told of";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)

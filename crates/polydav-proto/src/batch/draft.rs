@@ -151,7 +151,7 @@ pub(super) struct Reader {
     format: Format,
     pub(super) base: Reference,
     limits: Limits,
-    /// Of as many operations as a document may have.
+    /// Of the last operations, at least as many as a document may have.
     ids: HashMap<String, (usize, Verb)>,
     states_left: usize,
     needs_left: usize,
