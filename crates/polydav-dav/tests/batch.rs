@@ -2,9 +2,7 @@
 
 mod world;
 
-use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use multistatus::Report;
@@ -13,11 +11,9 @@ use polydav_dav::{BatchCounts, BatchOptions, Options};
 use polydav_store::FailureKind::Internal;
 use polydav_store::kit::{mkcol, put};
 use polydav_store::layer::{Fault, Faulty};
-use polydav_store::{
-    Broken, Capabilities, Entry, Failure, LockView, MemoryLedger, MemoryStore, Principal, Reading,
-    Report as Told, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
-};
+use polydav_store::{MemoryLedger, MemoryStore, Principal};
 use serde_json::Value;
+use world::gate::{gated, gated_for};
 use world::{Made, World, answer, batch, batch_with, named, request};
 
 const NONE: [&str; 0] = [];
@@ -556,14 +552,9 @@ fn nothing_of_an_atomic_batch_runs_if_an_operation_is_refused() {
 #[test]
 fn what_is_not_supported_is_refused() {
     let world = World::new();
-    let first = "<put id=\"a\" href=\"/a\">x</put>";
-    for attributes in ["key=\"k\"", "dry-run=\"true\""] {
-        let reply = world.ask(batch_with(attributes, first));
-        assert_eq!(reply.status, 422, "{attributes}");
-        assert!(reply.text().contains("not supported"), "{}", reply.text());
-    }
-    let keyed = batch(first).replacen("\n\n", "\nIdempotency-Key: k\n\n", 1);
-    assert_eq!(world.status(keyed), 422);
+    let reply = world.ask(batch_with("dry-run=\"true\"", "<put href=\"/a\">x</put>"));
+    assert_eq!(reply.status, 422);
+    assert!(reply.text().contains("not supported"), "{}", reply.text());
     assert!(world.tree().is_empty());
 }
 
@@ -796,59 +787,6 @@ fn a_put_may_be_as_long_as_a_single_one() {
     assert_eq!(items, ["put /a 201 applied", "put /b 413 not-applied"]);
     assert_eq!(world.status("PUT /b\n\nhello!"), 413);
     assert_eq!(world.tree(), ["/a=hello"]);
-}
-
-/// A store of which each change waits until a test lets it go.
-struct Gated {
-    store: MemoryStore,
-    reached: Sender<()>,
-    go: Mutex<Receiver<()>>,
-}
-
-impl Store for Gated {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.store.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.store.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.store.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.store.read(path)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.store.stage(target, length)
-    }
-    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Told) -> Result<(), Broken> {
-        let _ = self.reached.send(());
-        let _ = self.go.lock().map(|go| go.recv());
-        self.store.apply(run, locks, report)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.store.space(path)
-    }
-}
-
-/// A world of which each run is told, and waits to be let go.
-fn gated(running_max: usize) -> (World, Receiver<()>, Sender<()>) {
-    gated_for(Made::default().patience, running_max)
-}
-
-/// The same, where nobody waits for others longer than this.
-fn gated_for(patience: Duration, running_max: usize) -> (World, Receiver<()>, Sender<()>) {
-    let ((reached, is_reached), (go, may_go)) = (channel(), channel());
-    let store = Gated { store: MemoryStore::new(), reached, go: Mutex::new(may_go) };
-    let batch = BatchOptions { running_max, ..BatchOptions::default() };
-    let options = Options { batch, ..Options::default() };
-    let made = Made { store: Arc::new(store), options, patience, ..Made::default() };
-    (World::of(made), is_reached, go)
 }
 
 #[test]

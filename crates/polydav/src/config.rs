@@ -65,6 +65,8 @@ pub(crate) struct Limits {
     pub(crate) batch_content_bytes: Option<usize>,
     /// After so many seconds no operation of a batch starts.
     pub(crate) batch_seconds: Option<u64>,
+    /// The same for jobs.
+    pub(crate) job_seconds: Option<u64>,
     /// How many batches of one principal run at a time.
     pub(crate) batch_running: Option<usize>,
 }

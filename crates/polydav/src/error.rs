@@ -29,6 +29,8 @@ pub(crate) enum Error {
     ServerState { path: PathBuf, source: Box<dyn StdError + Send + Sync> },
     #[error("the locks can't be read")]
     Locks(#[source] Failure),
+    #[error("the batches that are kept can't be read")]
+    Batches(#[source] Failure),
     #[error("can't listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("something still ran when the time to end was over, and was cut off")]
@@ -62,6 +64,7 @@ impl Error {
             | Self::Mount { .. }
             | Self::ServerState { .. }
             | Self::Locks(_)
+            | Self::Batches(_)
             | Self::Listen { .. }
             | Self::CutOff
             | Self::Runtime(_)

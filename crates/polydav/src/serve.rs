@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use polydav_dav::{Dav, Site};
-use polydav_engine::{Engine, Environment};
+use polydav_engine::{Engine, Environment, KeepLimits};
 use polydav_server::{Options, Server, Stopped, Users};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,9 +45,13 @@ fn read_users(path: &Path) -> Result<Users, Error> {
 }
 
 fn open(setup: &Setup) -> Result<Engine, Error> {
-    let Served { store, ledger } = stores::open(setup)?;
+    let Served { store, ledger, batches } = stores::open(setup)?;
     let options = polydav_engine::Options { durability: setup.durability, ..Default::default() };
-    Engine::open(store, ledger, environment(), options).map_err(Error::Locks)
+    let engine = Engine::open(store, ledger, environment(), options).map_err(Error::Locks)?;
+    match batches {
+        Some(ledger) => engine.keeping(ledger, KeepLimits::default()).map_err(Error::Batches),
+        None => Ok(engine),
+    }
 }
 
 fn environment() -> Environment {

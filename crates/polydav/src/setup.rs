@@ -132,6 +132,7 @@ fn dav_options(limits: &Limits) -> polydav_dav::Options {
     set(&mut batch.limits.content_bytes_max, limits.batch_content_bytes);
     set(&mut batch.running_max, limits.batch_running);
     batch.deadline = limits.batch_seconds.map_or(batch.deadline, Duration::from_secs);
+    batch.job_deadline = limits.job_seconds.map_or(batch.job_deadline, Duration::from_secs);
     options
 }
 

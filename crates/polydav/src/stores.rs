@@ -7,7 +7,7 @@ use std::sync::Arc;
 use polydav_fs::{FolderStore, ServerState};
 use polydav_sql::{OpenError, SqlStore};
 use polydav_store::layer::{MountLedger, Mounts};
-use polydav_store::{Ledger, MemoryLedger, ResourcePath, Store};
+use polydav_store::{BatchLedger, Ledger, MemoryLedger, ResourcePath, Store};
 
 use crate::error::Error;
 use crate::mount::{Mount, Source, Tables};
@@ -21,6 +21,8 @@ const STATE_DIR: &str = ".polydav";
 pub(crate) struct Served {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// What keeps batches; `None` if nothing can be changed.
+    pub(crate) batches: Option<Arc<dyn BatchLedger>>,
 }
 
 /// A mount that is open.
@@ -29,6 +31,8 @@ struct Opened {
     store: Arc<dyn Store>,
     /// What keeps its locks; `None` if that is the server's state.
     ledger: Option<Arc<dyn Ledger>>,
+    /// What can keep batches.
+    batches: Option<Arc<dyn BatchLedger>>,
 }
 
 /// Opens all that is served.
@@ -38,8 +42,11 @@ pub(crate) fn open(setup: &Setup) -> Result<Served, Error> {
     }
     let open = |mount| open_mount(mount, setup.state.as_deref());
     let mut opened = setup.mounts.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let mut batches = opened.iter().find_map(|opened| opened.batches.clone());
     let shared: Arc<dyn Ledger> = if opened.iter().any(|opened| opened.ledger.is_none()) {
-        Arc::new(open_server_state(&server_state_dir(setup)?)?)
+        let state = open_server_state(&server_state_dir(setup)?)?;
+        batches.get_or_insert_with(|| state.batch_ledger());
+        Arc::new(state)
     } else {
         // Nobody locks the collection that stands in for a mount at the root.
         Arc::new(MemoryLedger::default())
@@ -49,14 +56,14 @@ pub(crate) fn open(setup: &Setup) -> Result<Served, Error> {
         && path.is_root()
     {
         let Opened { store, ledger, .. } = opened.remove(0);
-        return Ok(Served { store, ledger: ledger.unwrap_or(shared) });
+        return Ok(Served { store, ledger: ledger.unwrap_or(shared), batches });
     }
     let ledgers = opened.iter().map(|opened| (opened.path.clone(), opened.ledger.clone()));
     let ledger = MountLedger::new(ledgers.collect::<Vec<_>>(), shared);
     let stores = opened.into_iter().map(|opened| (opened.path, opened.store));
     let store: Arc<dyn Store> = Arc::new(Mounts::new(stores));
     setup.mounts.iter().try_for_each(|mount| check_parent(&*store, mount))?;
-    Ok(Served { store, ledger: Arc::new(ledger) })
+    Ok(Served { store, ledger: Arc::new(ledger), batches })
 }
 
 /// Opens what a mount serves. `state` is what `--state` says.
@@ -67,8 +74,9 @@ fn open_mount(mount: &Mount, state: Option<&Path>) -> Result<Opened, Error> {
             let options = polydav_fs::Options { read_only: mount.read_only, state };
             let store = FolderStore::open(dir, &options)
                 .map_err(|error| Error::Folder { path: dir.clone(), source: error.into() })?;
+            let (path, batches) = (mount.path.clone(), store.batch_ledger());
             let store = Arc::new(store);
-            Ok(Opened { path: mount.path.clone(), store: store.clone(), ledger: Some(store) })
+            Ok(Opened { path, store: store.clone(), ledger: Some(store), batches })
         }
         Source::Sqlite(file) => {
             open_database(mount, |options| SqlStore::open_sqlite(file, options))
@@ -99,7 +107,7 @@ fn open_database(
     let is_writable = store.capabilities(&ResourcePath::root()).writable;
     let ledger: Option<Arc<dyn Ledger>> =
         if is_writable { None } else { Some(Arc::new(MemoryLedger::default())) };
-    Ok(Opened { path: mount.path.clone(), store, ledger })
+    Ok(Opened { path: mount.path.clone(), store, ledger, batches: None })
 }
 
 fn open_server_state(dir: &Path) -> Result<ServerState, Error> {
@@ -247,7 +255,7 @@ mod tests {
     fn folders_are_served_side_by_side() {
         for mounts in [&["/=@/main", "/a=@/other"][..], &["/a=@/other"], &["/x/y/a=@/other"]] {
             let folder = folder();
-            let Served { store, ledger } = open(&setup(&folder, mounts, None)).unwrap();
+            let Served { store, ledger, .. } = open(&setup(&folder, mounts, None)).unwrap();
             let at = Mount::parse(OsStr::new(mounts.last().unwrap())).unwrap().path;
             let file = store.stat(&at.join(b"f").unwrap(), &Select::None).unwrap();
             assert_eq!(file.length, 1);

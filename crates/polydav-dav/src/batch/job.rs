@@ -16,6 +16,7 @@ use polydav_proto::batch::Format;
 use polydav_proto::header::{self, Prefer};
 use polydav_store::{BatchId, Cancel, Failure, FailureKind, Principal, ResourcePath, Step};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::kept::{self, JobWish, Kept, Wish};
 use crate::body::Body;
@@ -201,10 +202,23 @@ pub(crate) async fn run(
         Err(response) => return Ok(response),
     };
     let (engine, id, hrefs) = (service.engine.clone(), ticket.id(), base.clone());
-    let task = tokio::spawn(async move { run_to_end(engine, base, ticket, step).await });
+    let task = tokio::spawn(run_to_end(engine, base, ticket, step));
+    answer_within(wait, task, || accepted(&hrefs, id, 1)).await
+}
+
+/// The answer of a job that ends within this time, else another. Who doesn't wait never gets it, lest
+/// what a client sees depend on how fast the server is.
+pub(super) async fn answer_within(
+    wait: Duration,
+    task: JoinHandle<Result<Response<Body>, Problem>>,
+    otherwise: impl FnOnce() -> Response<Body>,
+) -> Result<Response<Body>, Problem> {
+    if wait.is_zero() {
+        return Ok(otherwise());
+    }
     match tokio::time::timeout(wait, task).await {
         Ok(ended) => ended.map_err(intake::panicked)?,
-        Err(_) => Ok(accepted(&hrefs, id, 1)),
+        Err(_) => Ok(otherwise()),
     }
 }
 

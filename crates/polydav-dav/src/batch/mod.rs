@@ -254,10 +254,7 @@ pub(crate) async fn serve(
     // The batch ends, and holds its slot so long, even if the client hangs up.
     let task = tokio::spawn(batch.run(planned, deadline));
     let Some(wait) = wait else { return task.await.map_err(intake::panicked)? };
-    match tokio::time::timeout(wait, task).await {
-        Ok(ended) => ended.map_err(intake::panicked)?,
-        Err(_) => Ok(job::accepted(&hrefs, BatchId(id), total)),
-    }
+    job::answer_within(wait, task, || job::accepted(&hrefs, BatchId(id), total)).await
 }
 
 /// A batch that runs, and what its answer takes.

@@ -15,12 +15,14 @@ use http_body_util::{BodyExt as _, Full};
 use multistatus::xml::{Element, Limits};
 use multistatus::{MultiStatus, Report, Response};
 use polydav_dav::{Dav, Incoming, Options, Site};
-use polydav_engine::{Engine, Environment};
+use polydav_engine::{Engine, Environment, KeepLimits};
 use polydav_store::kit::{self, Draft};
 use polydav_store::{
-    Durability, Ledger, MemoryLedger, MemoryRecords, MemoryStore, Principal, Store,
+    BatchLedger, Durability, Ledger, MemoryLedger, MemoryRecords, MemoryStore, Principal, Store,
 };
 use tokio::runtime::Runtime;
+
+pub mod gate;
 
 pub struct World {
     pub dav: Dav,
@@ -34,6 +36,7 @@ pub struct World {
 pub struct Made {
     pub store: Arc<dyn Store>,
     pub ledger: Arc<dyn Ledger>,
+    pub batches: Arc<dyn BatchLedger>,
     pub site: Site,
     pub options: Options,
     pub patience: Duration,
@@ -45,6 +48,7 @@ impl Default for Made {
         Self {
             store: Arc::new(MemoryStore::new()),
             ledger: Arc::new(MemoryLedger::default()),
+            batches: Arc::new(MemoryLedger::default()),
             site: Site::default(),
             options: Options::default(),
             patience: Duration::from_secs(10),
@@ -72,15 +76,18 @@ impl World {
     }
 
     pub fn of(made: Made) -> Self {
-        let Made { store, ledger, site, options, patience, durability } = made;
+        let Made { store, ledger, batches, site, options, patience, durability } = made;
         let ahead = Arc::new(AtomicU64::new(0));
-        let (clock, counter) = (Arc::clone(&ahead), AtomicU64::new(1));
+        // What one world makes may be looked at in the next.
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let clock = Arc::clone(&ahead);
         let environment = Environment::new(
             move || SystemTime::now() + Duration::from_secs(clock.load(Ordering::Relaxed)),
-            move || u128::from(counter.fetch_add(1, Ordering::Relaxed)),
+            move || u128::from(NUMBERS.fetch_add(1, Ordering::Relaxed)),
         );
         let engine_options = polydav_engine::Options { patience, durability, ..Default::default() };
         let engine = Engine::open(Arc::clone(&store), ledger, environment, engine_options).unwrap();
+        let engine = engine.keeping(batches, KeepLimits::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_time()

@@ -413,9 +413,6 @@ impl BatchRequest {
     /// line away here.
     #[must_use]
     pub fn unsupported(&self) -> Option<Unsupported> {
-        if self.key.is_some() {
-            return Some(Unsupported { what: "a key" });
-        }
         self.dry_run.then_some(Unsupported { what: "a dry run" })
     }
 }

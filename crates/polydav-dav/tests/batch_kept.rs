@@ -1,0 +1,315 @@
+//! Batches with a key, and jobs: sent again they aren't done again, and go on without their client.
+
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::sync::Arc;
+
+use polydav_fs::{FolderStore, Options as FolderOptions};
+use polydav_store::{
+    BatchEnd, BatchId, BatchLedger, Durability, Failure, FailureKind, KeptBatch, MemoryLedger,
+    Principal, ResourcePath,
+};
+use tempfile::TempDir;
+use world::gate::gated;
+use world::{Made, Reply, World, answer, named, request};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A batch with a key in the header.
+fn keyed(key: &str, operations: &str) -> String {
+    format!("POST /batch-operation\nIdempotency-Key: {key}\n\n<batch>{operations}</batch>")
+}
+
+/// A batch that its client doesn't wait for.
+fn job(operations: &str) -> String {
+    format!("POST /batch-operation\nPrefer: respond-async\n\n<batch>{operations}</batch>")
+}
+
+fn is_replayed(reply: &Reply) -> bool {
+    reply.header("idempotent-replayed") == "true"
+}
+
+#[test]
+fn a_batch_that_is_sent_again_is_answered_as_before() {
+    let world = World::new();
+    let operations = "<put href=\"/a\">x</put><delete href=\"/none\"/>";
+    let first = world.ask(keyed("k", operations));
+    assert_eq!((first.status, is_replayed(&first)), (207, false));
+    assert_eq!(world.status("DELETE /a"), 204);
+    for key in ["k", "\"k\""] {
+        let again = world.ask(keyed(key, operations));
+        assert_eq!((again.status, is_replayed(&again)), (207, true));
+        assert_eq!(again.bytes(), first.bytes());
+        assert_eq!(again.header("batch-result"), first.header("batch-result"));
+        assert_eq!(again.header("content-type"), first.header("content-type"));
+    }
+    assert!(world.tree().is_empty(), "nothing was done again");
+}
+
+#[test]
+fn the_key_may_stand_in_the_document() {
+    let world = World::new();
+    let xml = |key: &str| format!("<batch key=\"{key}\"><mkcol href=\"/a/\"/></batch>");
+    let json = |key: &str| {
+        format!(
+            "{{\"key\": \"{key}\", \"operations\": [{{\"op\": \"mkcol\", \"href\": \"/b/\"}}]}}"
+        )
+    };
+    for (body, other) in [(xml("x"), xml("y")), (json("j"), json("i"))] {
+        let ask =
+            |head: &str, body: &str| world.ask(format!("POST /batch-operation{head}\n\n{body}"));
+        assert!(!is_replayed(&ask("", &body)));
+        assert!(is_replayed(&ask("", &body)));
+        let key = if body.starts_with('<') { "x" } else { "j" };
+        assert!(is_replayed(&ask(&format!("\nIdempotency-Key: {key}"), &body)));
+        let reply = ask(&format!("\nIdempotency-Key: {key}"), &other);
+        assert_eq!(
+            (reply.status, reply.text()),
+            (422, "the header and the document have different keys\n".into())
+        );
+    }
+}
+
+#[test]
+fn a_key_belongs_to_one_request_of_one_principal() {
+    let world = World::new();
+    let make = "<mkcol href=\"/a/\"/>";
+    assert_eq!(world.status(keyed("k", make)), 207);
+    for other in [
+        keyed("k", "<mkcol href=\"/b/\"/>"),
+        keyed("k", make).replace("\n\n", "\nPrefer: return=minimal\n\n"),
+        keyed("k", make).replace("\n\n", "\nAccept: application/json\n\n"),
+        keyed("k", make).replace("\n\n", "\nIf: (Not <urn:x>)\n\n"),
+    ] {
+        let reply = world.ask(&other);
+        let said = "this key was sent with another request\n";
+        assert_eq!((reply.status, reply.text()), (422, said.into()), "{other}");
+    }
+    let others = world.ask_as(named("ann"), keyed("k", make));
+    assert_eq!((others.status, is_replayed(&others)), (207, false));
+    assert_eq!(others.items(), ["mkcol /a/ 405 not-applied"]);
+}
+
+#[test]
+fn what_never_ran_keeps_no_key() {
+    let world = World::new();
+    assert_eq!(world.status(keyed("k", "<mvoe href=\"/a\"/>")), 422);
+    assert_eq!(world.status(keyed("k", "<mkcol/>")), 422);
+    assert_eq!(world.status(keyed("k", "<mkcol href=\"/a/\"/>")), 207);
+}
+
+#[test]
+fn a_key_is_forgotten_after_a_day() {
+    let world = World::new();
+    let make = keyed("k", "<mkcol href=\"/a/\"/>");
+    world.ask(&make);
+    world.wait(DAY - 10);
+    assert!(is_replayed(&world.ask(&make)));
+    world.wait(20);
+    let reply = world.ask(&make);
+    assert_eq!(
+        (is_replayed(&reply), reply.items()),
+        (false, vec!["mkcol /a/ 405 not-applied".into()])
+    );
+}
+
+#[test]
+fn a_batch_that_runs_is_not_begun_again() {
+    let (world, reached, go) = gated(4);
+    let make = keyed("k", "<mkcol href=\"/a/\"/>");
+    let first = request(&make);
+    let first = world.runtime.spawn(answer(world.dav.clone(), first, Principal::Anonymous));
+    reached.recv().unwrap();
+    let again = world.ask(&make);
+    assert_eq!((again.status, again.header("retry-after")), (409, "2"));
+    go.send(()).unwrap();
+    assert_eq!(world.runtime.block_on(first).unwrap().status, 207);
+    assert!(is_replayed(&world.ask(&make)));
+}
+
+/// A ledger that can't keep answers: as if the server ended before it could.
+struct Forgetful(MemoryLedger);
+
+impl BatchLedger for Forgetful {
+    fn batches(&self) -> Result<Vec<KeptBatch>, Failure> {
+        self.0.batches()
+    }
+    fn begin_batch(
+        &self,
+        batch: &KeptBatch,
+        document: Option<&[u8]>,
+        durability: Durability,
+    ) -> Result<(), Failure> {
+        self.0.begin_batch(batch, document, durability)
+    }
+    fn document(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        self.0.document(batch)
+    }
+    fn keep_receipt(&self, batch: BatchId, receipt: &[u8], d: Durability) -> Result<i64, Failure> {
+        self.0.keep_receipt(batch, receipt, d)
+    }
+    fn confirm_receipt(&self, number: i64) -> Result<(), Failure> {
+        self.0.confirm_receipt(number)
+    }
+    fn receipts(&self, batch: BatchId) -> Result<Vec<(Vec<u8>, bool)>, Failure> {
+        self.0.receipts(batch)
+    }
+    fn end_batch(&self, _: BatchId, _: BatchEnd, _: &[u8], _: Durability) -> Result<(), Failure> {
+        Err(Failure::new(FailureKind::NoSpace, ResourcePath::root()))
+    }
+    fn answer(&self, batch: BatchId) -> Result<Vec<u8>, Failure> {
+        self.0.answer(batch)
+    }
+    fn forget_batches(&self, batches: &[BatchId]) -> Result<(), Failure> {
+        self.0.forget_batches(batches)
+    }
+}
+
+/// What was done is known by its receipts, and told again in the same words.
+#[test]
+fn a_batch_whose_answer_was_lost_is_not_done_again() {
+    let dir = TempDir::new().unwrap();
+    let batches = Arc::new(Forgetful(MemoryLedger::default()));
+    let open = || {
+        let store = FolderStore::open(dir.path(), &FolderOptions::default()).unwrap();
+        World::of(Made { store: Arc::new(store), batches: batches.clone(), ..Made::default() })
+    };
+    let operations = "<put href=\"/a\">x</put><mkcol href=\"/a/\"/><copy href=\"/a\" dest=\"/b\"/>\
+                      <delete href=\"/a\"/><put href=\"/c\" if-none-match=\"*\">y</put>\
+                      <proppatch href=\"/c\"><set xmlns=\"DAV:\"><prop><p xmlns=\"u\"/></prop></set></proppatch>";
+    for (key, mode) in [("k", "best-effort"), ("l", "stop"), ("m", "atomic")] {
+        let make = keyed(key, operations).replace("<batch>", &format!("<batch mode=\"{mode}\">"));
+        let world = open();
+        let first = world.ask(&make);
+        assert_eq!(first.status, 207);
+        let tree = world.tree();
+        drop(world);
+        let world = open();
+        let again = world.ask(&make);
+        assert!(!is_replayed(&again));
+        let told = |reply: &Reply| reply.text().replace(char::is_numeric, "");
+        if mode == "atomic" {
+            assert_eq!(again.items(), first.items());
+        } else {
+            assert_eq!(told(&again), told(&first), "{mode}");
+        }
+        assert_eq!(world.tree(), tree, "{mode}");
+        world.ask("DELETE /a");
+        world.ask("DELETE /b");
+        world.ask("DELETE /c");
+    }
+}
+
+#[test]
+fn a_job_goes_on_without_its_client() {
+    let (world, reached, go) = gated(4);
+    let reply = world.ask(job("<mkcol href=\"/a/\"/><delete href=\"/none\"/>"));
+    assert_eq!(reply.status, 202);
+    assert_eq!(reply.header("preference-applied"), "respond-async");
+    let at = reply.header("location").to_owned();
+    assert!(at.starts_with("/batch-operation/"), "{at}");
+    assert_eq!(reply.json()["state"], "running");
+    reached.recv().unwrap();
+    assert_eq!(world.ask(format!("GET {at}")).json()["state"], "running");
+    let early = world.ask(format!("GET {at}/result"));
+    assert_eq!((early.status, early.header("retry-after")), (409, "1"));
+    go.send(()).unwrap();
+    let job = ended(&world, &at);
+    assert_eq!(
+        (&job["state"], &job["total"], &job["done"], &job["failed"]),
+        (&"finished".into(), &2.into(), &2.into(), &1.into())
+    );
+    let result = world.ask(format!("GET {at}/result"));
+    assert_eq!(result.status, 207);
+    assert_eq!(result.items(), ["mkcol /a/ 201 applied", "delete /none 404 not-applied"]);
+    let head = world.ask(format!("HEAD {at}/result"));
+    assert_eq!((head.status, head.bytes().len()), (207, 0));
+    assert_eq!(world.status(format!("DELETE {at}")), 409, "it has ended");
+}
+
+/// Waits until a job has ended.
+fn ended(world: &World, at: &str) -> serde_json::Value {
+    loop {
+        let job = world.ask(format!("GET {at}")).json();
+        if job["state"] != "running" {
+            return job;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_client_may_wait_a_while() {
+    let world = World::new();
+    let reply = world.ask(job("<mkcol href=\"/a/\"/>").replace("async", "async, wait=30"));
+    assert_eq!(reply.items(), ["mkcol /a/ 201 applied"]);
+}
+
+#[test]
+fn a_job_is_its_owners_alone() {
+    let world = World::new();
+    let reply = world.ask_as(named("ann"), job("<mkcol href=\"/a/\"/>"));
+    let at = reply.header("location").to_owned();
+    for who in [named("bob"), Principal::Anonymous] {
+        for method in ["GET", "DELETE", "OPTIONS", "HEAD"] {
+            for part in ["", "/result", "/retry"] {
+                let reply = world.ask_as(who.clone(), format!("{method} {at}{part}"));
+                assert_eq!(reply.status, 404, "{method} {part}");
+            }
+        }
+    }
+    let theirs = world.ask_as(named("ann"), format!("OPTIONS {at}"));
+    assert_eq!((theirs.status, theirs.header("allow")), (200, "OPTIONS, GET, HEAD, DELETE"));
+    let theirs = world.ask_as(named("ann"), format!("PUT {at}\n\nx"));
+    assert_eq!(theirs.status, 405);
+    world.wait(DAY + 10);
+    assert_eq!(world.ask_as(named("ann"), format!("GET {at}")).status, 404, "it is forgotten");
+}
+
+#[test]
+fn a_job_that_is_called_off_starts_no_further_step() {
+    for (mode, outcomes) in [
+        ("best-effort", ["mkcol /a/ 201 applied", "mkcol /b/ 503 not-attempted"]),
+        ("atomic", ["mkcol /a/ 503 not-attempted", "mkcol /b/ 503 not-attempted"]),
+    ] {
+        let (world, reached, go) = gated(4);
+        // What ends no lock is one run: the second begins behind the deletion.
+        let operations = "<mkcol href=\"/a/\"/><mkcol href=\"/b/\"/>";
+        let reply =
+            world.ask(job(operations).replace("<batch>", &format!("<batch mode=\"{mode}\">")));
+        let at = reply.header("location").to_owned();
+        reached.recv().unwrap();
+        let called_off = world.ask(format!("DELETE {at}"));
+        assert_eq!(called_off.status, 202);
+        go.send(()).unwrap();
+        assert_eq!(ended(&world, &at)["state"], "cancelled");
+        let items = world.ask(format!("GET {at}/result")).items();
+        if mode == "atomic" {
+            assert_eq!(items, outcomes);
+        }
+        assert!(items[1].ends_with("503 not-attempted"), "{items:?}");
+    }
+}
+
+#[test]
+fn trees_are_copied_moved_and_deleted_as_jobs_too() {
+    let world = World::new();
+    world.ask("MKCOL /a/");
+    world.ask("PUT /a/x\n\nx");
+    for (asked, status, tree) in [
+        ("COPY /a/\nDestination: /b/", 201, &["/a/", "/a/x=x", "/b/", "/b/x=x"][..]),
+        ("MOVE /b/\nDestination: /a/", 204, &["/a/", "/a/x=x"]),
+        ("MOVE /none\nDestination: /c", 404, &["/a/", "/a/x=x"]),
+        ("DELETE /a/", 204, &[]),
+    ] {
+        let reply = world.ask(format!("{asked}\nPrefer: respond-async"));
+        assert_eq!(reply.status, 202, "{asked}");
+        let at = reply.header("location").to_owned();
+        let job = ended(&world, &at);
+        assert_eq!(job["failed"], u64::from(status == 404));
+        assert_eq!(world.ask(format!("GET {at}/result")).status, status);
+        assert_eq!(world.tree(), tree);
+    }
+}
