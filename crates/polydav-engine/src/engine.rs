@@ -1,13 +1,14 @@
 //! `Engine`: claims the paths of a plan, cuts it into runs, and collects the outcomes.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use polydav_store::{
-    BatchLedger, Cancel, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView, Needed,
-    OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store, View,
+    BatchLedger, Cancel, Commit, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView,
+    Needed, OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store, View,
 };
 use tokio::sync::watch;
 
@@ -430,9 +431,12 @@ impl Inner {
             cancel: manner.cancel.clone(),
         };
         let ticket = manner.ticket.as_deref();
-        let mut told = Told { indices: &indices, outcomes, next: 0, ticket };
+        let mut told = Told { indices: &indices, outcomes, next: 0, ticket, kept: Kept::default() };
         if let Err(broken) = self.store.apply(run, &self.locks, &mut told) {
             tracing::error!(%broken, "the store takes no further changes");
+        }
+        if let Err(failure) = told.keep_the_rest() {
+            tracing::error!(%failure, "how steps went can't be written down");
         }
         let outcomes = told.outcomes;
         let untold = || Err(unknown("the store could not tell what became of it"));
@@ -452,12 +456,54 @@ struct Told<'a> {
     /// Where the next one belongs, if the store reports in order.
     next: usize,
     ticket: Option<&'a Ticket>,
+    kept: Kept,
+}
+
+/// Which outcomes there are receipts of.
+#[derive(Default)]
+struct Kept {
+    /// Whether the last receipt of a step told of success.
+    successes: HashMap<usize, bool>,
+    /// Outcomes without one.
+    rest: Vec<(usize, Outcome)>,
+}
+
+impl Kept {
+    /// Takes note of an outcome that is final: of a failure there is no receipt yet where the store
+    /// refused a step before, or instead of, a commit.
+    fn note(&mut self, index: usize, outcome: &Outcome) {
+        match (self.successes.get(&index), outcome) {
+            (None, Err(failure)) if is_to_be_tried_again(failure) => {}
+            (Some(was_success), outcome) if *was_success == outcome.is_ok() => {}
+            _ => self.rest.push((index, outcome.clone())),
+        }
+    }
+}
+
+/// Whether a step that failed so wasn't tried, and may be if its batch goes on.
+fn is_to_be_tried_again(failure: &Failure) -> bool {
+    use FailureKind::{Busy, Dependency, NotAttempted};
+    failure.effect == Effect::None && matches!(failure.kind, Busy | Dependency | NotAttempted)
+}
+
+impl Told<'_> {
+    /// Keeps a receipt of what the store kept none of: it is final.
+    fn keep_the_rest(&mut self) -> Result<(), Failure> {
+        let outcomes = std::mem::take(&mut self.kept.rest);
+        match self.ticket {
+            Some(ticket) if !outcomes.is_empty() => {
+                ticket.keep(&Receipt { commit: Commit::Nothing, outcomes })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Report for Told<'_> {
     fn outcome(&mut self, index: usize, outcome: Outcome) {
         if let Some(ticket) = self.ticket {
             ticket.note(&outcome);
+            self.kept.note(index, &outcome);
         }
         // Looking from the last place on keeps this linear.
         let mut places = (self.next..self.indices.len()).chain(0..self.next);
@@ -472,7 +518,13 @@ impl Report for Told<'_> {
     }
 
     fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
-        self.ticket.map_or(Ok(()), |ticket| ticket.keep(&receipt))
+        let Some(ticket) = self.ticket else { return Ok(()) };
+        self.keep_the_rest()?;
+        let Receipt { commit, mut outcomes } = receipt;
+        outcomes.retain(|(_, outcome)| !outcome.as_ref().is_err_and(is_to_be_tried_again));
+        let successes = outcomes.iter().map(|(index, outcome)| (*index, outcome.is_ok()));
+        self.kept.successes.extend(successes);
+        if outcomes.is_empty() { Ok(()) } else { ticket.keep(&Receipt { commit, outcomes }) }
     }
 
     fn confirm(&mut self) {

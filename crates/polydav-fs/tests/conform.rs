@@ -3,12 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use polydav_fs::{FolderStore, Options};
 use polydav_store::{
-    Broken, Capabilities, Commit, Durability, Entry, Failure, Fate, LockView, Outcome, Reading,
-    Receipt, Report, ResourcePath, Run, RunId, Select, Space, Stage, Store, Visit, Walk, kit,
+    Broken, Capabilities, Durability, Entry, Failure, Fate, LockView, Reading, Report,
+    ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk, Witness, kit,
 };
 use tempfile::TempDir;
 
@@ -16,50 +15,13 @@ use tempfile::TempDir;
 struct Folder {
     store: FolderStore,
     durability: Durability,
-    /// Whether receipts are kept of all runs.
-    keeps_receipts: bool,
     _dir: TempDir,
-}
-
-/// Passes outcomes on, each of which there was a receipt of before.
-struct Keeping<'a> {
-    store: &'a FolderStore,
-    report: &'a mut dyn Report,
-    receipts: Vec<Receipt>,
-}
-
-impl Report for Keeping<'_> {
-    fn outcome(&mut self, index: usize, outcome: Outcome) {
-        let is_final = |receipt: &&Receipt| match &receipt.commit {
-            Commit::Named(name) => self.store.fate(name).unwrap() == Fate::Done,
-            Commit::Nameless | Commit::Nothing => true,
-        };
-        let finals = self.receipts.iter().rev().filter(is_final);
-        let mut kept = finals.flat_map(|receipt| &receipt.outcomes).filter(|(of, _)| *of == index);
-        match kept.next() {
-            Some((_, kept)) => assert_eq!(format!("{kept:?}"), format!("{outcome:?}")),
-            None => assert!(outcome.is_err(), "there is no receipt of step {index}"),
-        }
-        self.report.outcome(index, outcome);
-    }
-
-    fn keeps_receipts(&self) -> bool {
-        true
-    }
-
-    fn receipt(&mut self, receipt: Receipt) -> Result<(), Failure> {
-        if let Commit::Named(name) = &receipt.commit {
-            assert_eq!(self.store.fate(name).unwrap(), Fate::Undone, "it isn't made yet");
-        }
-        self.receipts.push(receipt);
-        Ok(())
-    }
 }
 
 impl Folder {
     fn new(dir: TempDir, durability: Durability, options: &Options) -> Self {
         let store = FolderStore::open(dir.path(), options).unwrap();
-        Self { store, durability, keeps_receipts: false, _dir: dir }
+        Self { store, durability, _dir: dir }
     }
 
     fn on_disk(durability: Durability) -> Self {
@@ -96,15 +58,10 @@ impl Store for Folder {
     }
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         let run = Run { durability: self.durability, ..run };
-        if !self.keeps_receipts {
-            return self.store.apply(run, locks, report);
-        }
-        // No two runs have the same.
-        static RUNS: AtomicU64 = AtomicU64::new(0);
-        let id = RunId(RUNS.fetch_add(1, Ordering::Relaxed).into());
-        let run = Run { id, ..run };
-        let mut keeping = Keeping { store: &self.store, report, receipts: Vec::new() };
-        self.store.apply(run, locks, &mut keeping)
+        self.store.apply(run, locks, report)
+    }
+    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
+        self.store.fate(commit)
     }
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.store.space(path)
@@ -130,7 +87,7 @@ fn a_folder_does_as_the_model_does() {
 #[test]
 fn a_folder_of_which_receipts_are_kept_does_the_same() {
     for durability in [Durability::Relaxed, Durability::Full] {
-        let open = || Folder { keeps_receipts: true, ..Folder::in_memory(durability) };
+        let open = || kit::Keeping(Folder::in_memory(durability));
         kit::conform(open);
         kit::model(128, open);
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use polydav_store::Durability;
+use polydav_store::{Commit, Durability, Fate, Witness};
 
 use crate::datum::Datum;
 use crate::error::SqlError;
@@ -41,6 +41,9 @@ pub(crate) trait Database: Send + Sync + 'static {
         patience: Patience,
         work: &mut dyn FnMut(&dyn Transaction) -> Result<(), Trouble>,
     ) -> Result<(), Trouble>;
+
+    /// What became of a transaction, by the name that its [`Transaction::commit`] had.
+    fn fate(&self, name: &Witness) -> Result<Fate, SqlError>;
 }
 
 /// How long others are waited for who hold what a transaction needs.
@@ -72,6 +75,9 @@ pub(crate) trait Transaction {
     /// # Errors
     /// The transaction can't go on: some of the rows are at fault, or something else is.
     fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError>;
+
+    /// What makes it final, by the name that [`Database::fate`] knows it by.
+    fn commit(&self) -> Commit;
 }
 
 /// What stands behind a change in its transaction.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use polydav_store::{
-    Course, Done, Durability, Effect, Failure, FailureKind, LockView, Outcome, Report,
-    ResourcePath, Run, Step,
+    Commit, Course, Done, Durability, Effect, Failure, FailureKind, LockView, Outcome, Receipt,
+    Report, ResourcePath, Run, Step,
 };
 
 use crate::attempt::{Attempt, Care};
-use crate::database::{Database, Patience, Trouble};
+use crate::database::{Database, Patience, Transaction, Trouble};
 use crate::error::{SqlError, SqlErrorKind};
 use crate::place::Place;
 use crate::schema::{Schema, Table};
@@ -123,6 +123,9 @@ impl<'a> Running<'a> {
         let mut course = self.course.clone();
         let mut outcomes = Vec::new();
         let steps = &self.steps[part.steps.clone()];
+        let report = &mut *self.report;
+        let keeps_receipts = report.keeps_receipts();
+        let mut is_nameless = false;
         let patience = match self.waited {
             Duration::ZERO => Patience::Usual,
             waited if waited < WAIT_MAX && steps.len() == 1 => Patience::Little,
@@ -135,7 +138,8 @@ impl<'a> Running<'a> {
             let schema = self.database.schema();
             // Who knows what a trigger does before it lets nothing be changed.
             let far = |step| tables(&schema, step).any(|table| table.has_far_effects);
-            let looks = part.care == Care::Look || steps.iter().any(far);
+            // What is committed as soon as it is made has no receipt before.
+            let looks = keeps_receipts || part.care == Care::Look || steps.iter().any(far);
             for care in [if looks { Care::Look } else { Care::None }, Care::Look] {
                 course = self.course.clone();
                 let (locks, course) = (self.locks, &mut course);
@@ -146,9 +150,13 @@ impl<'a> Running<'a> {
                     break;
                 }
             }
+            if keeps_receipts {
+                is_nameless = keep_receipt(transaction, steps, &outcomes, report)?;
+            }
             Ok(())
         });
         match done {
+            Ok(()) if is_nameless => self.report.confirm(),
             Ok(()) => {}
             Err(Trouble { error, .. }) if error.kind == SqlErrorKind::InDoubt => {
                 tracing::error!(%error, "a transaction is in doubt");
@@ -202,17 +210,26 @@ impl<'a> Running<'a> {
     fn attempt_whole(&mut self, care: Care) -> Result<Vec<Outcome>, Trouble> {
         let mut course = self.course.clone();
         let mut outcomes = Vec::new();
+        let report = &mut *self.report;
+        let keeps_receipts = report.keeps_receipts();
+        let mut is_nameless = false;
         let done = self.database.transact(self.durability, Patience::Usual, &mut |transaction| {
             course = self.course.clone();
             let schema = self.database.schema();
             let (locks, course) = (self.locks, &mut course);
             let attempt = Attempt::new(&schema, transaction, locks, &self.steps, course, care);
             outcomes = attempt.perform()?;
-            match course.undoes() {
-                true => Err(SqlError::new(SqlErrorKind::Other, "a step failed").into()),
-                false => Ok(()),
+            if course.undoes() {
+                return Err(SqlError::new(SqlErrorKind::Other, "a step failed").into());
             }
+            if keeps_receipts {
+                is_nameless = keep_receipt(transaction, &self.steps, &outcomes, report)?;
+            }
+            Ok(())
         });
+        if done.is_ok() && is_nameless {
+            self.report.confirm();
+        }
         let subjects = self.steps.iter().map(Step::subject);
         let outcomes = outcomes.into_iter().zip(subjects);
         match done {
@@ -316,6 +333,27 @@ impl<'a> Running<'a> {
     fn refuse(&mut self, steps: Range<usize>, failure: &Failure) {
         self.course.refuse(&self.steps[steps], failure, self.report);
     }
+}
+
+/// Keeps a receipt of steps whose transaction is about to be committed. Whether nobody but us will be
+/// able to tell that it was.
+fn keep_receipt(
+    transaction: &dyn Transaction,
+    steps: &[Step],
+    outcomes: &[Outcome],
+    report: &mut dyn Report,
+) -> Result<bool, SqlError> {
+    let commit = transaction.commit();
+    let is_nameless = commit == Commit::Nameless;
+    let outcomes = steps.iter().map(Step::index).zip(outcomes.iter().cloned()).collect();
+    report.receipt(Receipt { commit, outcomes }).map_err(|failure| {
+        let kind = match failure.kind {
+            FailureKind::NoSpace => SqlErrorKind::Full,
+            _ => SqlErrorKind::Other,
+        };
+        SqlError::new(kind, failure)
+    })?;
+    Ok(is_nameless)
 }
 
 /// Whoever stood in the way gets a little time; a database that is being started again, more.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use polydav_store::{
     Broken, Cancel, Capabilities, Course, Entry, Failure, FailureKind, Fields, Kind, Listed,
     LockView, OnFailure, Outcome, Page, ReadAt, Reading, Report, ResourcePath, Run, Select, Space,
-    Stage, Step, Store, Visit, Walk, WalkDepth, key,
+    Stage, Step, Store, Visit, Walk, WalkDepth, Witness, key,
 };
 
 use crate::database::{BYTES_MAX, Database};
@@ -250,6 +250,7 @@ impl Store for SqlStore {
         }
         if let [step] = &run.steps[..]
             && step.needs().is_empty()
+            && !report.keeps_receipts()
             && self.is_swift(step)
         {
             self.apply_one(run, locks, report);
@@ -257,6 +258,10 @@ impl Store for SqlStore {
             Running::new(&*self.database, run, locks, report).run();
         }
         Ok(())
+    }
+
+    fn fate(&self, commit: &Witness) -> Result<polydav_store::Fate, Failure> {
+        self.database.fate(commit).map_err(|error| error.to_failure(ResourcePath::root()))
     }
 
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {

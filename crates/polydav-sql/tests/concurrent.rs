@@ -62,7 +62,8 @@ impl Client for Shared {
 
     fn send(&self, drafts: Vec<Draft>) -> Vec<Outcome> {
         let steps = drafts.into_iter().enumerate().map(|(at, draft)| draft.step(at)).collect();
-        let plan = Plan { steps, mode: PlanMode::BestEffort, cancel: Cancel::never() };
+        let plan =
+            Plan { steps, mode: PlanMode::BestEffort, cancel: Cancel::never(), ticket: None };
         self.runtime.block_on(self.engine.run(plan))
     }
 }

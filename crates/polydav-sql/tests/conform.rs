@@ -5,7 +5,7 @@
 mod world;
 
 use conformance::require_postgres;
-use polydav_store::kit::record;
+use polydav_store::kit::{Keeping, record};
 use world::{Files, Servers};
 
 /// The tables of [`record::SCHEMA`] in SQLite.
@@ -59,6 +59,22 @@ fn sqlite_conforms() {
 fn sqlite_does_what_the_model_does() {
     let files = Files::default();
     record::model(64, || files.open(SQLITE));
+}
+
+#[test]
+fn sqlite_does_the_same_where_receipts_are_kept() {
+    let files = Files::default();
+    record::conform(|| Keeping(files.open(SQLITE)));
+    record::model(32, || Keeping(files.open(SQLITE)));
+}
+
+#[test]
+fn postgres_does_the_same_where_receipts_are_kept() {
+    if require_postgres() {
+        let servers = Servers::start();
+        record::conform(|| Keeping(servers.open(POSTGRES)));
+        record::model(16, || Keeping(servers.open(POSTGRES)));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod writing;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use polydav_store::Durability;
+use polydav_store::{Durability, Fate, Witness as CommitName};
 
 use crate::database::{Database, Patience, Transaction, Trouble};
 use crate::datum::{self, Datum};
@@ -172,6 +172,11 @@ impl Postgres {
     }
 }
 
+/// The name of a transaction: its number, and when the server was started that gave it.
+fn name_of(number: &str, started: &str) -> CommitName {
+    CommitName::new(format!("{number} {started}"))
+}
+
 fn answers(witness: &Witness) -> bool {
     witness.lock().unwrap_or_else(PoisonError::into_inner).execute("").is_ok()
 }
@@ -252,6 +257,32 @@ impl Database for Postgres {
             }
             // Without a number it has changed nothing.
             _ => Err(error.into()),
+        }
+    }
+
+    fn fate(&self, name: &CommitName) -> Result<Fate, SqlError> {
+        let name = std::str::from_utf8(name.as_bytes()).unwrap_or_default();
+        let Some((number, started)) = name.split_once(' ') else { return Ok(Fate::Unknown) };
+        let deadline = Instant::now() + DOUBT_MAX;
+        loop {
+            let session = self.session()?;
+            // A server that was started again may have given the number once more.
+            let is_same = session.started() == started;
+            match session.status(number) {
+                Ok(Some(status)) if status == "aborted" => return Ok(Fate::Undone),
+                Ok(Some(status)) if status == "committed" && is_same => return Ok(Fate::Done),
+                Ok(Some(status)) if status == "in progress" => {}
+                Ok(_) => return Ok(Fate::Unknown),
+                // It is still to be given: the server lost what was done.
+                Err(error) if error.kind == SqlErrorKind::Value => return Ok(Fate::Undone),
+                Err(error) => return Err(error),
+            }
+            drop(session);
+            if Instant::now() >= deadline {
+                let said = "a transaction of an earlier process hasn't ended yet";
+                return Err(SqlError::new(SqlErrorKind::Busy, said));
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }

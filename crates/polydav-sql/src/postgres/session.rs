@@ -33,6 +33,9 @@ const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 const STATUS: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN 'in progress' \
     ELSE pg_xact_status($1::text::xid8) END";
 
+/// When the server was started.
+const STARTED: &str = "SELECT pg_postmaster_start_time()::text";
+
 /// One that wasn't used for this long is asked whether it is still there.
 const IDLE_MAX: Duration = Duration::from_millis(500);
 
@@ -84,6 +87,8 @@ pub(super) struct Session {
     prepared: RefCell<HashMap<String, Statement>>,
     /// Whether commits aren't waited for unless that is asked for.
     is_lax: bool,
+    /// When the server was started that it is with.
+    started: String,
     /// What begins the transaction, until it goes out together with the first question.
     opening: RefCell<Option<String>>,
     /// Whether a statement outside of any transaction would be as durable as within.
@@ -110,18 +115,20 @@ impl r2d2::ManageConnection for Sessions {
     fn connect(&self) -> Result<Session, SqlError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| SqlError::new(SqlErrorKind::Away, error))?;
-        let (client, lax) = runtime.block_on(async {
+        let (client, lax, started) = runtime.block_on(async {
             let (client, connection) = self.config.connect(NoTls).await?;
             tokio::spawn(connection);
             client.batch_execute(SETTINGS).await?;
             let lax = client.query_one("SELECT current_setting('synchronous_commit')", &[]).await?;
-            Ok::<_, tokio_postgres::Error>((client, lax))
+            let started = client.query_one(STARTED, &[]).await?;
+            Ok::<_, tokio_postgres::Error>((client, lax, started))
         })?;
         Ok(Session {
             runtime: Some(runtime),
             client,
             prepared: RefCell::default(),
             is_lax: lax.get::<_, &str>(0) == "off",
+            started: started.get(0),
             opening: RefCell::default(),
             may_go_alone: Cell::default(),
             is_open: Cell::default(),
@@ -290,6 +297,11 @@ impl Session {
     /// The number of the transaction under way, if it has changed something.
     pub(super) fn number(&self) -> Option<String> {
         self.number.borrow().clone()
+    }
+
+    /// When the server was started.
+    pub(super) fn started(&self) -> &str {
+        &self.started
     }
 
     /// What became of a transaction: `committed`, `aborted`, `in progress`, or nothing if the

@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use polydav_store::Commit;
+
 use crate::database::{Behind, Change, Changed, Patience, Shape, Transaction, Wanted};
 use crate::datum;
 use crate::error::{SqlError, SqlErrorKind};
@@ -13,7 +15,7 @@ use crate::statement::{self, Key, Parameters};
 
 use super::change::{self, Suspect};
 use super::session::{Session, Way};
-use super::{placeholder, read};
+use super::{name_of, placeholder, read};
 
 /// How often rows are taken hold of that were made while others were waited for.
 const HOLD_TRIES_MAX: u32 = 4;
@@ -150,6 +152,13 @@ impl<'a> Writing<'a> {
 }
 
 impl Transaction for Writing<'_> {
+    fn commit(&self) -> Commit {
+        match self.session.number() {
+            Some(number) => Commit::Named(name_of(&number, self.session.started())),
+            None => Commit::Nothing,
+        }
+    }
+
     fn knows_rows(&self) -> bool {
         true
     }

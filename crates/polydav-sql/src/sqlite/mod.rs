@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use polydav_store::Durability;
+use polydav_store::{Commit, Durability, Fate, Witness};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior};
 
@@ -234,6 +234,11 @@ impl Database for Sqlite {
         }
         transaction.commit().map_err(|error| in_commit(error.into()).into())
     }
+
+    /// The file holds nothing of ours that could tell.
+    fn fate(&self, _: &Witness) -> Result<Fate, SqlError> {
+        Ok(Fate::Unknown)
+    }
 }
 
 /// If the disk fails under a commit, what was written of it may still turn up at the next start.
@@ -328,6 +333,10 @@ impl Transaction for Writing<'_> {
     fn row(&self, table: &Arc<Table>, key: &Key) -> Result<Option<Row>, SqlError> {
         let mut look = self.connection.prepare_cached(&change::look(table))?;
         Ok(change::find(&mut look, table, key)?)
+    }
+
+    fn commit(&self) -> Commit {
+        Commit::Nameless
     }
 
     fn change(&self, change: &Change, behind: Behind) -> Result<Vec<Changed>, SqlError> {

@@ -28,6 +28,7 @@ macro_rules! trials {
 
 mod condition;
 mod draft;
+mod keeping;
 mod model;
 pub mod record;
 mod scene;
@@ -39,6 +40,7 @@ pub use draft::{
     Draft, Held, add, added, copy, copy_alone, fields, held, json, lock, mkcol, name, patch, path,
     put, put_content, put_record, remove, rename, set, text, unset, update,
 };
+pub use keeping::Keeping;
 pub use model::model;
 #[cfg(test)]
 pub(crate) use model::scene;
