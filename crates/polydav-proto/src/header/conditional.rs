@@ -2,6 +2,7 @@
 //!
 //! A field each and a type each, since all that are present must hold.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use super::{EntityTag, Header, Lines, parse_date};
@@ -29,6 +30,17 @@ impl Matching {
             return Scan::new(value).fail("* or an entity tag in double quotes");
         }
         Ok(Self::Tags(tags))
+    }
+}
+
+impl fmt::Display for Matching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Tags(tags) = self else { return f.write_str("*") };
+        for (at, tag) in tags.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            tag.fmt(f)?;
+        }
+        Ok(())
     }
 }
 
@@ -135,6 +147,14 @@ mod tests {
             assert_eq!(read.iter().filter(|tag| tag.weak).count(), weak);
         }
         assert_eq!(IfNoneMatch::parse(b"*"), Ok(IfNoneMatch(Matching::Any)));
+    }
+
+    #[test]
+    fn written_and_read_again() {
+        for value in ["*", "\"a\"", "\"a, b\", W/\"\", \"\\\""] {
+            let matching = Matching::parse(value.as_bytes()).unwrap();
+            assert_eq!(matching.to_string(), value);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `Idempotency-Key`.
 
+use std::fmt;
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -40,6 +42,17 @@ impl Header for IdempotencyKey {
     }
 }
 
+/// As it is sent: bare, unless it begins as a quoted string does.
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.starts_with('"') {
+            return f.write_str(&self.0);
+        }
+        let escaped = self.0.replace('\\', r"\\").replace('"', r#"\""#);
+        write!(f, "\"{escaped}\"")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +65,17 @@ mod tests {
         let long = "a".repeat(256);
         for bad in ["", "\"\"", "a b", "\"a b\"", "\"a", "\"a\" b", "\u{e4}", &long] {
             assert!(IdempotencyKey::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn written_and_read_again() {
+        for (value, written) in
+            [("a", "a"), ("\"a\"", "a"), (r#"a"\"#, r#"a"\"#), (r#""\"a\\b\"""#, r#""\"a\\b\"""#)]
+        {
+            let key = IdempotencyKey::parse(value.as_bytes()).unwrap();
+            assert_eq!(key.to_string(), written, "{value}");
+            assert_eq!(IdempotencyKey::parse(written.as_bytes()), Ok(key), "{value}");
         }
     }
 }

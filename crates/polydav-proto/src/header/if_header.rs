@@ -1,5 +1,6 @@
 //! `If` (RFC 4918 §10.4).
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{EntityTag, Header, Lines, StateToken};
@@ -80,6 +81,47 @@ impl Header for If {
         }
         // A tag after untagged lists would leave the grammar, and the reader unsure what they meant.
         if scan.is_done() { Ok(Self { lists }) } else { scan.fail("( or the end") }
+    }
+}
+
+/// Lists that share a tag stand behind it. The grammar has no word for a list without a tag behind
+/// one that has a tag, and nothing that was read has such.
+impl fmt::Display for If {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tag = None;
+        for (at, list) in self.lists.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            if let Some(resource) = &list.resource
+                && tag != Some(resource)
+            {
+                write!(f, "<{resource}> ")?;
+            }
+            tag = list.resource.as_ref();
+            list.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The list in its parentheses, without its tag.
+impl fmt::Display for StateList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        for (at, condition) in self.conditions.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { " " })?;
+            condition.fmt(f)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Display for StateCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.not { "Not " } else { "" })?;
+        match &self.state {
+            State::Token(token) => write!(f, "<{token}>"),
+            State::Tag(tag) => write!(f, "[{tag}]"),
+        }
     }
 }
 
@@ -200,7 +242,18 @@ mod tests {
             ),
         ] {
             assert_eq!(show(value), expected, "RFC 4918 §{section}");
+            let field = If::parse(value.as_bytes()).unwrap();
+            assert_eq!(If::parse(field.to_string().as_bytes()), Ok(field), "RFC 4918 §{section}");
         }
+    }
+
+    #[test]
+    fn a_tag_is_written_once_for_the_lists_behind_it() {
+        let value = "</a>(<urn:a>)(NOT[W/\"b\"] <urn:c>)</b>(<urn:a>)";
+        let written = "</a> (<urn:a>) (Not [W/\"b\"] <urn:c>) </b> (<urn:a>)";
+        assert_eq!(If::parse(value.as_bytes()).unwrap().to_string(), written);
+        let untagged = "(<urn:a>) (Not <urn:b>)";
+        assert_eq!(If::parse(untagged.as_bytes()).unwrap().to_string(), untagged);
     }
 
     #[test]
@@ -240,7 +293,9 @@ mod tests {
     proptest! {
         #[test]
         fn anything_is_read_or_refused(value in r#"[\(\)<>\[\]"/a-b:W ]{0,30}|\PC{0,30}"#) {
-            let _ = If::parse(value.as_bytes());
+            if let Ok(field) = If::parse(value.as_bytes()) {
+                prop_assert_eq!(If::parse(field.to_string().as_bytes()), Ok(field));
+            }
         }
     }
 }
