@@ -61,6 +61,27 @@ impl PropertyUpdate {
         let body = format!("<D:propertyupdate xmlns:D=\"DAV:\">{text}</D:propertyupdate>");
         Self::parse(body.as_bytes(), limits)
     }
+
+    /// What [`parse_fragment`](Self::parse_fragment) reads as this. Each property brings the
+    /// namespaces and the language that it needs with it.
+    #[must_use]
+    pub fn to_fragment(&self) -> String {
+        let mut text = Vec::new();
+        let is_set = |change: &Change| matches!(change, Change::Set(_));
+        for run in self.changes.chunk_by(|one, next| is_set(one) == is_set(next)) {
+            let mut prop = Element::new(Name::dav("prop"));
+            for change in run {
+                prop.push(match change {
+                    Change::Set(property) => property.clone(),
+                    Change::Remove(name) => Element::new(name.clone()),
+                });
+            }
+            let instruction = if run.first().is_some_and(is_set) { "set" } else { "remove" };
+            let instruction = Element::new(Name::dav(instruction)).with_child(prop);
+            text.extend_from_slice(instruction.to_fragment().as_bytes());
+        }
+        String::from_utf8(text).expect("XML is written in UTF-8")
+    }
 }
 
 /// Reads the open element to its end: a `DAV:set` or `DAV:remove`, of which the properties are added
@@ -155,6 +176,35 @@ mod tests {
         assert_eq!(names, ["a", "b", "a", "a"]);
         let Change::Set(last) = &changes[3] else { panic!() };
         assert_eq!(last.text(), "2");
+    }
+
+    #[test]
+    fn a_fragment_is_written_and_read_again() {
+        let update = |text: &str| PropertyUpdate::parse_fragment(text, Limits::default());
+        for (text, written) in [
+            (
+                "<D:set><D:prop><D:a>1</D:a></D:prop></D:set><D:set><D:prop><b/></D:prop></D:set>",
+                "<D:set xmlns:D=\"DAV:\"><D:prop><D:a>1</D:a><b/></D:prop></D:set>",
+            ),
+            (
+                "<D:remove><D:prop><a xmlns='urn:a'/></D:prop></D:remove>",
+                "<D:remove xmlns:D=\"DAV:\"><D:prop><ns0:a xmlns:ns0=\"urn:a\"/></D:prop></D:remove>",
+            ),
+            (
+                "<D:set xml:lang='de' xmlns:x='urn:x'><D:prop><x:a x:b='1'>x:c \
+                 <x:d>&#13;</x:d> &amp;</x:a></D:prop></D:set>",
+                "<D:set xmlns:D=\"DAV:\"><D:prop><x:a x:b=\"1\" xml:lang=\"de\" xmlns:x=\"urn:x\">x:c \
+                 <x:d>&#13;</x:d> &amp;</x:a></D:prop></D:set>",
+            ),
+        ] {
+            let read = update(text).unwrap();
+            assert_eq!(read.to_fragment(), written);
+            assert_eq!(update(written).unwrap(), read, "{text}");
+        }
+        let mixed = "<D:set><D:prop><D:a/></D:prop></D:set><D:remove><D:prop><D:a/><D:b/></D:prop>\
+                     </D:remove><D:set><D:prop><D:b/></D:prop></D:set>";
+        let read = update(mixed).unwrap();
+        assert_eq!(update(&read.to_fragment()).unwrap(), read, "in their order");
     }
 
     #[test]
