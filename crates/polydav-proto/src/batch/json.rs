@@ -3,6 +3,7 @@
 //! Operations are read one by one, so that limits hold while reading: only one of them is ever in
 //! memory as a tree.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -465,14 +466,10 @@ fn words(draft: &Draft, key: &str, list: Vec<Node>) -> Result<String, InvalidBat
 
 /// A member of `values`: `{"$ref": "…"}` names the operation that makes it.
 fn field(member: Member) -> (Arc<str>, DraftValue) {
-    let reference = |json: &str| {
-        let object = json.starts_with('{').then_some(json)?;
-        serde_json::from_str::<Reference>(object).ok()
-    };
     let value = match member.value {
         None => DraftValue::Ready(Value::Null),
         Some(json) => match reference(&json) {
-            Some(Reference { id }) => DraftValue::Ref(id),
+            Some(Ref { id }) => DraftValue::Ref(id.into_owned()),
             None => DraftValue::Ready(Value::Json(json)),
         },
     };
@@ -480,11 +477,17 @@ fn field(member: Member) -> (Arc<str>, DraftValue) {
 }
 
 /// What stands for the row that another operation makes.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
-struct Reference {
+pub(super) struct Ref<'a> {
     #[serde(rename = "$ref")]
-    id: String,
+    pub(super) id: Cow<'a, str>,
+}
+
+/// The reference that a JSON value is, if it is one.
+pub(super) fn reference(json: &str) -> Option<Ref<'static>> {
+    let object = json.trim_ascii_start().starts_with('{').then_some(json)?;
+    serde_json::from_str(object).ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! - a *value* that a header would carry: an href, an entity tag, a date. Then that item fails, and
 //!   the others run ([`InvalidValue`], in [`Operation::action`]).
 //!
+//! A batch is written again, in JSON, by [`BatchRequest::to_json`].
+//!
 //! ```
 //! use polydav_proto::batch::{BatchRequest, Limits, sniff};
 //! use polydav_proto::reference::Path;
@@ -33,6 +35,7 @@ mod lines;
 mod name;
 mod sniff;
 mod swap;
+mod write;
 mod xml;
 
 use std::fmt;

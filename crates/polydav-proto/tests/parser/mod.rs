@@ -110,5 +110,18 @@ fn batch(format: Format, bytes: &[u8]) -> bool {
         assert_eq!(operation.index, index);
         assert!(operation.needs.iter().all(|&need| need < index));
     }
+    let again = again(&batch, limits);
+    assert_eq!(self::again(&again, limits), again);
     true
+}
+
+/// What is read of what is written. JSON takes more bytes than XML for some texts, and nests the
+/// operations deeper than NDJSON.
+fn again(batch: &BatchRequest, limits: Limits) -> BatchRequest {
+    let Limits { document_bytes_max, depth_max, .. } = Limits::default();
+    let (document_bytes_max, depth_max) = (8 * document_bytes_max, depth_max + 2);
+    let limits = Limits { document_bytes_max, depth_max, ..limits };
+    let (json, root) = (batch.to_json(), reference::Path::root());
+    let read = BatchRequest::parse(Format::Json, &json, &root, &limits);
+    read.unwrap_or_else(|error| panic!("{error}: {}", json.escape_ascii()))
 }
