@@ -8,7 +8,8 @@
 //! - a *value* that a header would carry: an href, an entity tag, a date. Then that item fails, and
 //!   the others run ([`InvalidValue`], in [`Operation::action`]).
 //!
-//! A batch is written again, in JSON, by [`BatchRequest::to_json`].
+//! A batch is written again, in JSON, by [`BatchRequest::to_json`]; [`BatchRequest::retain`] makes one
+//! of those of its operations that are worth sending again.
 //!
 //! ```
 //! use polydav_proto::batch::{BatchRequest, Limits, sniff};
@@ -33,6 +34,7 @@ mod draft;
 mod json;
 mod lines;
 mod name;
+mod retain;
 mod sniff;
 mod swap;
 mod write;
@@ -49,6 +51,7 @@ use crate::reference::{Path, Reference};
 pub use cut::Cutter;
 pub use lines::Lines;
 pub(crate) use name::quote;
+pub use retain::Fate;
 pub use sniff::{Beginning, UnknownFormat, sniff};
 pub use swap::overwrites_later_source;
 
