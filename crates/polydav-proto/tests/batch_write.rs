@@ -179,9 +179,9 @@ fn what_no_document_says_is_left_out() {
     assert!(!is_written(&patch("\0")));
 }
 
-/// Prefixes that one element declares, and each of so many properties mentions.
+/// What one element declares, and each of so many properties takes along.
 #[test]
-fn namespaces_do_not_grow_without_bound() {
+fn namespaces_and_languages_do_not_grow_without_bound() {
     let letters = "abcdefghijklmnopqrstuvwxyz";
     let urn = "u".repeat(1000);
     let declared: String =
@@ -205,6 +205,14 @@ fn namespaces_do_not_grow_without_bound() {
     };
     assert_eq!(again(&remove(1000)), remove(1000));
     assert_eq!(again(&remove(20_000)).operations, []);
+
+    let german = |count: usize| {
+        let (lang, properties) = ("d".repeat(1 << 20), "<D:x/>".repeat(count));
+        let patch = format!("<D:set xml:lang='{lang}'><D:prop>{properties}</D:prop></D:set>");
+        parse(format!(r#"[{{"op": "proppatch", "href": "a", "patch": "{patch}"}}]"#).as_bytes())
+    };
+    assert_eq!(again(&german(2)), german(2));
+    assert_eq!(again(&german(20)).operations, []);
 }
 
 /// The declarations that several elements shared are attributes of one.

@@ -26,7 +26,7 @@ impl BatchRequest {
     /// - those with an [`InvalidValue`](super::InvalidValue);
     /// - those that no document says, which only a program can make: with a date before 1970, say;
     /// - proppatches with a property that has to take along more namespaces than an element may
-    ///   have, and those whose namespaces don't fit into 16 MiB, all counted together.
+    ///   have, and those whose namespaces and languages don't fit into 16 MiB, all counted together.
     ///
     /// JSON has no word for what XML says of a column: a [`Text`](Value::Text) becomes a string, and
     /// [`Bytes`](Value::Bytes) a string of base64. A column of JSON would have read the text as
@@ -51,7 +51,7 @@ impl BatchRequest {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let (base, ids) = (&self.base, self.ids());
-        let mut writer = Writer { base, ids, declared_left: DECLARED_BYTES_MAX };
+        let mut writer = Writer { base, ids, scope_bytes_left: SCOPE_BYTES_MAX };
         let mut operations = Vec::with_capacity(self.operations.len());
         for (index, operation) in self.operations.iter().enumerate() {
             match writer.item(operation) {
@@ -160,16 +160,16 @@ struct Item<'a> {
     values: Option<Values<'a>>,
 }
 
-/// The most bytes of namespaces that properties take along, of all operations together: a few that
-/// stand once in a document of XML can be those of each of its properties.
-const DECLARED_BYTES_MAX: usize = 16 << 20;
+/// The most bytes of namespaces and languages that properties take along, of all operations together:
+/// what stands once in a document of XML can be in scope for each of its properties.
+const SCOPE_BYTES_MAX: usize = 16 << 20;
 
 /// What the writing of each operation needs.
 struct Writer<'a> {
     base: &'a Reference,
     /// For each operation that has one, and can be written.
     ids: Vec<Option<Cow<'a, str>>>,
-    declared_left: usize,
+    scope_bytes_left: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -226,8 +226,8 @@ impl<'a> Writer<'a> {
     /// Properties that are read as they were. With the namespaces that each takes along, some are
     /// more than the XML reader lets one element have.
     fn patch(&mut self, update: &PropertyUpdate) -> Result<String, Unsayable> {
-        let declared = declared_bytes(update);
-        self.declared_left = self.declared_left.checked_sub(declared).ok_or(Unsayable)?;
+        let scope = scope_bytes(update);
+        self.scope_bytes_left = self.scope_bytes_left.checked_sub(scope).ok_or(Unsayable)?;
         let text = update.to_fragment();
         let limits = multistatus::xml::Limits {
             bytes: u64::MAX,
@@ -299,15 +299,17 @@ fn say_if(field: &If) -> Result<String, Unsayable> {
     }
 }
 
-/// How many bytes the namespaces have that the properties themselves declare.
-fn declared_bytes(update: &PropertyUpdate) -> usize {
-    let declared = |change: &Change| match change {
+/// How many bytes the namespaces and languages have that stand on the properties themselves.
+fn scope_bytes(update: &PropertyUpdate) -> usize {
+    let scope = |change: &Change| match change {
         Change::Set(property) => {
-            property.declarations().map(|(prefix, namespace)| prefix.len() + namespace.len()).sum()
+            let namespaces =
+                property.declarations().map(|(prefix, name)| prefix.len() + name.len());
+            namespaces.sum::<usize>() + property.lang().map_or(0, str::len)
         }
         Change::Remove(name) => name.namespace().len(),
     };
-    update.changes.iter().map(declared).sum()
+    update.changes.iter().map(scope).sum()
 }
 
 /// Columns and their values, in their order.
