@@ -17,7 +17,7 @@ fn ids(batch: &BatchRequest) -> Vec<&str> {
     batch.operations.iter().map(|operation| operation.id.as_deref().unwrap_or("-")).collect()
 }
 
-/// A chain of five: each needs or refers to the one before.
+/// A chain of four, each of which needs or refers to the one before, and one that stands alone.
 const CHAIN: &str = r#"{"mode": "stop", "strict": true, "base": "/b/", "key": "k", "dryRun": true, "operations": [
     {"op": "create", "href": "t/", "id": "a"},
     {"op": "create", "href": "t/", "id": "b", "values": {"x": {"$ref": "a"}}},
