@@ -313,3 +313,28 @@ fn trees_are_copied_moved_and_deleted_as_jobs_too() {
         assert_eq!(world.tree(), tree);
     }
 }
+
+#[test]
+fn what_is_left_of_a_job_is_a_batch_of_its_own() {
+    let world = World::with(polydav_dav::Options {
+        batch: polydav_dav::BatchOptions {
+            job_deadline: std::time::Duration::ZERO,
+            ..Default::default()
+        },
+        ..Default::default()
+    });
+    let operations = "<put id=\"p\" href=\"/a b\" type=\"text/plain\">x</put>\
+                      <copy href=\"/a b\" dest=\"/c\" needs=\"p\"/><delete href=\"/x?y\"/>";
+    let reply = world.ask(job(operations));
+    let at = reply.header("location").to_owned();
+    assert_eq!(ended(&world, &at)["state"], "finished");
+    let left = world.ask(format!("GET {at}/retry"));
+    assert_eq!(left.header("content-type"), "application/json");
+    let document = left.json();
+    let of = |index: usize| document["operations"][index].clone();
+    assert_eq!(document["operations"].as_array().map(Vec::len), Some(2), "{document}");
+    assert_eq!((&of(0)["op"], &of(0)["href"]), (&"put".into(), &"/a b".into()));
+    assert_eq!((&of(1)["op"], &of(1)["needs"][0]), (&"copy".into(), &"p".into()));
+    let again = World::new().ask(format!("POST /batch-operation\n\n{}", left.text()));
+    assert_eq!(again.header("batch-result"), "total=2, succeeded=2, failed=0, skipped=0");
+}

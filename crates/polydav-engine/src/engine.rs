@@ -431,7 +431,8 @@ impl Inner {
             cancel: manner.cancel.clone(),
         };
         let ticket = manner.ticket.as_deref();
-        let mut told = Told { indices: &indices, outcomes, next: 0, ticket, kept: Kept::default() };
+        let kept = Kept { is_whole: manner.mode == PlanMode::Atomic, ..Kept::default() };
+        let mut told = Told { indices: &indices, outcomes, next: 0, ticket, kept };
         if let Err(broken) = self.store.apply(run, &self.locks, &mut told) {
             tracing::error!(%broken, "the store takes no further changes");
         }
@@ -462,6 +463,8 @@ struct Told<'a> {
 /// Which outcomes there are receipts of.
 #[derive(Default)]
 struct Kept {
+    /// Whether all steps are done or none: one that fails alone says nothing of the others.
+    is_whole: bool,
     /// Whether the last receipt of a step told of success.
     successes: HashMap<usize, bool>,
     /// Outcomes without one.
@@ -473,7 +476,7 @@ impl Kept {
     /// refused a step before, or instead of, a commit.
     fn note(&mut self, index: usize, outcome: &Outcome) {
         match (self.successes.get(&index), outcome) {
-            (None, Err(failure)) if is_to_be_tried_again(failure) => {}
+            (None, Err(failure)) if self.is_whole || is_to_be_tried_again(failure) => {}
             (Some(was_success), outcome) if *was_success == outcome.is_ok() => {}
             _ => self.rest.push((index, outcome.clone())),
         }

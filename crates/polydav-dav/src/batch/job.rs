@@ -4,6 +4,7 @@
 //! at `ID/result`, a document of what is worth sending again at `ID/retry`. It is there for nobody but
 //! its owner.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,15 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use polydav_engine::{Engine, Job, JobState, Plan, PlanMode, Ticket};
-use polydav_proto::batch::Format;
+use polydav_proto::batch::{BatchRequest, Fate, Field, Format, Kind, Operation, Value};
 use polydav_proto::header::{self, Prefer};
-use polydav_store::{BatchId, Cancel, Failure, FailureKind, Principal, ResourcePath, Step};
+use polydav_store::{
+    BatchId, Cancel, Effect, Failure, FailureKind, Outcome, Principal, ResourcePath, Retry, Step,
+};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::kept::{self, JobWish, Kept, Wish};
+use super::kept::{self, Came, Course, JobWish, Kept, RowKey, Wish};
 use crate::body::Body;
 use crate::change::created_or_empty;
 use crate::problem::Problem;
@@ -169,13 +172,88 @@ async fn retry(
     principal: Principal,
     job: &Job,
 ) -> Result<Response<Body>, Problem> {
-    let _ = (service, base, id, principal, job);
-    Err(Problem::new(StatusCode::NOT_FOUND, "there is no such resource"))
+    let conflict = |detail: &'static str| Problem::new(StatusCode::CONFLICT, detail);
+    if job.state == JobState::Running {
+        return Err(conflict("the job is still running"));
+    }
+    let is_interrupted = job.state == JobState::Interrupted;
+    let batches = Arc::clone(service.engine.batches());
+    let limits = service.options.batch.limits;
+    let text = intake::blocking(move || {
+        let kept = batches.document(id, &principal)?;
+        let Some((format, body)) = read_document(&kept) else {
+            return Err(conflict("what was asked for was no batch: send it again"));
+        };
+        let batch = BatchRequest::parse(format, body, &base.collection(), &limits)?;
+        let course = if is_interrupted {
+            course_of(&batches.known_outcomes(id)?, batch.operations.len())
+        } else {
+            Kept::decode(&batches.answer(id, &principal)?)?.into_course()
+        };
+        let batch = batch.retain(|operation| fate(&course, operation.index));
+        if batch.operations.iter().any(has_untyped_values) {
+            return Err(conflict("JSON can't spell the rows of this job: send its document again"));
+        }
+        Ok(batch.to_json())
+    });
+    let mut response = Response::new(Body::from(Bytes::from(text.await?)));
+    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+/// How a batch went that a server left when it ended.
+fn course_of(known: &HashMap<usize, Outcome>, count: usize) -> Course {
+    let came = |index: usize| match known.get(&index) {
+        None => Came::Again,
+        Some(Ok(_)) => Came::Done,
+        Some(Err(failure)) if failure.effect == Effect::Unknown => Came::Failed,
+        Some(Err(failure)) if failure.kind.retry() == Retry::Safe => Came::Again,
+        Some(Err(_)) => Came::Failed,
+    };
+    let key = |(index, outcome): (&usize, &Outcome)| {
+        let added = outcome.as_ref().ok()?.added.as_ref()?;
+        Some((*index, RowKey::of(added.key.as_ref()?)?))
+    };
+    Course { came: (0..count).map(came).collect(), keys: known.iter().filter_map(key).collect() }
+}
+
+fn fate(course: &Course, index: usize) -> Fate {
+    match course.came.get(index) {
+        Some(Came::Again) => Fate::Kept,
+        Some(Came::Done) => {
+            let key = course.keys.iter().find(|(of, _)| *of == index);
+            let key = key.map(|(_, key)| match key {
+                RowKey::Text(text) => Value::Text(text.clone()),
+                RowKey::Json(json) => Value::Json(json.clone()),
+            });
+            Fate::Done { key }
+        }
+        Some(Came::Failed) | None => Fate::Dropped,
+    }
+}
+
+/// Whether an operation gives values as XML has them, without a type.
+fn has_untyped_values(operation: &Operation) -> bool {
+    let is_untyped = |field: &Field| matches!(field.value, Value::Text(_) | Value::Bytes(_));
+    match operation.action.as_ref().map(|action| &action.kind) {
+        Ok(Kind::Create(fields) | Kind::Update(fields)) => fields.iter().any(is_untyped),
+        _ => false,
+    }
 }
 
 /// What was asked for, as it is kept: the media type, and the document behind a line end.
 pub(super) fn document(format: Format, body: &[u8]) -> Bytes {
     [format.media_type().as_bytes(), b"\n", body].concat().into()
+}
+
+/// The format and the document that [`document`] kept; `None` if it was no batch.
+fn read_document(kept: &[u8]) -> Option<(Format, &[u8])> {
+    let end = kept.iter().position(|&byte| byte == b'\n')?;
+    let format = [Format::Xml, Format::Json]
+        .into_iter()
+        .find(|format| format.media_type().as_bytes() == &kept[..end])?;
+    Some((format, &kept[end + 1..]))
 }
 
 /// How long a client waits that asks for a job, if it does.
@@ -259,7 +337,7 @@ async fn run_to_end(
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
     let response = Response::from_parts(parts, body);
-    let kept = Kept::new(&response, Vec::new());
+    let kept = Kept::new(&response, Course::default());
     intake::blocking(move || {
         kept.keep(&ticket);
         Ok::<_, Problem>(())

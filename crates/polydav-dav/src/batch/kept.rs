@@ -12,7 +12,7 @@ use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Entry, NewBatch, Ticket, Unkept};
 use polydav_proto::header::IdempotencyKey;
-use polydav_store::Principal;
+use polydav_store::{Principal, Value};
 use serde::{Deserialize, Serialize};
 
 use super::BatchCounts;
@@ -97,6 +97,46 @@ fn refusal(unkept: Unkept) -> Problem {
     }
 }
 
+/// What became of an operation, for whoever sends some of a batch again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Came {
+    /// It was done.
+    #[serde(rename = "d")]
+    Done,
+    /// It wasn't, and may be sent again as it is.
+    #[serde(rename = "a")]
+    Again,
+    /// It wasn't, or that isn't known.
+    #[serde(rename = "f")]
+    Failed,
+}
+
+/// What became of each operation of a batch, and the keys of the rows that were made.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Course {
+    pub(crate) came: Vec<Came>,
+    /// By the index of the operation.
+    pub(crate) keys: Vec<(usize, RowKey)>,
+}
+
+/// The key of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RowKey {
+    Text(Box<str>),
+    Json(Box<str>),
+}
+
+impl RowKey {
+    /// A key as the store has it; `None` if no document can say it.
+    pub(crate) fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(Self::Text(text.clone())),
+            Value::Json(json) => Some(Self::Json(json.clone())),
+            Value::Bytes(_) | Value::Null | Value::Added(_) => None,
+        }
+    }
+}
+
 /// An answer as it is kept.
 pub(crate) struct Kept {
     head: Head,
@@ -109,13 +149,12 @@ struct Head {
     headers: Vec<(String, String)>,
     /// All, succeeded, failed, skipped.
     counts: Option<[u64; 4]>,
-    /// The operations that are worth sending again.
-    again: Vec<usize>,
+    course: Course,
 }
 
 impl Kept {
-    /// This answer; `again` tells which operations are worth sending again.
-    pub(crate) fn new(response: &Response<impl AsRef<[u8]>>, again: Vec<usize>) -> Self {
+    /// This answer, of a batch that went so.
+    pub(crate) fn new(response: &Response<impl AsRef<[u8]>>, course: Course) -> Self {
         let headers = response.headers().iter();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let counts = response.extensions().get::<BatchCounts>();
@@ -124,7 +163,7 @@ impl Kept {
             headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
             counts: counts
                 .map(|counts| [counts.total, counts.succeeded, counts.failed, counts.skipped]),
-            again,
+            course,
         };
         Self { head, body: Bytes::copy_from_slice(response.body().as_ref()) }
     }
@@ -135,9 +174,9 @@ impl Kept {
         self.head.counts.map_or(u64::from(is_failure), |[_, _, failed, _]| failed)
     }
 
-    /// The operations that are worth sending again.
-    pub(crate) fn again(&self) -> &[usize] {
-        &self.head.again
+    /// How the batch went.
+    pub(crate) fn into_course(self) -> Course {
+        self.head.course
     }
 
     /// Keeps it as the answer of a batch that has ended. Blocks.
@@ -200,8 +239,9 @@ mod tests {
         response.headers_mut().insert(http::header::CONTENT_TYPE, kind.clone());
         let counts = BatchCounts { total: 4, succeeded: 1, failed: 2, skipped: 1 };
         response.extensions_mut().insert(counts);
-        let kept = Kept::new(&response, vec![3]);
-        assert_eq!((kept.failed(), kept.again()), (2, &[3][..]));
+        let course = Course { came: vec![Came::Done, Came::Again], keys: Vec::new() };
+        let kept = Kept::new(&response, course);
+        assert_eq!((kept.failed(), kept.head.course.came.len()), (2, 2));
         let mut text = serde_json::to_vec(&kept.head).unwrap();
         text.extend_from_slice(b"\nline\nline\n\xff");
         let again = Kept::decode(&text).unwrap();

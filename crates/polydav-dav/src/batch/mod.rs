@@ -281,10 +281,10 @@ impl Batch {
         let ticket = ticket.filter(|_| !is_cut);
         let write = move || {
             let store = engine.store();
-            let (response, again) =
+            let (response, course) =
                 answer.write(told, Naming { base: &base, store: &**store }, id)?;
             if let Some(ticket) = ticket {
-                Kept::new(&response, again).keep(&ticket);
+                Kept::new(&response, course).keep(&ticket);
             }
             Ok::<_, Problem>(response.map(|text| slot.body(text).into()))
         };

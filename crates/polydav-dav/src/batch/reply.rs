@@ -9,9 +9,9 @@ use multistatus::{
 };
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_proto::header::Return;
-use polydav_store::{Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
+use polydav_store::{Added, Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
 
-use super::kept::Wish;
+use super::kept::{Came, Course, RowKey, Wish};
 use super::plan::{Item, Verdict};
 use super::{Asked, BatchCounts};
 use crate::naming::Naming;
@@ -177,14 +177,13 @@ impl Answer {
         }
     }
 
-    /// Writes the answer; `id` names what has no URL of its own. Gives also which operations are worth
-    /// sending again.
+    /// Writes the answer; `id` names what has no URL of its own. Gives also how the batch went.
     pub(super) fn write(
         self,
         mut all: Vec<Told>,
         naming: Naming<'_>,
         id: u128,
-    ) -> Result<(Response<Vec<u8>>, Vec<usize>), Problem> {
+    ) -> Result<(Response<Vec<u8>>, Course), Problem> {
         let mut telling = Telling::new(self.mode, self.minimal, id);
         match self.mode {
             AskedMode::BestEffort => note_needs(&mut all),
@@ -192,12 +191,8 @@ impl Answer {
             AskedMode::Atomic => telling.summary.commit_error = note_culprit(&mut all),
         }
         let mut document = Document::begin(self.format, all.len())?;
-        let mut again = Vec::new();
-        telling.tell(all, naming, |response| {
-            let item = response.item.iter().find(|item| item.retry == Some(ToldRetry::Safe));
-            again.extend(item.map(|item| item.index as usize));
-            document.write(response)
-        })?;
+        let course = course(&all);
+        telling.tell(all, naming, |response| document.write(response))?;
         let summary = telling.summary;
         let mut response = document.end(&summary)?;
         if self.minimal {
@@ -208,8 +203,24 @@ impl Answer {
         }
         response.headers_mut().insert(told::BATCH_RESULT, summary.to_header());
         response.extensions_mut().insert(BatchCounts::from(&summary));
-        Ok((response, again))
+        Ok((response, course))
     }
+}
+
+/// What is to be known of a batch later.
+fn course(all: &[Told]) -> Course {
+    let came = |told: &Told| match verdict(told) {
+        (status, ..) if status.is_success() => Came::Done,
+        (_, _, Some(ToldRetry::Safe)) => Came::Again,
+        _ => Came::Failed,
+    };
+    let key = |told: &Told| {
+        let Some(Ok(Done { added: Some(Added { key: Some(key), .. }), .. })) = &told.outcome else {
+            return None;
+        };
+        Some((told.item.index, RowKey::of(key)?))
+    };
+    Course { came: all.iter().map(came).collect(), keys: all.iter().filter_map(key).collect() }
 }
 
 /// Tells of operations and counts them, all at once or piece by piece.
