@@ -207,7 +207,10 @@ impl Execution<'_> {
         let Some(intent) = intent else { unreachable!("it was made together with the step") };
         let Reversible { replica, rows, lack } = reversible;
         let acted = match replica {
-            Some(replica) => self.act_publish(&intent, replica),
+            Some(replica) => {
+                let is_copy = matches!(rows, Some(RowChange::Copy { .. }));
+                self.act_publish(&intent, replica, is_copy)
+            }
             None if intent.kind == IntentKind::MakeCollection => {
                 self.make_collection(&intent.target)
             }
@@ -224,12 +227,16 @@ impl Execution<'_> {
         }
     }
 
-    fn act_publish(&mut self, intent: &Intent, mut replica: Replica) -> Result<Done, Failure> {
+    fn act_publish(
+        &mut self,
+        intent: &Intent,
+        mut replica: Replica,
+        is_copy: bool,
+    ) -> Result<Done, Failure> {
         let Intent { target, aside, .. } = intent;
         let creating = |errno| errno::creating(errno, target);
         let (dir, name) = self.parents.of(target).map_err(creating)?;
         let created = intent.target_id.is_none();
-        let is_file = matches!(replica, Replica::File(_));
         if created {
             if let Replica::File(file) = &mut replica {
                 rights::inherit_group(file, &dir).map_err(creating)?;
@@ -245,7 +252,8 @@ impl Execution<'_> {
             self.touch_stage();
         }
         self.touch(&dir);
-        let etag = if is_file { stat_at(&dir, name).ok().map(|stat| etag(&stat)) } else { None };
+        let tag = || stat_at(&dir, name).ok().map(|stat| etag(&stat));
+        let etag = if is_copy { None } else { tag() };
         Ok(Done { created, etag, ..DONE })
     }
 
