@@ -94,6 +94,11 @@ impl Store for MemoryStore {
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
         Ok(None)
     }
+
+    /// Another one that holds the same.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(Self { tree: Mutex::new(self.tree().clone()) }))
+    }
 }
 
 /// Applies a run to what is held in memory. Each step is its own commit; but where all or none are to

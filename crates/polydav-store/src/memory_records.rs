@@ -153,6 +153,11 @@ impl Store for MemoryRecords {
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
         Ok(None)
     }
+
+    /// Another one that holds the same.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(Self { tables: Mutex::new(self.tables().clone()) }))
+    }
 }
 
 /// All tables, by name.

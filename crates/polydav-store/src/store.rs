@@ -249,6 +249,19 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// If the system fails.
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure>;
+
+    /// A store that shows what this one holds, takes runs as this one would, and loses all of it when
+    /// it is dropped: nothing of it comes to this one. What others do here meanwhile may show in it, or
+    /// not; they may be kept waiting as by a run, so it had better not last.
+    ///
+    /// Entity tags, and names that the store chooses, may be others than a run would make.
+    ///
+    /// # Errors
+    /// [`FailureKind::Unsupported`] if the store can't do this, and others of the system.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Err(Failure::new(FailureKind::Unsupported, ResourcePath::root())
+            .with_detail("what would come of a change can't be told here"))
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -294,6 +307,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     }
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         (**self).space(path)
+    }
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Self::clone(&self).rehearsal()
     }
 }
 

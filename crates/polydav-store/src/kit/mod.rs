@@ -11,7 +11,8 @@
 //!
 //! [`conform`] runs named [`Trial`]s, chosen by what the store can do; [`model`] runs random steps
 //! on the store and on a [`MemoryStore`](crate::MemoryStore), and wants the same told and the same
-//! done. A store of records has tables instead, and [`record`] is the kit for those. The other
+//! done. [`rehearse`] does both to what shows what would come of a run, and wants the store itself to
+//! stay as it is. A store of records has tables instead, and [`record`] is the kit for those. The other
 //! functions write steps, locks and expectations tersely; the tests of other
 //! crates use them too.
 
@@ -31,6 +32,7 @@ mod draft;
 mod keeping;
 mod model;
 pub mod record;
+mod rehearsal;
 mod scene;
 mod trial;
 
@@ -44,6 +46,9 @@ pub use keeping::Keeping;
 pub use model::model;
 #[cfg(test)]
 pub(crate) use model::scene;
+#[cfg(test)]
+pub(crate) use rehearsal::compare;
+pub use rehearsal::rehearse;
 pub use scene::{
     Resource, Snapshot, after, apply, content, found, given, lines, run, snapshot, stage, steps,
     tag, tell, tell_locked, undone, verdict, verdicts, whole,
@@ -101,6 +106,7 @@ mod tests {
     fn the_store_in_memory_conforms() {
         conform(MemoryStore::new);
         model(256, MemoryStore::new);
+        rehearse(64, MemoryStore::new);
     }
 
     #[test]
@@ -115,5 +121,6 @@ mod tests {
         };
         assert_ne!(trials().iter().filter(|trial| applicable(trial)).count(), 0);
         conform(|| ReadOnly::new(MemoryStore::new()));
+        rehearse(1, || ReadOnly::new(MemoryStore::new()));
     }
 }

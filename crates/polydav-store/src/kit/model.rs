@@ -11,6 +11,7 @@ use super::condition::{Conditions, conditions, locks};
 use super::draft::{
     Draft, Held, copy, copy_alone, held, mkcol, patch, put, put_content, remove, rename, set, unset,
 };
+use super::rehearsal::{self, Act as _};
 use super::scene::{Snapshot, apply, given, run, snapshot, stage_for, steps, verdict};
 use crate::{Capabilities, Lock, MemoryStore, OnFailure, Outcome, ResourcePath, Run, Store};
 
@@ -35,7 +36,7 @@ pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
 }
 
 /// Puts something there, so that most steps find what they want.
-fn furnish(store: &dyn Store) {
+pub(super) fn furnish(store: &dyn Store) {
     given(store, [mkcol("a"), put("a/a", "x"), mkcol("a/b"), put("a/b/a", "y"), mkcol("b")]);
     if store.capabilities(&super::path("")).properties {
         given(store, ["a", "a/a", "a/b/a"].map(|target| patch(target, [set("p", target)])));
@@ -63,20 +64,14 @@ enum Act {
 
 impl Scene {
     fn check(&self, store: &dyn Store, model: &dyn Store) -> TestCaseResult {
-        let told = self.run(store);
-        let expected = self.run(model);
+        let told = self.perform(store);
+        let expected = self.perform(model);
         prop_assert_eq!(told, expected, "what is told (left), and what should be");
         let properties = store.capabilities(&super::path("")).properties;
         let there = visible(snapshot(store), properties);
         let expected = visible(snapshot(model), properties);
         prop_assert_eq!(there, expected, "what is there (left), and what should be");
         Ok(())
-    }
-
-    fn run(&self, store: &dyn Store) -> Vec<String> {
-        let locks: Held = held(self.locks.iter().cloned());
-        let outcomes: Vec<Outcome> = apply(store, &locks, self.steps(store));
-        outcomes.iter().map(verdict).collect()
     }
 
     /// The run, with the entity tags that files have in `store` now.
@@ -99,6 +94,14 @@ impl Scene {
             Some((joined, entry.etag?.as_str().to_owned()))
         };
         still.filter_map(tag).collect()
+    }
+}
+
+impl rehearsal::Act for Scene {
+    fn perform(&self, store: &dyn Store) -> Vec<String> {
+        let locks: Held = held(self.locks.iter().cloned());
+        let outcomes: Vec<Outcome> = apply(store, &locks, self.steps(store));
+        outcomes.iter().map(verdict).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ReadOnly`: a store that lets nothing be changed.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::run::{Course, Report, Run};
 use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
@@ -73,6 +74,11 @@ impl<S: Store> Store for ReadOnly<S> {
 
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.0.space(path)
+    }
+
+    /// Nothing ever comes of a run here.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Ok(self)
     }
 }
 

@@ -18,7 +18,7 @@ mod trial;
 
 use std::ops::ControlFlow;
 
-pub use model::model;
+pub use model::{model, rehearse};
 pub use schema::SCHEMA;
 
 use super::{Trial, path};
@@ -98,6 +98,7 @@ mod tests {
     fn the_records_in_memory_conform() {
         conform(make);
         model(256, make);
+        rehearse(64, make);
     }
 
     #[test]

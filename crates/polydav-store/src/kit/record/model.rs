@@ -13,6 +13,7 @@ use super::{SCHEMA, records};
 use crate::datum::json_string;
 use crate::kit::condition::{Conditions, conditions, locks};
 use crate::kit::model::on_failure;
+use crate::kit::rehearsal::{self, Act as _};
 use crate::kit::{
     Draft, add, apply, copy, given, held, json, mkcol, patch, put, put_record, remove, rename, run,
     set, snapshot, steps, text, update, verdict,
@@ -39,6 +40,16 @@ pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
     if let Err(error) = result {
         panic!("{error}");
     }
+}
+
+/// As [`kit::rehearse`](crate::kit::rehearse), for a store of records with the tables of [`SCHEMA`].
+///
+/// # Panics
+/// If a trial fails, or what is told differs.
+pub fn rehearse<S: Store>(cases: u32, make: impl Fn() -> S) {
+    rehearsal::pass(&super::trials(), &make);
+    let can = make().capabilities(&ResourcePath::root());
+    rehearsal::compare(cases, vec(scene(can), 1..4), &make, furnish);
 }
 
 /// Puts some rows there, so that most steps find what they want.
@@ -85,15 +96,21 @@ type Given = (&'static str, Value);
 
 impl Scene {
     fn check(&self, store: &dyn Store, model: &dyn Store) -> TestCaseResult {
-        prop_assert_eq!(self.run(store), self.run(model), "what is told, and what should be");
+        prop_assert_eq!(
+            self.perform(store),
+            self.perform(model),
+            "what is told, and what should be"
+        );
         prop_assert_eq!(snapshot(store), snapshot(model), "what is there, and what should be");
         for table in ["item", "part", "word", "ro"] {
             prop_assert_eq!(records(store, table), records(model, table), "{}", table);
         }
         Ok(())
     }
+}
 
-    fn run(&self, store: &dyn Store) -> Vec<String> {
+impl rehearsal::Act for Scene {
+    fn perform(&self, store: &dyn Store) -> Vec<String> {
         let tags = tags(store);
         let acts = self.acts.iter().enumerate();
         let drafts = acts.map(|(at, (act, guard))| guard.on(self.draft(at, act), at, &tags));

@@ -11,6 +11,7 @@
 mod journey;
 mod ledger;
 mod mount;
+mod rehearsed;
 #[cfg(test)]
 mod tests;
 mod tour;
@@ -274,6 +275,11 @@ impl Store for Mounts {
 
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.mount_of(path).space(path)
+    }
+
+    /// Each store's begins when something is asked of it.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(Self { mounts: self.mounts.iter().map(Mount::rehearsal).collect() }))
     }
 }
 

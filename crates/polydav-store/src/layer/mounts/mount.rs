@@ -11,6 +11,8 @@ use crate::{
     ResourcePath, Select, Witness,
 };
 
+use super::rehearsed::Rehearsed;
+
 /// A store at a path. Questions and answers are in paths of the outside.
 pub(super) struct Mount {
     /// Where it lies, outside.
@@ -30,6 +32,12 @@ impl Mount {
     #[cfg(test)]
     pub(super) fn of_collection(root: ResourcePath, store: Arc<dyn Store>) -> Self {
         Self { path: ResourcePath::root(), root, store }
+    }
+
+    /// The same place of the same store, where nothing comes of a change.
+    pub(super) fn rehearsal(&self) -> Self {
+        let store = Arc::new(Rehearsed::new(Arc::clone(&self.store)));
+        Self { path: self.path.clone(), root: self.root.clone(), store }
     }
 
     /// Whether paths are the same outside and inside.

@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::kit::record::SCHEMA;
 use crate::kit::{
-    Draft, add, added, apply, conform, content, copy, copy_alone, found, given, held, lines, lock,
-    mkcol, model, patch, path, put, remove, rename, run, scene, set, snapshot, tag, tell,
-    tell_locked, text, update, verdict,
+    Draft, add, added, apply, compare, conform, content, copy, copy_alone, found, given, held,
+    lines, lock, mkcol, model, patch, path, put, rehearse, remove, rename, run, scene, set,
+    snapshot, tag, tell, tell_locked, text, update, verdict,
 };
 use crate::layer::{Fault, Faulty};
 use crate::{
@@ -39,6 +39,7 @@ fn a_single_mount_conforms() {
     let single = || mounts(&[("", &Shared::default())]);
     conform(single);
     model(64, single);
+    rehearse(16, single);
 }
 
 #[test]
@@ -732,6 +733,30 @@ proptest! {
             prop_assert_eq!(snapshot(&store), snapshot(&all));
         }
     }
+}
+
+/// Also where a run needs several stores, or asks for what they can't do together.
+#[test]
+fn mounts_are_rehearsed_side_by_side() {
+    let make = || {
+        let (store, stores) = three();
+        given(&stores[0], [mkcol("a"), put("a/hidden", "x"), mkcol("a/b")]);
+        store
+    };
+    compare(128, vec(scene(Capabilities::ALL), 1..4), make, furnish);
+}
+
+/// A store of which nothing is asked keeps nobody waiting; one that can't be rehearsed fails alone.
+#[test]
+fn a_mount_is_rehearsed_once_it_is_needed() {
+    let unable = Arc::new(Faulty::new(MemoryStore::new()));
+    let root = Arc::<MemoryStore>::default();
+    let store = Mounts::new([(path(""), root as Arc<dyn Store>), (path("a"), unable.clone())]);
+    let rehearsal = Arc::new(store).rehearsal().unwrap();
+    assert_eq!(unable.calls(), 0);
+    let told = tell(&rehearsal, [mkcol("b"), mkcol("a/c"), put("b/f", "x")]);
+    assert_eq!(told, ["created", "Unsupported /a/c", "created"]);
+    assert_eq!(unable.calls(), 0);
 }
 
 #[test]
