@@ -181,9 +181,26 @@ impl Engine {
     pub async fn run(&self, plan: Plan) -> Vec<Outcome> {
         let count = plan.steps.len();
         let inner = Arc::clone(&self.inner);
+        self.to_the_end(count, inner.run(plan)).await
+    }
+
+    /// Tells what would come of a plan, in a [rehearsal](Store::rehearsal) of the store: nothing is
+    /// changed. What others do meanwhile may make it come out differently.
+    pub async fn rehearse(&self, plan: Plan) -> Vec<Outcome> {
+        let count = plan.steps.len();
+        let inner = Arc::clone(&self.inner);
+        self.to_the_end(count, inner.rehearse(plan)).await
+    }
+
+    /// The outcomes of a plan of so many steps, which runs in a task that ends whatever happens.
+    async fn to_the_end(
+        &self,
+        count: usize,
+        run: impl Future<Output = Vec<Outcome>> + Send + 'static,
+    ) -> Vec<Outcome> {
         let running = self.inner.running.subscribe();
         let task = tokio::spawn(async move {
-            let outcomes = inner.run(plan).await;
+            let outcomes = run.await;
             drop(running);
             outcomes
         });
@@ -312,6 +329,40 @@ impl Inner {
         let told: Vec<_> = told.collect();
         indices.iter().zip(&told).for_each(|(index, outcome)| needed.note(*index, outcome));
         told
+    }
+
+    /// Runs a plan over a rehearsal, with locks and claims of its own. It begins and ends where it may
+    /// block.
+    async fn rehearse(self: Arc<Self>, plan: Plan) -> Vec<Outcome> {
+        let begun = tokio::task::spawn_blocking(move || self.rehearsal()).await;
+        let rehearsal = match begun {
+            Ok(Ok(rehearsal)) => Arc::new(rehearsal),
+            Ok(Err(failure)) => {
+                let because =
+                    |step: &Step| Failure { path: step.subject().clone(), ..failure.clone() };
+                return plan.steps.iter().map(|step| Err(because(step))).collect();
+            }
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let outcomes = Arc::clone(&rehearsal).run(plan).await;
+        let ended = tokio::task::spawn_blocking(move || drop(rehearsal)).await;
+        if let Err(panic) = ended {
+            tracing::error!(%panic, "the end of a rehearsal ended in a panic");
+        }
+        outcomes
+    }
+
+    fn rehearsal(&self) -> Result<Self, Failure> {
+        Ok(Self {
+            store: Arc::clone(&self.store).rehearsal()?,
+            locks: self.locks.rehearsal(),
+            claims: Claims::default(),
+            options: self.options.clone(),
+            environment: self.environment.clone(),
+            batches: Batches::none(self.store.clone(), self.environment.clone()),
+            draining: Arc::clone(&self.draining),
+            running: watch::channel(()).0,
+        })
     }
 
     fn cancel(&self, asked: Cancel, ticket: Option<Arc<Ticket>>) -> Cancel {

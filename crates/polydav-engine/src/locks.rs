@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use polydav_store::{
-    Durability, Failure, Ledger, Lock, LockTable, LockToken, LockView, ResourcePath, Store,
+    Durability, Failure, Ledger, Lock, LockTable, LockToken, LockView, MemoryLedger, ResourcePath,
+    Store,
 };
 
 use crate::engine::Environment;
@@ -46,6 +47,17 @@ impl Locks {
         }
         let (table, ended, unsettled) = (RwLock::new(table), RwLock::default(), Mutex::default());
         Ok(Self { table, ended, unsettled, ledger, environment })
+    }
+
+    /// The same locks, as long as the value lasts: what ends there goes on here.
+    pub(crate) fn rehearsal(&self) -> Self {
+        Self {
+            table: RwLock::new(self.read().clone()),
+            ended: RwLock::default(),
+            unsettled: Mutex::new(self.unsettled().clone()),
+            ledger: Arc::new(MemoryLedger::default()),
+            environment: self.environment.clone(),
+        }
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, LockTable> {

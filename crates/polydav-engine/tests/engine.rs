@@ -672,6 +672,9 @@ impl Store for Gated {
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.inner.space(path)
     }
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(MemoryStore::new()))
+    }
 }
 
 fn engine_over(store: Arc<Gated>) -> Engine {
@@ -746,5 +749,70 @@ async fn nothing_starts_while_the_engine_drains() {
     let world = World::new();
     world.engine.drain().await;
     let outcomes = world.run(vec![put("f")]).await;
+    assert_eq!(kinds(&outcomes), [Some(FailureKind::NotAttempted)]);
+}
+
+/// Locks that would end end only there, whatever the mode.
+#[tokio::test]
+async fn a_rehearsal_tells_what_would_come_of_a_plan_and_changes_nothing() {
+    for mode in [PlanMode::BestEffort, PlanMode::Stop, PlanMode::Atomic] {
+        let world = World::new();
+        world.run(vec![mkcol("a"), put("a/f"), put("g")]).await;
+        let lock = world.lock("a/f", LockDepth::Zero).await.unwrap();
+        let guard = Guard { tokens: Arc::new(vec![lock.token.clone()]), ..Guard::default() };
+        let steps = || {
+            vec![
+                (guard.clone(), remove("a")),
+                (Guard::default(), mkcol("a")),
+                (Guard::default(), put("a/f")),
+                (Guard::default(), rename("g", "a/g")),
+                (Guard::default(), rename("g", "h")),
+                (Guard::default(), put("i")),
+            ]
+        };
+        let rehearsed = world.engine.rehearse(plan(steps(), mode)).await;
+        assert!(world.has("a/f") && world.has("g") && !world.has("i"));
+        assert_eq!(world.kept(), 1);
+        assert_eq!(world.one(Guard::default(), put("a/f")).await, Err(FailureKind::Locked));
+        let done = world.engine.run(plan(steps(), mode)).await;
+        assert_eq!(kinds(&rehearsed), kinds(&done), "{mode:?}");
+        assert_eq!(kinds(&done)[4], Some(FailureKind::NotFound));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rehearsal_keeps_nobody_waiting() {
+    let store = Gated::new(Gate::Closed, false);
+    let engine = engine_over(store.clone());
+    let running = tokio::spawn({
+        let engine = engine.clone();
+        let plan = plan(vec![(Guard::default(), put("f"))], PlanMode::BestEffort);
+        async move { engine.run(plan).await }
+    });
+    let rehearsed =
+        engine.rehearse(plan(vec![(Guard::default(), put("f"))], PlanMode::BestEffort)).await;
+    store.set(Gate::Open);
+    assert_eq!(kinds(&running.await.unwrap()), [None]);
+    assert_eq!(kinds(&rehearsed), [None]);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_rehearsed_says_so_of_each_step() {
+    let store = Arc::new(Faulty::new(MemoryStore::new()));
+    let (environment, ledger) = (Clock::default().environment(), MemoryLedger::default());
+    let engine = Engine::open(store, Arc::new(ledger), environment, Options::default()).unwrap();
+    let steps = vec![(Guard::default(), put("f")), (Guard::default(), remove("g"))];
+    let outcomes = engine.rehearse(plan(steps, PlanMode::BestEffort)).await;
+    assert_eq!(kinds(&outcomes), [Some(FailureKind::Unsupported); 2]);
+    assert_eq!(outcomes[1].as_ref().unwrap_err().path, path("g"));
+    engine.drain().await;
+}
+
+#[tokio::test]
+async fn a_rehearsal_is_called_off_as_a_plan_is() {
+    let world = World::new();
+    let steps = vec![(Guard::default(), put("f"))];
+    let plan = Plan { cancel: Cancel::when(|| true), ..plan(steps, PlanMode::BestEffort) };
+    let outcomes = world.engine.rehearse(plan).await;
     assert_eq!(kinds(&outcomes), [Some(FailureKind::NotAttempted)]);
 }

@@ -171,7 +171,7 @@ impl fmt::Debug for LocksOfRun<'_> {
 ///
 /// A lock whose time is over is as good as gone; [`LockTable::expire`] makes it gone. The time is
 /// always an argument.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LockTable {
     by_root: BTreeMap<ResourcePath, Vec<Arc<Lock>>>,
     roots: HashMap<LockToken, ResourcePath>,
