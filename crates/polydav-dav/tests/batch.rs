@@ -548,13 +548,82 @@ fn nothing_of_an_atomic_batch_runs_if_an_operation_is_refused() {
     assert!(world.tree().is_empty());
 }
 
-/// What this version doesn't do is refused, never done with a weaker promise.
+/// It is told of each operation what would come of it; no content is taken in, and nothing is left.
 #[test]
-fn what_is_not_supported_is_refused() {
+fn a_dry_run_tells_what_would_be_done() {
+    let world = World::new().given([put("f", "x"), mkcol("c"), put("c/old", "y")]);
+    let before = world.tree();
+    let long = "x".repeat(100_000);
+    let operations = format!(
+        "<mkcol href=\"/n/\"/><mkcol href=\"/n/\"/><put href=\"/n/a\">{long}</put>\
+         <put href=\"/f\" if-none-match=\"*\">x</put><put href=\"/f\">new</put>\
+         <move href=\"/c/\" dest=\"/n/c/\"/><delete href=\"/c/old\"/><copy href=\"/n/c/old\" dest=\"/z\"/>\
+         <proppatch href=\"/z\"><D:set><D:prop><D:displayname>Z</D:displayname></D:prop></D:set></proppatch>\
+         <delete href=\"/n/\"/><put href=\"/n/a\">x</put>"
+    );
+    let told = [
+        "mkcol /n/ 201",
+        "mkcol /n/ 405",
+        "put /n/a 201",
+        "put /f 412",
+        "put /f 204",
+        "move /c/ 201",
+        "delete /c/old 404",
+        "copy /n/c/old 201",
+        "proppatch /z 200",
+        "delete /n/ 204",
+        "put /n/a 409",
+    ];
+    let expected = |applied: &str| {
+        let outcome = |line: &&str| if line.contains(" 20") { applied } else { "not-applied" };
+        told.iter().map(|line| format!("{line} {}", outcome(line))).collect::<Vec<_>>()
+    };
+    let dry = world.ask(batch_with("dry-run=\"true\"", &operations));
+    assert_eq!((dry.status, dry.items()), (207, expected("would-apply")));
+    assert!(!dry.text().contains("etag"), "{}", dry.text());
+    assert_eq!(world.tree(), before);
+    let real = world.ask(batch_with("dry-run=\"false\"", &operations));
+    assert_eq!(real.items(), expected("applied"));
+    assert_eq!(dry.header("batch-result"), real.header("batch-result"));
+}
+
+/// In each mode, and strictly: a dry run answers as the batch would.
+#[test]
+fn a_dry_run_stops_and_undoes_as_the_batch_would() {
+    for mode in ["stop", "atomic"] {
+        let operations = "<put href=\"/a\">x</put><delete href=\"/none\"/><mkcol href=\"/c/\"/>";
+        let ask = |world: &World, more: &str| {
+            let reply = world
+                .ask(batch_with(&format!("strict=\"true\" mode=\"{mode}\"{more}"), operations));
+            assert_eq!(reply.status, 422);
+            reply.items()
+        };
+        let world = World::new();
+        let dry: Vec<_> = ask(&world, " dry-run=\"true\"")
+            .into_iter()
+            .map(|item| item.replace("would-apply", "applied"))
+            .collect();
+        assert!(world.tree().is_empty());
+        assert_eq!(dry, ask(&world, ""), "{mode}");
+    }
+}
+
+/// The key is left to the batch itself.
+#[test]
+fn a_dry_run_takes_no_key() {
     let world = World::new();
-    let reply = world.ask(batch_with("dry-run=\"true\"", "<put href=\"/a\">x</put>"));
+    let reply = world.ask(batch_with("key=\"k\" dry-run=\"true\"", "<mkcol href=\"/a/\"/>"));
     assert_eq!(reply.status, 422);
-    assert!(reply.text().contains("not supported"), "{}", reply.text());
+    assert!(reply.text().contains("dry run"), "{}", reply.text());
+}
+
+/// A store that can't tell says so; nothing is done instead.
+#[test]
+fn a_dry_run_over_a_store_that_has_none_changes_nothing() {
+    let world =
+        World::of(Made { store: Arc::new(Faulty::new(MemoryStore::new())), ..Made::default() });
+    let reply = world.ask(batch_with("dry-run=\"true\"", "<mkcol href=\"/a/\"/>"));
+    assert_eq!(reply.items(), ["mkcol /a/ 403 not-applied"]);
     assert!(world.tree().is_empty());
 }
 

@@ -209,23 +209,6 @@ fn limits_hold_in_every_format() {
     assert!(matches!(error.place, Place::Line { line: 1, .. }));
 }
 
-#[test]
-fn what_is_read_but_not_done_yet_is_named() {
-    let unsupported =
-        |body: &str| parse(body.as_bytes()).unsupported().map(|what| what.to_string());
-    for (body, said) in [
-        (r#"{"key": "k", "operations": []}"#, "a key is not supported by this server"),
-        (r#"{"dryRun": true, "operations": []}"#, "a dry run is not supported by this server"),
-    ] {
-        assert_eq!(unsupported(body).as_deref(), Some(said), "{body}");
-    }
-    assert_eq!(
-        unsupported(r#"{"mode": "stop", "operations": [{"op": "mkcol", "href": "a"}]}"#),
-        None
-    );
-    assert_eq!(parse(KINDS_XML.as_bytes()).unsupported(), None);
-}
-
 /// A few bytes of text that stand for a lot of memory are counted over the whole document.
 #[test]
 fn a_small_document_does_not_grow_large_in_memory() {

@@ -42,6 +42,7 @@ fn description(service: Service<'_>, base: &Base) -> Value {
     json!({
         "formats": OFFERED.map(|(media, _)| media),
         "operations": Verb::all().map(Verb::as_str).collect::<Vec<_>>(),
+        "dryRun": true,
         "modes": Mode::all().map(Mode::as_str).collect::<Vec<_>>(),
         "keys": engine.batches().are_kept(),
         "jobs": engine.batches().are_kept(),

@@ -275,7 +275,9 @@ impl Batch {
     ) -> Result<Response<Body>, Problem> {
         let Self { engine, base, answer, id, ticket, slot } = self;
         let _held = engine.hold();
-        let told = run(&engine, planned, answer.mode, deadline, ticket.clone()).await;
+        let (mode, is_dry) = (answer.mode, answer.is_dry);
+        let how = How { mode, is_dry, deadline, ticket: ticket.clone() };
+        let told = run(&engine, planned, how).await;
         // What the server left when it went down goes on if it is sent again.
         let is_cut = engine.is_draining() && told.iter().any(reply::Told::was_left);
         let ticket = ticket.filter(|_| !is_cut);
@@ -301,12 +303,10 @@ fn read(
 ) -> Result<(Vec<Planned>, Answer), Problem> {
     let limits = &planner.options.batch.limits;
     let batch = BatchRequest::parse(format, body, &planner.base.collection(), limits)?;
-    if let Some(what) = batch.unsupported() {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what.to_string()));
-    }
     let mut answer = Answer::new(asked, format, batch.mode);
     answer.strict |= batch.strict;
     answer.wish = wish(asked, format, body, &batch, planner.base)?;
+    answer.is_dry = batch.dry_run;
     let planned = planner.plan(batch);
     if answer.mode == document::Mode::Atomic {
         planner.check_whole(&planned)?;
@@ -332,6 +332,11 @@ fn wish(
     let wait = job::wait(&asked.prefer);
     if key.is_none() && wait.is_none() {
         return Ok(None);
+    }
+    if batch.dry_run {
+        let detail =
+            "of a dry run no word is kept: leave the key and respond-async to the real one";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let root = base.href(&ResourcePath::root(), true);
     let parts = [format.media_type().as_bytes(), root.as_bytes(), body].into_iter();
@@ -400,15 +405,19 @@ impl From<InvalidBatch> for Problem {
     }
 }
 
-/// Runs what was planned and says what became of each operation.
-async fn run(
-    engine: &Engine,
-    planned: Vec<Planned>,
+/// How a batch is run.
+struct How {
     mode: document::Mode,
+    /// Whether it is only rehearsed.
+    is_dry: bool,
     deadline: Instant,
     ticket: Option<Arc<Ticket>>,
-) -> Vec<reply::Told> {
+}
+
+/// Runs what was planned, or rehearses it, and says what became of each operation.
+async fn run(engine: &Engine, planned: Vec<Planned>, how: How) -> Vec<reply::Told> {
     use document::Mode::{Atomic, BestEffort, Stop};
+    let How { mode, is_dry, deadline, ticket } = how;
     let mut steps = Vec::with_capacity(planned.len());
     let mut told = Vec::with_capacity(planned.len());
     // Of what is to be done whole, nothing runs if an operation is known to fail.
@@ -437,7 +446,8 @@ async fn run(
         cancel: Cancel::when(move || Instant::now() >= deadline),
         ticket,
     };
-    let mut outcomes = engine.run(plan).await.into_iter();
+    let outcomes = if is_dry { engine.rehearse(plan).await } else { engine.run(plan).await };
+    let mut outcomes = outcomes.into_iter();
     for item in told.iter_mut().filter(|item| item.was_sent()) {
         item.outcome = outcomes.next();
     }

@@ -110,6 +110,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) store: &'a dyn Store,
     /// How many more fields the records may have that are put.
     fields_left: Cell<usize>,
+    /// Whether nothing is to come of it: then no content is taken in.
+    is_dry: Cell<bool>,
 }
 
 impl<'a> Planner<'a> {
@@ -120,11 +122,12 @@ impl<'a> Planner<'a> {
         store: &'a dyn Store,
     ) -> Self {
         let fields_left = Cell::new(options.batch.limits.fields_max);
-        Self { outer, base, options, store, fields_left }
+        Self { outer, base, options, store, fields_left, is_dry: Cell::new(false) }
     }
 
     /// Plans every operation. Blocks.
     pub(crate) fn plan(&self, batch: BatchRequest) -> Vec<Planned> {
+        self.is_dry.set(batch.dry_run);
         let swapped = overwrites_later_source(&batch.operations);
         let operations = batch.operations.into_iter();
         operations.map(|operation| self.plan_one(operation, &swapped)).collect()
@@ -259,6 +262,7 @@ impl<'a> Planner<'a> {
     fn file(&self, path: &ResourcePath, content: Vec<u8>) -> Result<Content, Verdict> {
         match self.options.exceeds_put(content.len() as u64) {
             Some(detail) => Err(Verdict::Refused(StatusCode::PAYLOAD_TOO_LARGE, detail)),
+            None if self.is_dry.get() => Ok(Content::Inline(content.into())),
             None => Ok(intake::keep(self.store, path, content)),
         }
     }

@@ -41,6 +41,13 @@ impl Told {
         self.sent
     }
 
+    /// What would be made has no entity tag yet, and no name that the store gives.
+    fn forget_names(&mut self) {
+        if let Some(Ok(done)) = &mut self.outcome {
+            *done = Done { created: done.created, ..Done::default() };
+        }
+    }
+
     fn has_failed(&self) -> bool {
         self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
     }
@@ -151,6 +158,12 @@ impl Halt {
     }
 }
 
+fn tell_as_dry(item: &mut told::Item) {
+    if item.outcome == told::Outcome::Applied {
+        item.outcome = told::Outcome::WouldApply;
+    }
+}
+
 fn is_not_attempted(failure: &Failure) -> bool {
     failure.kind == FailureKind::NotAttempted
 }
@@ -160,6 +173,8 @@ pub(crate) struct Answer {
     format: Format,
     pub(super) strict: bool,
     minimal: bool,
+    /// Whether nothing is done: then it is told what would be.
+    pub(super) is_dry: bool,
     pub(super) mode: AskedMode,
     /// That word of it be kept.
     pub(super) wish: Option<Wish>,
@@ -172,6 +187,7 @@ impl Answer {
             format: asked.answered_in(format),
             strict: asked.prefer.batch_strict,
             minimal: asked.prefer.answer == Some(Return::Minimal),
+            is_dry: false,
             mode,
             wish: None,
         }
@@ -192,6 +208,7 @@ impl Answer {
         }
         let mut document = Document::begin(self.format, all.len())?;
         let course = course(&all);
+        telling.is_dry = self.is_dry;
         telling.tell(all, naming, |response| document.write(response))?;
         let summary = telling.summary;
         let mut response = document.end(&summary)?;
@@ -226,6 +243,8 @@ fn course(all: &[Told]) -> Course {
 /// Tells of operations and counts them, all at once or piece by piece.
 pub(super) struct Telling {
     minimal: bool,
+    /// Whether nothing is done: then it is told what would be.
+    is_dry: bool,
     id: u128,
     members_left: usize,
     pub(super) summary: Summary,
@@ -234,8 +253,13 @@ pub(super) struct Telling {
 impl Telling {
     /// Nothing told yet; `minimal` leaves out what succeeds, `id` names what has no URL of its own.
     pub(super) fn new(mode: AskedMode, minimal: bool, id: u128) -> Self {
-        let mut telling =
-            Self { minimal, id, members_left: MEMBERS_MAX, summary: Summary::default() };
+        let mut telling = Self {
+            minimal,
+            is_dry: false,
+            id,
+            members_left: MEMBERS_MAX,
+            summary: Summary::default(),
+        };
         telling.set_mode(mode);
         telling
     }
@@ -257,8 +281,14 @@ impl Telling {
     ) -> Result<(), Problem> {
         let (id, hrefs) = (self.id, HashSet::with_capacity(all.len()));
         let mut teller = Teller { naming, id, hrefs, members_left: self.members_left };
-        for told in all {
-            let response = teller.tell(told);
+        for mut told in all {
+            if self.is_dry {
+                told.forget_names();
+            }
+            let mut response = teller.tell(told);
+            if self.is_dry {
+                response.item.iter_mut().for_each(tell_as_dry);
+            }
             response.item.iter().for_each(|item| self.summary.count(item.status, item.outcome));
             if !self.minimal || !has_succeeded(&response) {
                 write(&response)?;

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::plan::{Planned, Planner};
 use super::reply::{Halt, Telling, Told, broken, note_cause};
-use super::{Asked, BatchTally, Entered, outer_guard, run};
+use super::{Asked, BatchTally, Entered, How, outer_guard, run};
 use crate::body::{Body, Incoming};
 use crate::naming::Naming;
 use crate::output::{Broken, Output};
@@ -205,7 +205,9 @@ impl Batch {
             return None;
         }
         if !planned.is_empty() {
-            let running = run(&batch.engine, planned, batch.lines.mode(), deadline, None);
+            let mode = batch.lines.mode();
+            let how = How { mode, is_dry: false, deadline, ticket: None };
+            let running = run(&batch.engine, planned, how);
             let told = meanwhile(running, arrival.take_in(Cutter::is_full)).await;
             batch = blocking(move || batch.tell(told)).await??;
         }

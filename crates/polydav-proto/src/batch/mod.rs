@@ -359,14 +359,6 @@ pub enum Place {
     Operation(usize),
 }
 
-/// Something a batch asks for that can't be done yet (422).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{what} is not supported by this server")]
-pub struct Unsupported {
-    /// What was asked for.
-    pub what: &'static str,
-}
-
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -413,12 +405,5 @@ impl BatchRequest {
             Format::NdJson => return lines::read(body, collection, limits),
         };
         drafts.finish(collection, limits)
-    }
-
-    /// The first thing asked for that this version reads but can't do. Support for it takes its
-    /// line away here.
-    #[must_use]
-    pub fn unsupported(&self) -> Option<Unsupported> {
-        self.dry_run.then_some(Unsupported { what: "a dry run" })
     }
 }

@@ -104,7 +104,6 @@ fn batch(format: Format, bytes: &[u8]) -> bool {
     let limits = Limits { items_max: 100, ..Limits::default() };
     let root = reference::Path::root();
     let Ok(batch) = BatchRequest::parse(format, bytes, &root, &limits) else { return false };
-    let _ = batch.unsupported();
     let _ = overwrites_later_source(&batch.operations);
     for (index, operation) in batch.operations.iter().enumerate() {
         assert_eq!(operation.index, index);
