@@ -44,7 +44,7 @@ pub use ledger::{BatchEnd, BatchId, BatchLedger, BatchState, KeptBatch, Ledger, 
 pub use lock::{
     Lock, LockDepth, LockScope, LockTable, LockToken, LockView, LocksOfRun, NoLocks, at_stake,
 };
-pub use memory::MemoryStore;
+pub use memory::{Ground, MemoryStore};
 pub use memory_records::MemoryRecords;
 pub use needed::Needed;
 pub use path::{InvalidPath, ResourcePath};

@@ -43,8 +43,10 @@ impl Told {
 
     /// What would be made has no entity tag yet, and no name that the store gives.
     fn forget_names(&mut self) {
-        if let Some(Ok(done)) = &mut self.outcome {
-            *done = Done { created: done.created, ..Done::default() };
+        match &mut self.outcome {
+            Some(Ok(done)) => *done = Done { created: done.created, ..Done::default() },
+            Some(Err(failure)) => failure.etag = None,
+            None => {}
         }
     }
 

@@ -45,7 +45,7 @@ pub use draft::{
 pub use keeping::Keeping;
 pub use model::model;
 #[cfg(test)]
-pub(crate) use model::scene;
+pub(crate) use model::{furnish, scene};
 #[cfg(test)]
 pub(crate) use rehearsal::compare;
 pub use rehearsal::rehearse;

@@ -36,7 +36,7 @@ pub fn model<S: Store>(cases: u32, make: impl Fn() -> S) {
 }
 
 /// Puts something there, so that most steps find what they want.
-pub(super) fn furnish(store: &dyn Store) {
+pub(crate) fn furnish(store: &dyn Store) {
     given(store, [mkcol("a"), put("a/a", "x"), mkcol("a/b"), put("a/b/a", "y"), mkcol("b")]);
     if store.capabilities(&super::path("")).properties {
         given(store, ["a", "a/a", "a/b/a"].map(|target| patch(target, [set("p", target)])));
@@ -63,7 +63,7 @@ enum Act {
 }
 
 impl Scene {
-    fn check(&self, store: &dyn Store, model: &dyn Store) -> TestCaseResult {
+    pub(crate) fn check(&self, store: &dyn Store, model: &dyn Store) -> TestCaseResult {
         let told = self.perform(store);
         let expected = self.perform(model);
         prop_assert_eq!(told, expected, "what is told (left), and what should be");
