@@ -617,7 +617,7 @@ pub(crate) fn members(target: &ResourcePath, failed: Members, changed: bool) -> 
 }
 
 /// Nothing may be made, changed or removed where nobody may look.
-fn refuse_hidden(action: &Action) -> Result<(), Failure> {
+pub(crate) fn refuse_hidden(action: &Action) -> Result<(), Failure> {
     if let Action::Copy { source, .. } = action
         && has_hidden(source)
     {

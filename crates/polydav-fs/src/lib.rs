@@ -20,6 +20,7 @@ mod batches;
 mod descent;
 mod entry;
 mod errno;
+mod ground;
 mod held;
 mod intent;
 mod ledger;
@@ -54,8 +55,8 @@ use std::sync::Arc;
 
 use polydav_store::{
     BatchLedger, Broken, Capabilities, Course, Entry, Failure, FailureKind, Fate, Ledger, LockView,
-    LocksOfRun, MemoryLedger, Reading, Report, ResourcePath, Run, RunId, Select, Space, Stage,
-    Store, Visit, Walk, Witness,
+    LocksOfRun, MemoryLedger, MemoryStore, Reading, Report, ResourcePath, Run, RunId, Select,
+    Space, Stage, Store, Visit, Walk, Witness,
 };
 use rustix::fs::{OFlags, fstatvfs};
 use rustix::io::Errno;
@@ -383,6 +384,14 @@ impl Store for FolderStore {
             available: bytes(space.f_bavail),
             used: bytes(space.f_blocks.saturating_sub(space.f_bfree)),
         }))
+    }
+
+    /// The store in memory, over this one; where nothing can be changed, nothing comes of a run.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        match self.writable() {
+            Ok(_) => Ok(Arc::new(MemoryStore::over(self))),
+            Err(_) => Ok(self),
+        }
     }
 }
 

@@ -270,16 +270,31 @@ pub(crate) fn kept(base: OwnedFd, path: &ResourcePath, except: &[ResourcePath]) 
 
 /// Whether a member may be removed from its directory, as far as that can be told beforehand.
 fn may_be_removed(dir: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
-    fs::accessat(dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
-    let (there, holder) = (stat_at(dir, name)?, stat(dir)?);
+    may_change(dir)?;
+    may_leave(Some(&stat_at(dir, name)?), Some(&stat(dir)?))
+}
+
+/// Whether the members of a directory may change.
+pub(crate) fn may_change(dir: impl AsFd) -> Result<(), Errno> {
+    fs::accessat(dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+}
+
+/// Whether a thing may be removed from a directory whose members may change; what isn't told of is our
+/// own.
+pub(crate) fn may_leave(there: Option<&Statx>, holder: Option<&Statx>) -> Result<(), Errno> {
     let is_fixed = |stat: &Statx| {
         stat.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND)
     };
-    let is_sticky = u32::from(holder.stx_mode) & Mode::SVTX.as_raw_mode() != 0;
     let me = geteuid();
-    let is_others = me.as_raw() != there.stx_uid && me.as_raw() != holder.stx_uid;
-    let is_denied = is_sticky && is_others && !me.is_root();
-    if is_denied || is_fixed(&there) || is_fixed(&holder) { Err(Errno::PERM) } else { Ok(()) }
+    let is_others = |stat: &Statx| me.as_raw() != stat.stx_uid;
+    let is_sticky = |stat: &Statx| u32::from(stat.stx_mode) & Mode::SVTX.as_raw_mode() != 0;
+    let is_denied = holder.is_some_and(|holder| is_sticky(holder) && is_others(holder))
+        && there.is_some_and(is_others)
+        && !me.is_root();
+    if is_denied || there.is_some_and(is_fixed) || holder.is_some_and(is_fixed) {
+        return Err(Errno::PERM);
+    }
+    Ok(())
 }
 
 /// Looks for obstacles, and for members of which `why` tells why they stay; below those it doesn't

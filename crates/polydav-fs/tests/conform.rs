@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use polydav_fs::{FolderStore, Options};
 use polydav_store::{
@@ -13,14 +14,14 @@ use tempfile::TempDir;
 
 /// A store over a folder that goes away with it.
 struct Folder {
-    store: FolderStore,
+    store: Arc<FolderStore>,
     durability: Durability,
     _dir: TempDir,
 }
 
 impl Folder {
     fn new(dir: TempDir, durability: Durability, options: &Options) -> Self {
-        let store = FolderStore::open(dir.path(), options).unwrap();
+        let store = Arc::new(FolderStore::open(dir.path(), options).unwrap());
         Self { store, durability, _dir: dir }
     }
 
@@ -66,6 +67,9 @@ impl Store for Folder {
     fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
         self.store.space(path)
     }
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        self.store.clone().rehearsal()
+    }
 }
 
 #[test]
@@ -94,7 +98,14 @@ fn a_folder_of_which_receipts_are_kept_does_the_same() {
 }
 
 #[test]
+fn a_folder_is_rehearsed() {
+    kit::rehearse(128, || Folder::in_memory(Durability::Relaxed));
+}
+
+#[test]
 fn a_folder_for_reading_alone_conforms() {
     let options = Options { read_only: true, state: None };
-    kit::conform(|| Folder::new(TempDir::new().unwrap(), Durability::Full, &options));
+    let open = || Folder::new(TempDir::new().unwrap(), Durability::Full, &options);
+    kit::conform(open);
+    kit::rehearse(1, open);
 }

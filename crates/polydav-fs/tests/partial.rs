@@ -8,38 +8,17 @@ mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use polydav_fs::{FolderStore, OpenError, Options};
 use polydav_store::{Effect, FailureKind, Ledger, Overwrite, Select, Store, kit};
-use world::{Mount, World, copy, delete, drop_rights, kinds, mkcol, mv, names, patch, path, put};
+use world::{
+    Immutable, Mount, World, copy, delete, drop_rights, is_root, kinds, mkcol, mv, names, patch,
+    path, put,
+};
 
 const BOTH: [bool; 2] = [true, false];
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Makes what is there immutable, until it is dropped.
-struct Immutable(Vec<PathBuf>);
-
-impl Immutable {
-    fn new(paths: &[PathBuf]) -> Option<Self> {
-        let immutable = Self(paths.to_vec());
-        immutable.set("+i").then_some(immutable)
-    }
-
-    fn set(&self, flag: &str) -> bool {
-        Command::new("chattr").arg(flag).args(&self.0).status().is_ok_and(|status| status.success())
-    }
-}
-
-impl Drop for Immutable {
-    fn drop(&mut self) {
-        self.set("-i");
-    }
-}
 
 #[test]
 fn what_may_not_be_removed_stays_and_is_told() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use polydav_fs::{FolderStore, Options};
@@ -16,7 +17,7 @@ use polydav_store::{
 use tempfile::TempDir;
 
 pub struct World {
-    pub store: FolderStore,
+    pub store: Arc<FolderStore>,
     dir: TempDir,
     durability: Durability,
 }
@@ -37,6 +38,30 @@ impl<'a> Mount<'a> {
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Makes what is there immutable, until it is dropped.
+pub struct Immutable(pub Vec<PathBuf>);
+
+impl Immutable {
+    pub fn new(paths: &[PathBuf]) -> Option<Self> {
+        let immutable = Self(paths.to_vec());
+        immutable.set("+i").then_some(immutable)
+    }
+
+    fn set(&self, flag: &str) -> bool {
+        Command::new("chattr").arg(flag).args(&self.0).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        self.set("-i");
     }
 }
 
@@ -124,7 +149,8 @@ impl World {
     }
 
     pub fn of(dir: TempDir, full: bool) -> Self {
-        let store = FolderStore::open(&dir.path().join("root"), &Options::default()).unwrap();
+        let store = FolderStore::open(&dir.path().join("root"), &Options::default());
+        let store = Arc::new(store.unwrap());
         let durability = if full { Durability::Full } else { Durability::Relaxed };
         Self { store, dir, durability }
     }
@@ -206,7 +232,22 @@ impl World {
         }
     }
 
-    fn run_as(&self, actions: Vec<Action>, on_failure: OnFailure) -> Vec<Outcome> {
+    pub fn run_as(&self, actions: Vec<Action>, on_failure: OnFailure) -> Vec<Outcome> {
+        self.apply(&*self.store, actions, on_failure)
+    }
+
+    /// What would come of the steps.
+    pub fn rehearse_as(&self, actions: Vec<Action>, on_failure: OnFailure) -> Vec<Outcome> {
+        let rehearsal = Arc::clone(&self.store).rehearsal().unwrap();
+        self.apply(&*rehearsal, actions, on_failure)
+    }
+
+    fn apply(
+        &self,
+        store: &dyn Store,
+        actions: Vec<Action>,
+        on_failure: OnFailure,
+    ) -> Vec<Outcome> {
         let count = actions.len();
         let run = self.draw_up(actions, on_failure);
         let mut outcomes = Vec::new();
@@ -214,7 +255,7 @@ impl World {
             assert_eq!(index, outcomes.len());
             outcomes.push(outcome);
         };
-        self.store.apply(run, &NoLocks, &mut report).unwrap();
+        store.apply(run, &NoLocks, &mut report).unwrap();
         assert_eq!(outcomes.len(), count);
         outcomes
     }

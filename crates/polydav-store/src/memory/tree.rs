@@ -428,18 +428,25 @@ impl Tree {
         }
     }
 
-    /// Takes this much of the ground's space.
-    fn take_room(&mut self, target: &ResourcePath, bytes: u64) -> Result<(), Failure> {
+    /// Takes this much of the ground's space, for a change of this resource.
+    fn take_room(&mut self, path: &ResourcePath, bytes: u64) -> Result<(), Failure> {
         let Some(ground) = &self.ground else { return Ok(()) };
         let Room { taken, freed } = self.room;
         let taken = taken.saturating_add(bytes);
-        if let Some(space) = ground.space(target)?
+        if let Some(space) = ground.space(path)?
             && taken > space.available.saturating_add(freed)
         {
-            return fail(FailureKind::NoSpace, target);
+            return fail(FailureKind::NoSpace, path);
         }
         self.room.taken = taken;
         Ok(())
+    }
+
+    /// Gives this much of it back. What may have to be undone is kept until the end.
+    fn give_room(&mut self, bytes: u64, manner: Manner) {
+        if manner == Manner::Partly {
+            self.room.freed = self.room.freed.saturating_add(bytes);
+        }
     }
 }
 
@@ -454,7 +461,9 @@ impl Tree {
         let Permit { action, except } = step.open(&Live { tree: self, locks })?;
         self.ground().map_or(Ok(()), |ground| ground.check_action(&action))?;
         match action {
-            Action::Put { target, content, modified } => self.put(&target, content, modified),
+            Action::Put { target, content, modified } => {
+                self.put(&target, content, modified, manner)
+            }
             Action::MakeCollection { target } => self.make_collection(&target),
             Action::Remove { target } => self.remove(&target, &except, manner),
             Action::Copy { source, target, depth, overwrite } => {
@@ -482,6 +491,7 @@ impl Tree {
         target: &ResourcePath,
         content: Content,
         modified: Option<SystemTime>,
+        manner: Manner,
     ) -> Outcome {
         self.check_parent(target)?;
         let there = self.get(target)?.map(Cow::into_owned);
@@ -498,7 +508,7 @@ impl Tree {
         let body = Body::File { content: Some(content), length, etag: etag.clone() };
         let mut node = match there {
             Some(node) => {
-                self.room.freed = self.room.freed.saturating_add(node.length());
+                self.give_room(node.length(), manner);
                 self.another(node)
             }
             None => Node::new(body.clone()),
@@ -529,13 +539,16 @@ impl Tree {
         manner: Manner,
     ) -> Outcome {
         self.find(target)?;
-        self.check_leaving(target)?;
+        if manner == Manner::Partly {
+            self.check_leaving(target)?;
+        }
         let mut rest = Vec::new();
         let mut is_changed = false;
         if self.ground.is_some() || !except.is_empty() {
             is_changed = self.loosen(target, except, manner, &mut rest)?;
         }
         if rest.is_empty() {
+            self.check_leaving(target)?;
             self.bury(target);
             return Ok(Done::default());
         }
@@ -602,7 +615,7 @@ impl Tree {
                 }
             }
         })?;
-        self.room.freed = self.room.freed.saturating_add(freed);
+        self.give_room(freed, manner);
         Ok(is_changed)
     }
 
@@ -663,7 +676,7 @@ impl Tree {
             return Err(Failure::of_members(source.clone(), missing, false));
         }
         self.check_place(target, is_free)?;
-        self.take_room(target, bytes)?;
+        self.take_room(source, bytes)?;
         let mut copies = BTreeMap::new();
         match depth {
             Depth::Infinity => {
