@@ -43,7 +43,14 @@ pub(crate) trait Database: Send + Sync + 'static {
     ) -> Result<(), Trouble>;
 
     /// What became of a transaction, by the name that its [`Transaction::commit`] had.
-    fn fate(&self, name: &Witness) -> Result<Fate, SqlError>;
+    fn fate(&self, name: &Witness) -> Result<Fate, SqlError> {
+        let _ = name;
+        Ok(Fate::Unknown)
+    }
+
+    /// The same database within one transaction, which is rolled back when the value is dropped: what
+    /// is committed in it is there for whoever looks into it, and for nobody else.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Database>, SqlError>;
 }
 
 /// How long others are waited for who hold what a transaction needs.

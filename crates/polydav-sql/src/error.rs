@@ -88,6 +88,8 @@ pub(crate) enum SqlErrorKind {
     Changed,
     /// Whether the transaction was committed can't be told.
     InDoubt,
+    /// The rehearsal that it was a part of ended.
+    Lost,
     /// Anything else.
     Other,
 }
@@ -98,6 +100,11 @@ impl SqlError {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         Self { kind, column: None, constraint: None, source: source.into() }
+    }
+
+    /// What was rehearsed so far isn't there any more, and nothing can be built upon it.
+    pub(crate) fn lost(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(SqlErrorKind::Lost, source)
     }
 
     /// The same, of a change of this shape: what is removed refers to nothing.
@@ -163,6 +170,12 @@ fn told(kind: SqlErrorKind) -> (FailureKind, Option<&'static str>) {
         Kind::InDoubt => {
             (FailureKind::Internal, Some("the database could not tell whether it was done"))
         }
+        Kind::Lost => (
+            FailureKind::NotAttempted,
+            Some(
+                "what would come of it can't be told: the database undid all that stands before it",
+            ),
+        ),
         Kind::Other => (FailureKind::Internal, None),
     }
 }

@@ -258,6 +258,7 @@ impl<'a> Running<'a> {
                 | SqlErrorKind::Busy
                 | SqlErrorKind::Away
                 | SqlErrorKind::Held
+                | SqlErrorKind::Lost
         );
         let told = |(number, step): (usize, &Step)| {
             let subject = step.subject().clone();

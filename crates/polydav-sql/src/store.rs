@@ -267,6 +267,18 @@ impl Store for SqlStore {
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
         Ok(None)
     }
+
+    /// Within one transaction, which is rolled back. Where nothing can be changed, nothing comes of a
+    /// run anyway.
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
+        if !self.database.is_writable() {
+            return Ok(self);
+        }
+        match Arc::clone(&self.database).rehearsal() {
+            Ok(database) => Ok(Arc::new(Self::new(database))),
+            Err(error) => Err(error.to_failure(ResourcePath::root())),
+        }
+    }
 }
 
 /// Changing single rows.

@@ -78,6 +78,20 @@ fn postgres_does_the_same_where_receipts_are_kept() {
 }
 
 #[test]
+fn sqlite_is_rehearsed() {
+    let files = Files::default();
+    record::rehearse(64, || files.open(SQLITE));
+}
+
+#[test]
+fn postgres_is_rehearsed() {
+    if require_postgres() {
+        let servers = Servers::start();
+        record::rehearse(32, || servers.open(POSTGRES));
+    }
+}
+
+#[test]
 fn postgres_conforms() {
     if require_postgres() {
         let servers = Servers::start();

@@ -185,7 +185,7 @@ pub(super) fn unreadable(
     let (mut found, mut todo) = (Vec::new(), vec![(0, keys)]);
     while let Some((first, keys)) = todo.pop() {
         let arrays = Arrays::of_keys(table, keys.iter().copied());
-        match session.query(&statement, &arrays.0) {
+        match session.query_apart(&statement, &arrays.0) {
             Ok(_) => {}
             Err(error) if error.kind != SqlErrorKind::Value => return Err(error),
             Err(_) if keys.len() == 1 => found.push(first),
@@ -246,7 +246,7 @@ impl Value {
     fn is_bad(&self, session: &Session) -> bool {
         let (Some(text), Self { declared, cast, .. }) = (&self.text, self) else { return false };
         let cut = format!("rtrim($1::text::{declared}::text) <> rtrim($1::text::{cast}::text)");
-        match session.query(&format!("SELECT {cut}"), &[text]) {
+        match session.query_apart(&format!("SELECT {cut}"), &[text]) {
             // A text or a string of bits that is too long is cut here, and refused where it is
             // stored; a number is rounded in both places.
             Ok(rows) => {

@@ -3,6 +3,7 @@
 
 mod change;
 mod error;
+mod rehearsal;
 mod schema;
 mod session;
 mod writing;
@@ -21,6 +22,8 @@ use crate::schema::{Column, Schema, Table};
 use crate::statement::{self, Rows};
 use crate::store::SqlStore;
 
+use self::change::Suspect;
+use self::rehearsal::Rehearsal;
 use self::session::{Session, Sessions};
 use self::writing::Writing;
 
@@ -135,6 +138,38 @@ impl Postgres {
         Ok(())
     }
 
+    fn rows_of(&self, session: &Session, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError> {
+        let statement = statement::select(table, rows, placeholder);
+        let parameters: Vec<_> = statement.parameters.iter().map(text).collect();
+        let rows = session.query_apart(&statement.text, &parameters).map_err(|mut error| {
+            self.doubt(&error);
+            if error.kind == SqlErrorKind::Value {
+                let filter = rows.filter.iter().map(|(at, datum)| (at, datum));
+                Suspect::of(table, filter).blame(session, &mut error);
+            }
+            error
+        })?;
+        rows.iter().map(|row| read(row, table, 0)).collect()
+    }
+
+    /// Gives up what was begun, and finds out what was at fault.
+    fn give_up(
+        &self,
+        session: &Session,
+        suspect: Option<Suspect>,
+        mut trouble: Trouble,
+    ) -> Trouble {
+        session.roll_back();
+        if let Some(suspect) = suspect {
+            suspect.blame(session, &mut trouble.error);
+        }
+        self.doubt(&trouble.error);
+        if matches!(trouble.error.kind, SqlErrorKind::Gone | SqlErrorKind::InDoubt) {
+            self.forget_witness();
+        }
+        trouble
+    }
+
     /// Takes note of an error which says that the tables are others than were found.
     fn doubt(&self, error: &SqlError) {
         if error.kind == SqlErrorKind::Changed {
@@ -207,18 +242,7 @@ impl Database for Postgres {
     }
 
     fn rows(&self, table: &Table, rows: &Rows) -> Result<Vec<Row>, SqlError> {
-        let statement = statement::select(table, rows, placeholder);
-        let parameters: Vec<_> = statement.parameters.iter().map(text).collect();
-        let session = self.session()?;
-        let rows = session.query(&statement.text, &parameters).map_err(|mut error| {
-            self.doubt(&error);
-            if error.kind == SqlErrorKind::Value {
-                let filter = rows.filter.iter().map(|(at, datum)| (at, datum));
-                change::Suspect::of(table, filter).blame(&session, &mut error);
-            }
-            error
-        })?;
-        rows.iter().map(|row| read(row, table, 0)).collect()
+        self.rows_of(&*self.session()?, table, rows)
     }
 
     fn transact(
@@ -236,17 +260,7 @@ impl Database for Postgres {
         let suspect = writing.into_suspect();
         match worked {
             Ok(()) => {}
-            Err(mut trouble) => {
-                session.roll_back();
-                if let Some(suspect) = suspect {
-                    suspect.blame(&session, &mut trouble.error);
-                }
-                self.doubt(&trouble.error);
-                if matches!(trouble.error.kind, SqlErrorKind::Gone | SqlErrorKind::InDoubt) {
-                    self.forget_witness();
-                }
-                return Err(trouble);
-            }
+            Err(trouble) => return Err(self.give_up(&session, suspect, trouble)),
         }
         let Err(error) = session.commit() else { return Ok(()) };
         match (error.kind, session.number()) {
@@ -284,6 +298,10 @@ impl Database for Postgres {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Database>, SqlError> {
+        Ok(Arc::new(Rehearsal::begin(self)?))
     }
 }
 

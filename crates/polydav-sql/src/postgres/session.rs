@@ -26,6 +26,13 @@ const SETTINGS: &str = "SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO, YMD'; \
 /// So many statements each session keeps prepared.
 const PREPARED_MAX: usize = 256;
 
+/// Constraints that could wait for the end of a transaction don't.
+const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE";
+
+/// A transaction within a rehearsal.
+const PART: &str = "SAVEPOINT part";
+
 /// The number of a transaction, if it has one already.
 const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
@@ -95,6 +102,8 @@ pub(super) struct Session {
     may_go_alone: Cell<bool>,
     /// Whether a transaction is under way.
     is_open: Cell<bool>,
+    /// Whether that is a rehearsal: then transactions are parts of it.
+    is_rehearsal: Cell<bool>,
     /// The number of the transaction under way, once it has changed something.
     number: RefCell<Option<String>>,
     used: Cell<Instant>,
@@ -132,6 +141,7 @@ impl r2d2::ManageConnection for Sessions {
             opening: RefCell::default(),
             may_go_alone: Cell::default(),
             is_open: Cell::default(),
+            is_rehearsal: Cell::default(),
             number: RefCell::default(),
             used: Cell::new(Instant::now()),
         })
@@ -173,9 +183,29 @@ impl Session {
         text: &str,
         parameters: &[P],
     ) -> Result<Vec<Row>, SqlError> {
+        self.open_part()?;
         let statement = self.prepare(text)?;
         let parameters = borrowed(parameters);
         self.wait(self.opened(self.client.query(&statement, &parameters)))
+    }
+
+    /// Asks something that may fail, and nothing else with it.
+    pub(super) fn query_apart<P: ToSql + Sync>(
+        &self,
+        text: &str,
+        parameters: &[P],
+    ) -> Result<Vec<Row>, SqlError> {
+        if !self.is_rehearsal.get() {
+            return self.query(text, parameters);
+        }
+        self.begin(Durability::Relaxed, Patience::Usual);
+        match self.query(text, parameters) {
+            Ok(rows) => self.commit().map(|()| rows),
+            Err(error) => {
+                self.roll_back();
+                Err(error)
+            }
+        }
     }
 
     /// Has something changed. Within the transaction, its number is asked for in the same breath.
@@ -185,6 +215,7 @@ impl Session {
         parameters: &[P],
         way: Way,
     ) -> Result<Vec<Row>, SqlError> {
+        self.open_part()?;
         if way == Way::Alone && self.may_go_alone.get() && self.opening.borrow().is_some() {
             return self.change_alone(text, parameters);
         }
@@ -256,9 +287,7 @@ impl Session {
     /// Begins a transaction. Constraints that could wait for its end don't: they are charged to the
     /// step that breaks them.
     pub(super) fn begin(&self, durability: Durability, patience: Patience) {
-        let mut text = String::from(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET CONSTRAINTS ALL IMMEDIATE",
-        );
+        let mut text = String::from(if self.is_rehearsal.get() { PART } else { BEGIN });
         if durability == Durability::Full && self.is_lax {
             text.push_str("; SET LOCAL synchronous_commit TO on");
         }
@@ -272,13 +301,15 @@ impl Session {
         }
         self.number.take();
         // By itself a statement would be committed without the disk.
-        self.may_go_alone.set(durability == Durability::Relaxed || !self.is_lax);
+        let is_as_durable = durability == Durability::Relaxed || !self.is_lax;
+        self.may_go_alone.set(is_as_durable && !self.is_rehearsal.get());
         self.opening.replace(Some(text));
     }
 
     pub(super) fn commit(&self) -> Result<(), SqlError> {
         match self.opening.take() {
             Some(_) => Ok(()),
+            None if self.is_rehearsal.get() => self.execute("RELEASE SAVEPOINT part"),
             None => self.execute("COMMIT").inspect(|()| self.is_open.set(false)),
         }
     }
@@ -288,10 +319,42 @@ impl Session {
         if self.opening.take().is_some() {
             return;
         }
-        match self.execute("ROLLBACK") {
-            Ok(()) => self.is_open.set(false),
+        let is_part = self.is_rehearsal.get();
+        let text =
+            if is_part { "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part" } else { "ROLLBACK" };
+        match self.execute(text) {
+            Ok(()) => self.is_open.set(is_part),
             Err(error) => tracing::debug!(%error, "a transaction ended with its session"),
         }
+    }
+
+    /// Begins a rehearsal: a transaction of which others are parts.
+    pub(super) fn begin_rehearsal(&self) -> Result<(), SqlError> {
+        self.is_open.set(true);
+        self.execute(BEGIN)?;
+        self.is_rehearsal.set(true);
+        Ok(())
+    }
+
+    /// Gives up all of it.
+    pub(super) fn end_rehearsal(&self) {
+        self.is_rehearsal.set(false);
+        self.opening.take();
+        self.roll_back();
+    }
+
+    /// Whether it ended.
+    pub(super) fn is_lost(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Begins a part of a rehearsal before anything is asked in it: whatever that fails with, what stands
+    /// before it stays.
+    fn open_part(&self) -> Result<(), SqlError> {
+        if !self.is_rehearsal.get() {
+            return Ok(());
+        }
+        self.opening.take().map_or(Ok(()), |opening| self.execute(&opening))
     }
 
     /// The number of the transaction under way, if it has changed something.

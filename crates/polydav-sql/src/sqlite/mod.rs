@@ -2,13 +2,14 @@
 
 mod change;
 mod error;
+mod rehearsal;
 mod schema;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use polydav_store::{Commit, Durability, Fate, Witness};
+use polydav_store::{Commit, Durability};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Statement as Prepared, ToSql, TransactionBehavior};
 
@@ -24,6 +25,7 @@ use crate::statement::{self, Key, Rows, Statement};
 use crate::store::SqlStore;
 
 use self::change::Changing;
+use self::rehearsal::Rehearsal;
 
 /// How long we wait for whoever else has the file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -168,8 +170,8 @@ impl r2d2::ManageConnection for Connections {
         Ok(())
     }
 
-    fn has_broken(&self, _: &mut Connection) -> bool {
-        false
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        !connection.is_autocommit()
     }
 }
 
@@ -235,9 +237,8 @@ impl Database for Sqlite {
         transaction.commit().map_err(|error| in_commit(error.into()).into())
     }
 
-    /// The file holds nothing of ours that could tell.
-    fn fate(&self, _: &Witness) -> Result<Fate, SqlError> {
-        Ok(Fate::Unknown)
+    fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Database>, SqlError> {
+        Ok(Arc::new(Rehearsal::begin(self)?))
     }
 }
 
