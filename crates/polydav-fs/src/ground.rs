@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use polydav_store::{Action, Entry, Failure, FailureKind, Ground, ResourcePath};
+use polydav_store::{Action, Entry, Failure, FailureKind, Ground, Kind, ResourcePath};
 use rustix::fs::{self, Access, AtFlags, FileType, OFlags, Statx, StatxAttributes, fstatvfs};
 use rustix::io::Errno;
 
@@ -36,11 +36,12 @@ impl Ground for FolderStore {
         visit: &mut dyn FnMut(Entry),
     ) -> Result<bool, FailureKind> {
         let mut tell = |dir: BorrowedFd<'_>, name: &CStr| {
-            // What is gone meanwhile isn't there.
-            if let Ok(stat) = stat_at(dir, name) {
-                let path =
-                    collection.join(name.to_bytes()).expect("the system's names are segments");
-                visit(met(path, stat));
+            let path = collection.join(name.to_bytes()).expect("the system's names are segments");
+            match stat_at(dir, name) {
+                Ok(stat) => visit(met(path, stat)),
+                // It is gone meanwhile.
+                Err(Errno::NOENT) => {}
+                Err(_) => visit(unknown(path)),
             }
         };
         let dir = self.open_dir(collection, OFlags::RDONLY).map_err(errno::kind)?;
@@ -127,6 +128,22 @@ impl FolderStore {
 fn met(path: ResourcePath, stat: Statx) -> Entry {
     let link = is_link(&stat);
     entry(path, &Found { stat, link })
+}
+
+/// Something that may not be looked at, and so neither be read.
+fn unknown(path: ResourcePath) -> Entry {
+    Entry {
+        path,
+        kind: Kind::Special,
+        length: 0,
+        modified: None,
+        created: None,
+        etag: None,
+        link: false,
+        record: false,
+        properties: Vec::new(),
+        columns: Vec::new(),
+    }
 }
 
 fn is_mount_point(stat: &Statx) -> bool {

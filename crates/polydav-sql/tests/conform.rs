@@ -87,7 +87,7 @@ fn sqlite_is_rehearsed() {
 fn postgres_is_rehearsed() {
     if require_postgres() {
         let servers = Servers::start();
-        record::rehearse(32, || servers.open(POSTGRES));
+        record::rehearse(12, || servers.open(POSTGRES));
     }
 }
 

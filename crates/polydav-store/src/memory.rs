@@ -12,8 +12,10 @@
 //!
 //! It may lie over a [`Ground`]: another store, of which it shows what would become of it.
 
+mod change;
 mod ground;
 mod node;
+mod rights;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -31,8 +33,9 @@ use crate::store::{
 };
 use crate::{Entry, Failure, FailureKind, LockView, ResourcePath, Select};
 
+use change::Manner;
 pub use ground::Ground;
-use tree::{Manner, Tree};
+use tree::Tree;
 
 /// A store in memory: files, collections, dead properties. Each step is its own commit.
 #[derive(Debug, Default)]

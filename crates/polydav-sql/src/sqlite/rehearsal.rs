@@ -31,8 +31,10 @@ struct Outer {
 
 impl Rehearsal {
     pub(super) fn begin(sqlite: Arc<Sqlite>) -> Result<Self, SqlError> {
-        let writer = sqlite.writer()?;
+        let mut writer = sqlite.writer()?;
         writer.busy_timeout(PATIENCE)?;
+        // Whatever happens to the transaction, nothing is committed.
+        writer.commit_hook(Some(|| true))?;
         writer.execute_batch(BEGIN)?;
         let outer = Outer { writer, orphans: 0, is_begun: false };
         let rehearsal = Self { sqlite, outer: Mutex::new(outer) };
@@ -148,6 +150,9 @@ impl Drop for Outer {
             && let Err(error) = self.writer.execute_batch("ROLLBACK")
         {
             tracing::error!(%error, "a rehearsal can't be rolled back; its connection is closed");
+        }
+        if let Err(error) = self.writer.commit_hook(None::<fn() -> bool>) {
+            tracing::error!(%error, "a connection commits no more");
         }
     }
 }
