@@ -139,7 +139,7 @@ impl World {
     }
 
     fn start(&mut self, round: usize) {
-        let durability = if round % 3 == 0 { "full" } else { "relaxed" };
+        let durability = if round.is_multiple_of(3) { "full" } else { "relaxed" };
         let builder = Server::builder().folder(self.folder.path());
         let builder = builder.args(["--durability", durability]);
         self.server = Some(builder.mount("/records", self.database.source()).as_nobody().start());
