@@ -48,7 +48,7 @@ pub fn parse(xml: &str) -> Answer {
     let summary = child(root, (BATCH, "summary"));
     let counts = ["total", "succeeded", "failed", "skipped"].map(|name| number(summary, name));
     assert_eq!(counts[0], items.len(), "the summary's total: {xml}");
-    assert_eq!(counts[0], counts[1..].iter().sum(), "the summary adds up: {xml}");
+    assert_eq!(counts[0], counts[1..].iter().sum::<usize>(), "the summary adds up: {xml}");
     let succeeded = items.iter().filter(|item| item.status / 100 == 2).count();
     assert_eq!(counts[1], succeeded, "succeeded means 2xx: {xml}");
     Answer { items, counts }

@@ -18,6 +18,7 @@ pub mod database;
 pub mod folder;
 pub mod http;
 pub mod litmus;
+pub mod model;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
