@@ -13,6 +13,9 @@ use crate::{Folder, run};
 
 const START: Duration = Duration::from_secs(60);
 
+/// What both have unless they are told.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Which proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -29,12 +32,19 @@ pub struct Plan {
     port: u16,
     /// With slashes at both ends: `/`, or `/dav/`.
     prefix: String,
+    /// For how long it waits for the server to say something.
+    patience: Duration,
 }
 
 impl Plan {
     /// A proxy on a free port that hands what is under `prefix` to a server's root.
     pub fn new(kind: Kind, prefix: &str) -> Self {
-        Self { kind, port: free_port(), prefix: prefix.to_owned() }
+        Self { kind, port: free_port(), prefix: prefix.to_owned(), patience: PATIENCE }
+    }
+
+    /// Has it give up so long after the server said something: then the client gets a 504.
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Under what URL the outside knows the server.
@@ -72,6 +82,7 @@ impl Plan {
 
     fn apache(&self, home: &Path, backend: &str) -> String {
         let (home, port, prefix) = (home.display(), self.port, &self.prefix);
+        let patience = self.patience.as_secs();
         let modules = [
             "mpm_event",
             "authn_core",
@@ -91,7 +102,7 @@ impl Plan {
              User nobody\nGroup nogroup\nPidFile {home}/pid\nDefaultRuntimeDir {home}\n\
              Mutex file:{home} default\nErrorLog /dev/stderr\nLogLevel notice\n\
              SSLEngine on\nSSLCertificateFile {home}/cert.pem\nSSLCertificateKeyFile {home}/key.pem\n\
-             AllowEncodedSlashes NoDecode\nProxyRequests Off\n\
+             AllowEncodedSlashes NoDecode\nProxyRequests Off\nProxyTimeout {patience}\n\
              ProxyPass {prefix} {backend} nocanon\n"
         )
     }
@@ -101,6 +112,7 @@ impl Plan {
         // one, it replaces the location's prefix in what it decoded and encodes anew.
         let backend = if self.prefix == "/" { backend.trim_end_matches('/') } else { backend };
         let (home, port, prefix) = (home.display(), self.port, &self.prefix);
+        let patience = self.patience.as_secs();
         let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {home}/{name};\n"))
             .concat();
@@ -110,7 +122,8 @@ impl Plan {
              client_max_body_size 0;\nserver {{\nlisten 127.0.0.1:{port} ssl;\n\
              ssl_certificate {home}/cert.pem;\nssl_certificate_key {home}/key.pem;\n\
              location {prefix} {{\nproxy_pass {backend};\nproxy_http_version 1.1;\n\
-             proxy_request_buffering off;\nproxy_buffering off;\n}}\n}}\n}}\n"
+             proxy_request_buffering off;\nproxy_buffering off;\n\
+             proxy_read_timeout {patience}s;\n}}\n}}\n}}\n"
         )
     }
 }
