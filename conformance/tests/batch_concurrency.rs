@@ -34,8 +34,8 @@ struct Sent {
 }
 
 impl Sent {
-    /// A PUT is looked at before its body is taken, and may be refused by what others are just doing:
-    /// nothing is done then, and no order tells of it.
+    /// Whether it had its turn. A PUT may be refused before, when its body isn't taken yet, by what
+    /// it sees others in the middle of. Then it changed nothing, and has no place in an order.
     fn is_decided(&self) -> bool {
         let is_put = matches!(self.request, Request::Single(Operation::Put(..)));
         !is_put || self.told[0].status / 100 == 2
@@ -164,10 +164,8 @@ fn what_many_clients_are_told_is_what_some_order_of_their_requests_gives() {
     for number in 0..ROUNDS {
         let clients = round(server.address(), number);
         let end = Model::look(&folder, &server);
-        let decided: Vec<Vec<_>> = clients
-            .iter()
-            .map(|sent| sent.iter().filter(|s| s.is_decided()).cloned().collect())
-            .collect();
+        let decided = |sent: &Vec<Sent>| sent.iter().filter(|s| s.is_decided()).cloned().collect();
+        let decided: Vec<Vec<Sent>> = clients.iter().map(decided).collect();
         let found = Search::finds(&decided, &begin, &end);
         assert!(found, "round {number}, no order:\n{begin}{}{end}", shown(&clients));
         let all = || clients.iter().flatten();
