@@ -38,7 +38,7 @@ impl Sent {
     /// it sees others in the middle of. Then it changed nothing, and has no place in an order.
     fn is_decided(&self) -> bool {
         let is_put = matches!(self.request, Request::Single(Operation::Put(..)));
-        !is_put || self.told[0].status / 100 == 2
+        !(is_put && [405, 409, 412].contains(&self.told[0].status))
     }
 }
 
