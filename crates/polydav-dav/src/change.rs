@@ -7,7 +7,9 @@ use http::header::{ALLOW, CONTENT_LENGTH, ETAG};
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::header::{self, Depth as DepthField};
-use polydav_store::{Action, Capabilities, Content, Depth, Done, ResourcePath, Step};
+use polydav_store::{
+    Action, Capabilities, Content, Depth, Done, Failure, FailureKind, ResourcePath, Step,
+};
 
 use crate::batch::{Asking, run_step};
 use crate::body::Body;
@@ -55,35 +57,44 @@ pub(crate) async fn put(
 }
 
 /// Refuses what is bound to fail before the body is asked for (`Expect: 100-continue`). It is a
-/// courtesy: what decides is the check inside the store.
+/// courtesy: what decides is the check inside the store. So nothing is refused for what may be the
+/// middle of somebody's batch.
 async fn look_before(engine: &Engine, step: Step) -> Result<Capabilities, Problem> {
     let engine = engine.clone();
     intake::blocking(move || {
-        let store = engine.store();
-        let capabilities = store.capabilities(step.subject());
+        let target = step.subject().clone();
+        let capabilities = engine.store().capabilities(&target);
         if !capabilities.writable {
             // The store says why, and before any condition (RFC 4918 §8.5).
             return Ok(capabilities);
         }
-        let permit = step.open(&engine.view())?;
-        let target = permit.action.subject();
-        let fail = |kind, path: &ResourcePath| Err(polydav_store::Failure::new(kind, path.clone()));
-        match store.find(target)? {
-            Some(entry) if entry.is_collection() => {
-                fail(polydav_store::FailureKind::IsCollection, target)
+        let stillness = engine.stillness(&target);
+        match look(&engine, step) {
+            Err(_) if stillness.is_none() || engine.stillness(&target) != stillness => {
+                Ok(capabilities)
             }
-            Some(_) => Ok(capabilities),
-            None => match target.parent() {
-                Some(parent)
-                    if !store.find(&parent)?.is_some_and(|entry| entry.is_collection()) =>
-                {
-                    fail(polydav_store::FailureKind::ParentMissing, &parent)
-                }
-                _ => Ok(capabilities),
-            },
+            looked => looked.map(|()| capabilities),
         }
     })
     .await
+}
+
+/// Looks whether what lies at and around a file, and the conditions, let it be put there.
+fn look(engine: &Engine, step: Step) -> Result<(), Failure> {
+    let store = engine.store();
+    let permit = step.open(&engine.view())?;
+    let target = permit.action.subject();
+    let fail = |kind, path: &ResourcePath| Err(Failure::new(kind, path.clone()));
+    match store.find(target)? {
+        Some(entry) if entry.is_collection() => fail(FailureKind::IsCollection, target),
+        Some(_) => Ok(()),
+        None => match target.parent() {
+            Some(parent) if !store.find(&parent)?.is_some_and(|entry| entry.is_collection()) => {
+                fail(FailureKind::ParentMissing, &parent)
+            }
+            _ => Ok(()),
+        },
+    }
 }
 
 fn announced_length(request: &Request) -> Option<u64> {

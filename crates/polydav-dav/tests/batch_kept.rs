@@ -80,7 +80,6 @@ fn a_key_belongs_to_one_request_of_one_principal() {
     for other in [
         keyed("k", "<mkcol href=\"/b/\"/>"),
         keyed("k", make).replace("\n\n", "\nPrefer: return=minimal\n\n"),
-        keyed("k", make).replace("\n\n", "\nAccept: application/json\n\n"),
         keyed("k", make).replace("\n\n", "\nIf: (Not <urn:x>)\n\n"),
     ] {
         let reply = world.ask(&other);

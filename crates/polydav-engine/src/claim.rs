@@ -72,6 +72,15 @@ impl Claims {
         }
     }
 
+    /// How many claims there have been, unless somebody claims the tree at `path`, or one that it
+    /// overlaps with: the same number again says that nobody did meanwhile.
+    pub fn count_without(&self, path: &ResourcePath) -> Option<u64> {
+        let tree = Trees::new(vec![path.clone()]);
+        let table = self.table();
+        let is_claimed = table.claims.values().any(|claimed| claimed.overlap(&tree));
+        (!is_claimed).then_some(table.next)
+    }
+
     fn ask(&self, trees: Trees) -> (Claim, Option<oneshot::Receiver<()>>) {
         let mut table = self.table();
         let ticket = table.next;

@@ -170,6 +170,12 @@ impl Engine {
         &self.inner.environment
     }
 
+    /// What stays the same as long as no plan is about what lies at `path`, around it or under it;
+    /// `None` if one is: what is there now may be the middle of it.
+    pub fn stillness(&self, path: &ResourcePath) -> Option<u64> {
+        self.inner.claims.count_without(path)
+    }
+
     /// The store and the locks as they are right now. Asking it blocks.
     pub fn view(&self) -> LiveView<'_> {
         LiveView(&self.inner)

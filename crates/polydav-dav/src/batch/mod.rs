@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use multistatus::batch::Summary;
 use polydav_engine::{Engine, Plan, PlanMode, Ticket};
@@ -358,7 +357,7 @@ impl Asked {
     fn read(request: &Request) -> Result<Self, Problem> {
         let accept = header::read::<Accept>(&request.headers)?;
         let content_type = header::read::<ContentType>(&request.headers)?;
-        let lines = [HeaderName::from_static("prefer"), HeaderName::from_static("if"), ACCEPT]
+        let lines = [HeaderName::from_static("prefer"), HeaderName::from_static("if")]
             .map(|name| request.headers.get_all(name).iter());
         let fields = lines.into_iter().flatten();
         Ok(Self {
