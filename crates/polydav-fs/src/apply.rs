@@ -159,7 +159,7 @@ pub(crate) struct Execution<'a> {
     pub(crate) keeps_receipts: bool,
     /// Whether each step is done so that it can be undone until it is settled.
     pub(crate) is_reversible: bool,
-    /// How many commits were made that have receipts.
+    /// How many commits were made, or given up, that have receipts.
     pub(crate) commits: i64,
     pub(crate) parents: Parents<'a>,
     /// What has to come to disk; `None` if it may come there later.

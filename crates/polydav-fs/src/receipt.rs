@@ -94,6 +94,8 @@ impl Execution<'_> {
         if !self.undo_begun() {
             return;
         }
+        // A receipt that names this commit may be there to stay: no other commit takes its name.
+        self.commits += 1;
         for pending in &mut self.pending {
             // What is none of these can't be undone, and stays done.
             let is_undone = matches!(pending.after, After::Follow(..) | After::Patch(_));

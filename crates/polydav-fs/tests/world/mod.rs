@@ -220,7 +220,7 @@ impl World {
         told
     }
 
-    fn draw_up(&self, actions: Vec<Action>, on_failure: OnFailure) -> Run {
+    pub fn draw_up(&self, actions: Vec<Action>, on_failure: OnFailure) -> Run {
         let steps = actions.into_iter().enumerate();
         let steps = steps.map(|(index, action)| Step::new(index, Guard::default(), action));
         Run {
