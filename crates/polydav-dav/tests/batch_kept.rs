@@ -6,6 +6,7 @@ mod world;
 
 use std::sync::Arc;
 
+use polydav_engine::KeepLimits;
 use polydav_fs::{FolderStore, Options as FolderOptions};
 use polydav_store::{
     BatchEnd, BatchId, BatchLedger, Durability, Failure, FailureKind, KeptBatch, MemoryLedger,
@@ -336,4 +337,29 @@ fn what_is_left_of_a_job_is_a_batch_of_its_own() {
     assert_eq!((&of(1)["op"], &of(1)["needs"][0]), (&"copy".into(), &"p".into()));
     let again = World::new().ask(format!("POST /batch-operation\n\n{}", left.text()));
     assert_eq!(again.header("batch-result"), "total=2, succeeded=2, failed=0, skipped=0");
+}
+
+/// Whoever may send a hundred documents of many bytes would fill the disk with them.
+#[test]
+fn the_documents_of_jobs_count_as_what_is_kept() {
+    let (dir, limits) = (TempDir::new().unwrap(), KeepLimits::default());
+    let open = || {
+        let store = FolderStore::open(dir.path(), &FolderOptions::default()).unwrap();
+        let batches = store.batch_ledger().unwrap();
+        let keep = KeepLimits { bytes_of_one_max: 100_000, ..limits };
+        World::of(Made { store: Arc::new(store), batches, keep, ..Made::default() })
+    };
+    let world = open();
+    let long = "x".repeat(100_000);
+    let at =
+        world.ask(job(&format!("<put href=\"/a\">{long}</put>"))).header("location").to_owned();
+    ended(&world, &at);
+    let make = keyed("k", "<mkcol href=\"/b/\"/>");
+    assert_eq!(world.ask(&make).status, 429);
+    assert_eq!(world.ask_as(named("ann"), &make).status, 207, "each principal has a share");
+    drop(world);
+    let world = open();
+    assert_eq!(world.ask(&make).status, 429, "also after a restart");
+    world.wait(DAY + 10);
+    assert_eq!(world.ask(&make).status, 207);
 }

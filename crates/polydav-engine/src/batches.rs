@@ -28,8 +28,10 @@ pub struct KeepLimits {
     pub count_max: usize,
     /// So many of one principal.
     pub count_of_one_max: usize,
-    /// While the answers kept have so many bytes, no more batches are begun.
+    /// While the documents and answers kept have so many bytes, no more batches are begun.
     pub bytes_max: u64,
+    /// The same, of one principal.
+    pub bytes_of_one_max: u64,
 }
 
 impl Default for KeepLimits {
@@ -39,6 +41,7 @@ impl Default for KeepLimits {
             count_max: 100_000,
             count_of_one_max: 10_000,
             bytes_max: 1 << 30,
+            bytes_of_one_max: 1 << 28,
         }
     }
 }
@@ -134,6 +137,17 @@ struct Table {
 struct Known {
     kept: KeptBatch,
     running: Option<Arc<Progress>>,
+}
+
+impl Known {
+    /// How many bytes are kept of it.
+    fn bytes(&self) -> u64 {
+        let answer = match self.kept.state {
+            BatchState::Ended(end) => end.answer_bytes,
+            BatchState::Begun => 0,
+        };
+        self.kept.document_bytes + answer
+    }
 }
 
 /// How far a batch that runs has come.
@@ -243,6 +257,7 @@ impl Batches {
             begun: self.environment.now(),
             total: new.total,
             is_job: new.document.is_some(),
+            document_bytes: new.document.as_ref().map_or(0, |document| document.len() as u64),
             state: BatchState::Begun,
         };
         ledger.begin_batch(&kept, new.document.as_deref(), self.durability)?;
@@ -391,13 +406,11 @@ impl Table {
 
     fn has_room(&self, principal: &Principal, limits: &KeepLimits) -> bool {
         let of_one = |known: &&Known| known.kept.principal == *principal;
-        let bytes = |known: &Known| match known.kept.state {
-            BatchState::Ended(end) => end.answer_bytes,
-            BatchState::Begun => 0,
-        };
-        self.batches.len() < limits.count_max
-            && self.batches.values().filter(of_one).count() < limits.count_of_one_max
-            && self.batches.values().map(bytes).sum::<u64>() < limits.bytes_max
+        let (all, theirs) = (self.batches.values(), self.batches.values().filter(of_one));
+        all.len() < limits.count_max
+            && theirs.clone().count() < limits.count_of_one_max
+            && all.map(Known::bytes).sum::<u64>() < limits.bytes_max
+            && theirs.map(Known::bytes).sum::<u64>() < limits.bytes_of_one_max
     }
 
     /// What doesn't run and was begun before this time.

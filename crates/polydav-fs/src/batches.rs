@@ -13,7 +13,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::state::State;
 
 const BATCHES: &str = "SELECT id, principal, key, fingerprint, begun_s, begun_ns, total, job,
-    answer_bytes, failed, cancelled FROM batch";
+    answer_bytes, failed, cancelled, coalesce(length(document), 0) FROM batch";
 
 impl BatchLedger for State {
     fn batches(&self) -> Result<Vec<KeptBatch>, Failure> {
@@ -183,6 +183,7 @@ fn batch(row: &Row<'_>) -> rusqlite::Result<KeptBatch> {
         begun: begun.unwrap_or(SystemTime::UNIX_EPOCH),
         total: number(row.get(6)?),
         is_job: row.get(7)?,
+        document_bytes: number(row.get(11)?),
         state: match ended {
             Some(bytes) => BatchState::Ended(BatchEnd {
                 answer_bytes: number(bytes),

@@ -100,6 +100,8 @@ pub struct KeptBatch {
     pub total: u64,
     /// Whether it goes on by itself, and is asked for by its identity.
     pub is_job: bool,
+    /// How long the document is that is kept of it, in bytes.
+    pub document_bytes: u64,
     /// How far it came.
     pub state: BatchState,
 }

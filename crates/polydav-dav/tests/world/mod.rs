@@ -37,6 +37,7 @@ pub struct Made {
     pub store: Arc<dyn Store>,
     pub ledger: Arc<dyn Ledger>,
     pub batches: Arc<dyn BatchLedger>,
+    pub keep: KeepLimits,
     pub site: Site,
     pub options: Options,
     pub patience: Duration,
@@ -49,6 +50,7 @@ impl Default for Made {
             store: Arc::new(MemoryStore::new()),
             ledger: Arc::new(MemoryLedger::default()),
             batches: Arc::new(MemoryLedger::default()),
+            keep: KeepLimits::default(),
             site: Site::default(),
             options: Options::default(),
             patience: Duration::from_secs(10),
@@ -76,7 +78,7 @@ impl World {
     }
 
     pub fn of(made: Made) -> Self {
-        let Made { store, ledger, batches, site, options, patience, durability } = made;
+        let Made { store, ledger, batches, keep, site, options, patience, durability } = made;
         let ahead = Arc::new(AtomicU64::new(0));
         // What one world makes may be looked at in the next.
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
@@ -87,7 +89,7 @@ impl World {
         );
         let engine_options = polydav_engine::Options { patience, durability, ..Default::default() };
         let engine = Engine::open(Arc::clone(&store), ledger, environment, engine_options).unwrap();
-        let engine = engine.keeping(batches, KeepLimits::default()).unwrap();
+        let engine = engine.keeping(batches, keep).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_time()
