@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use polydav_engine::KeepLimits;
 use polydav_fs::{FolderStore, Options as FolderOptions};
+use polydav_store::kit::put;
 use polydav_store::{
     BatchEnd, BatchId, BatchLedger, Durability, Failure, FailureKind, KeptBatch, MemoryLedger,
     Principal, ResourcePath,
@@ -90,6 +91,22 @@ fn a_key_belongs_to_one_request_of_one_principal() {
     let others = world.ask_as(named("ann"), keyed("k", make));
     assert_eq!((others.status, is_replayed(&others)), (207, false));
     assert_eq!(others.items(), ["mkcol /a/ 405 not-applied"]);
+}
+
+/// What it did may have changed what they look at; to say 412 would be to say that nothing ran.
+#[test]
+fn the_conditions_of_a_batch_that_ran_are_not_judged_again() {
+    let world = World::new().given([put("a", "x")]);
+    let token = world.lock("/a");
+    let make = keyed("k", "<delete href=\"/a\"/>");
+    let make = make.replace("\n\n", &format!("\nIf: </a> (<{token}>)\n\n"));
+    let first = world.ask(&make);
+    assert_eq!((first.status, first.items()), (207, vec!["delete /a 204 applied".into()]));
+    let again = world.ask(&make);
+    assert_eq!((again.status, is_replayed(&again)), (207, true));
+    assert_eq!(world.status(make.replace("Key: k", "Key: other")), 412);
+    world.ask("PUT /a\n\nx");
+    assert_eq!(world.status(make.replace("Key: k", "Key: other")), 412, "it kept no key");
 }
 
 #[test]

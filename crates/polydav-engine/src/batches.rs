@@ -196,16 +196,28 @@ impl Batches {
 
     /// Begins a batch, or tells what became of it. Blocks.
     ///
+    /// A batch begins only if `judge` says so. One that had begun isn't judged again: what it did may
+    /// have changed what its conditions look at.
+    ///
     /// # Errors
     /// Why it isn't begun.
-    pub fn enter(self: &Arc<Self>, new: NewBatch) -> Result<Entry, Unkept> {
+    pub fn enter(
+        self: &Arc<Self>,
+        new: NewBatch,
+        judge: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Entry, Unkept> {
         let ledger = self.ledger.as_ref().ok_or(Unkept::Nowhere)?;
         self.sweep(&**ledger)?;
+        let is_new = self.table().named(&new).is_none();
+        if is_new {
+            judge()?;
+        }
         let mut table = self.table();
-        let named =
-            new.key.clone().and_then(|key| table.keys.get(&(new.principal.clone(), key)).copied());
+        let named = table.named(&new);
         let id = match named {
-            None => self.begin(&mut table, &**ledger, new)?,
+            None if is_new => self.begin(&mut table, &**ledger, new)?,
+            // It was forgotten just now, and nobody judged it.
+            None => return Err(Unkept::Running),
             Some(id) => {
                 let known = table.batches.get(&id).ok_or(Unkept::Full)?;
                 if known.kept.fingerprint != new.fingerprint {
@@ -397,6 +409,12 @@ impl fmt::Debug for Batches {
 }
 
 impl Table {
+    /// The batch that has the key of this one.
+    fn named(&self, new: &NewBatch) -> Option<BatchId> {
+        let key = new.key.clone()?;
+        self.keys.get(&(new.principal.clone(), key)).copied()
+    }
+
     fn insert(&mut self, known: Known) {
         if let Some(key) = &known.kept.key {
             self.keys.insert((known.kept.principal.clone(), key.clone()), known.kept.id);

@@ -22,6 +22,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::kept::{self, Came, Course, JobWish, Kept, RowKey, Wish};
+use super::Outer;
 use crate::body::Body;
 use crate::change::created_or_empty;
 use crate::problem::Problem;
@@ -275,7 +276,7 @@ pub(crate) async fn run(
     let document = Bytes::new();
     let job = Some(JobWish { document, wait });
     let wish = Wish { key: None, fingerprint: Bytes::new(), job };
-    let ticket = match kept::begin(service.engine, principal, wish, 1).await? {
+    let ticket = match kept::begin(service.engine, principal, wish, 1, Outer::default()).await? {
         Ok(ticket) => ticket,
         Err(response) => return Ok(response),
     };

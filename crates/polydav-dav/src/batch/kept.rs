@@ -15,7 +15,7 @@ use polydav_proto::header::IdempotencyKey;
 use polydav_store::{Principal, Value};
 use serde::{Deserialize, Serialize};
 
-use super::BatchCounts;
+use super::{BatchCounts, Outer};
 use crate::body::Body;
 use crate::intake;
 use crate::problem::Problem;
@@ -48,12 +48,13 @@ pub(crate) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Byte
     Bytes::copy_from_slice(&hash.finalize())
 }
 
-/// Begins a batch of `total` operations, or finds the answer that it had.
+/// Begins a batch of `total` operations if its conditions hold, or finds the answer that it had.
 pub(crate) async fn begin(
     engine: &Engine,
     principal: Principal,
     wish: Wish,
     total: usize,
+    outer: Outer,
 ) -> Result<Result<Arc<Ticket>, Response<Body>>, Problem> {
     let new = NewBatch {
         principal,
@@ -62,8 +63,9 @@ pub(crate) async fn begin(
         total: total as u64,
         document: wish.job.map(|job| job.document),
     };
-    let batches = Arc::clone(engine.batches());
-    let entry = intake::blocking(move || Ok::<_, Problem>(batches.enter(new))).await?;
+    let engine = engine.clone();
+    let enter = move || engine.batches().enter(new, || outer.judge(&engine));
+    let entry = intake::blocking(move || Ok::<_, Problem>(enter())).await?;
     match entry {
         Ok(Entry::Begin(ticket)) => Ok(Ok(Arc::new(ticket))),
         Ok(Entry::Ended(kept)) => {

@@ -25,7 +25,7 @@ use multistatus::batch::Summary;
 use polydav_engine::{Engine, Plan, PlanMode, Ticket};
 use polydav_proto::batch::{self as document, BatchRequest, Format, InvalidBatch};
 use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer};
-use polydav_store::{BatchId, Cancel, Guard, Principal, ResourcePath};
+use polydav_store::{BatchId, Cancel, Failure, Guard, Principal, ResourcePath};
 use tokio::time::Instant;
 
 pub(crate) use self::describe::describe;
@@ -228,10 +228,11 @@ pub(crate) async fn serve(
     let begun = Instant::now();
     let BatchOptions { deadline, job_deadline, .. } = options.batch;
     let principal = request.principal.clone();
-    let outer = outer_guard(engine, request.guard()?, request.path).await?;
+    let outer = Outer::of(&request)?;
+    let submitted = outer.submitted();
     let (base, options, store) = (request.base, options.clone(), engine.store().clone());
     let read = move || {
-        let planner = Planner::new(&outer, &base, &options, &*store);
+        let planner = Planner::new(&submitted, &base, &options, &*store);
         let (planned, answer) = read(&body, &asked, &planner)?;
         Ok::<_, Problem>((planned, answer, base))
     };
@@ -240,11 +241,14 @@ pub(crate) async fn serve(
     let wish = answer.wish.take();
     let wait = wish.as_ref().and_then(|wish| wish.job.as_ref()).map(|job| job.wait);
     let ticket = match wish {
-        Some(wish) => match kept::begin(engine, principal, wish, total).await? {
+        Some(wish) => match kept::begin(engine, principal, wish, total, outer).await? {
             Ok(ticket) => Some(ticket),
             Err(response) => return Ok(response),
         },
-        None => None,
+        None => {
+            outer.judged(engine).await?;
+            None
+        }
     };
     let id = ticket.as_ref().map_or_else(|| engine.environment().random(), |ticket| ticket.id().0);
     let deadline = if wait.is_some() { begun + job_deadline } else { begun + deadline };
@@ -381,21 +385,41 @@ impl Asked {
 
 /// The conditions of the header guard the resource of the request, be it the endpoint, where nothing
 /// lies; the tokens they submit count for every operation (RFC 4918 §10.4.1).
-async fn outer_guard(engine: &Engine, guard: Guard, path: ResourcePath) -> Result<Guard, Problem> {
-    let submitted = Guard {
-        principal: guard.principal.clone(),
-        tokens: guard.tokens.clone(),
-        ..Guard::default()
-    };
-    if guard.is_conditional() {
-        let engine = engine.clone();
-        intake::blocking(move || {
-            let entry = if is_reserved(&path) { None } else { engine.store().find(&path)? };
-            guard.judge(&engine.view(), &path, entry.as_ref())
-        })
-        .await?;
+#[derive(Default)]
+pub(crate) struct Outer {
+    guard: Guard,
+    path: ResourcePath,
+}
+
+impl Outer {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        Ok(Self { guard: request.guard()?, path: request.path.clone() })
     }
-    Ok(submitted)
+
+    /// What they submit.
+    fn submitted(&self) -> Guard {
+        let Guard { principal, tokens, .. } = &self.guard;
+        Guard { principal: principal.clone(), tokens: tokens.clone(), ..Guard::default() }
+    }
+
+    /// Judges them. Blocks.
+    fn judge(&self, engine: &Engine) -> Result<(), Failure> {
+        if !self.guard.is_conditional() {
+            return Ok(());
+        }
+        let Self { guard, path } = self;
+        let entry = if is_reserved(path) { None } else { engine.store().find(path)? };
+        guard.judge(&engine.view(), path, entry.as_ref())
+    }
+
+    /// Judges them on a thread that may block.
+    async fn judged(self, engine: &Engine) -> Result<(), Problem> {
+        if !self.guard.is_conditional() {
+            return Ok(());
+        }
+        let engine = engine.clone();
+        intake::blocking(move || self.judge(&engine)).await
+    }
 }
 
 impl From<InvalidBatch> for Problem {

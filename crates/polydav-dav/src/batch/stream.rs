@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::plan::{Planned, Planner};
 use super::reply::{Halt, Telling, Told, broken, note_cause};
-use super::{Asked, BatchTally, Entered, How, outer_guard, run};
+use super::{Asked, BatchTally, Entered, How, Outer, run};
 use crate::body::{Body, Incoming};
 use crate::naming::Naming;
 use crate::output::{Broken, Output};
@@ -43,7 +43,9 @@ pub(super) async fn stream(
     check(&asked)?;
     let deadline = Instant::now() + options.batch.deadline;
     let body = std::mem::take(&mut request.body);
-    let outer = outer_guard(engine, request.guard()?, request.path).await?;
+    let outer = Outer::of(&request)?;
+    let submitted = outer.submitted();
+    outer.judged(engine).await?;
     let limits = &options.batch.limits;
     let arrival = Arrival::new(start, body, limits);
     let minimal = asked.prefer.answer == Some(Return::Minimal);
@@ -52,7 +54,7 @@ pub(super) async fn stream(
     let telling = Telling::new(Mode::BestEffort, minimal, engine.environment().random());
     let batch = Batch {
         lines: Lines::new(&request.base.collection(), limits),
-        outer,
+        outer: submitted,
         base: request.base,
         options: options.clone(),
         engine: engine.clone(),
