@@ -502,14 +502,18 @@ impl Ticket {
         self.progress.note(outcome);
     }
 
-    /// The batch has ended; `failed` of its operations failed. Keeps its answer. Blocks.
+    /// The batch has ended; `failed` of its operations failed, `skipped` were not done. Keeps its
+    /// answer. Blocks.
+    ///
+    /// What was called off too late, when all was done, has ended like any other.
     ///
     /// # Errors
     /// If it can't be kept; then it counts as interrupted.
-    pub fn end(&self, failed: u64, answer: &[u8]) -> Result<(), Failure> {
+    pub fn end(&self, failed: u64, skipped: u64, answer: &[u8]) -> Result<(), Failure> {
         let Some(ledger) = &self.batches.ledger else { return Ok(()) };
         let answer_bytes = answer.len() as u64;
-        let end = BatchEnd { answer_bytes, failed, cancelled: self.is_cancelled() };
+        let cancelled = skipped > 0 && self.is_cancelled();
+        let end = BatchEnd { answer_bytes, failed, cancelled };
         ledger.end_batch(self.id, end, answer, self.batches.durability)?;
         if let Some(known) = self.batches.table().batches.get_mut(&self.id) {
             known.kept.state = BatchState::Ended(end);

@@ -176,6 +176,12 @@ impl Kept {
         self.head.counts.map_or(u64::from(is_failure), |[_, _, failed, _]| failed)
     }
 
+    /// How many were not tried, or undone.
+    fn skipped(&self) -> u64 {
+        let was_left = self.head.status == StatusCode::SERVICE_UNAVAILABLE;
+        self.head.counts.map_or(u64::from(was_left), |[.., skipped]| skipped)
+    }
+
     /// How the batch went.
     pub(crate) fn into_course(self) -> Course {
         self.head.course
@@ -187,7 +193,7 @@ impl Kept {
         text.push(b'\n');
         text.extend_from_slice(&self.body);
         // Its receipts are kept: sent again, it is answered the same.
-        if let Err(failure) = ticket.end(self.failed(), &text) {
+        if let Err(failure) = ticket.end(self.failed(), self.skipped(), &text) {
             tracing::error!(%failure, batch = %ticket.id(), "an answer can't be kept");
         }
     }
