@@ -6,6 +6,7 @@ mod world;
 
 use std::sync::Arc;
 
+use polydav_dav::{BatchOptions, Options};
 use polydav_engine::KeepLimits;
 use polydav_fs::{FolderStore, Options as FolderOptions};
 use polydav_store::kit::put;
@@ -394,4 +395,44 @@ fn what_was_called_off_when_all_was_done_is_finished() {
     let called_off = world.status(format!("DELETE {at}"));
     assert!(matches!(called_off, 202 | 409), "{called_off}");
     assert_eq!(ended(&world, &at)["state"], "finished");
+}
+
+#[test]
+fn jobs_of_one_step_take_a_slot_too() {
+    let (world, reached, go) = gated(1);
+    let delete = "DELETE /none\nPrefer: respond-async";
+    let at = world.ask(delete).header("location").to_owned();
+    reached.recv().unwrap();
+    assert_eq!(world.status(delete), 429);
+    assert_eq!(world.ask_as(named("ann"), delete).status, 202);
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    ended(&world, &at);
+}
+
+/// Else clients that take nothing could have the server hold any number of them.
+#[test]
+fn a_large_answer_holds_a_slot_when_it_is_told_again() {
+    let options = BatchOptions { running_max: 1, ..BatchOptions::default() };
+    let world = World::with(Options { batch: options, ..Options::default() });
+    let far = "n".repeat(200);
+    let many: String = (0..5000).map(|at| format!("<delete href=\"/{far}/{at}\"/>")).collect();
+    let make = keyed("k", &many);
+    assert!(world.ask(&make).bytes().len() > 1 << 20);
+    let hold = |text: &str| {
+        let call = world.dav.call(request(text), Principal::Anonymous);
+        world.runtime.block_on(call)
+    };
+    let held = hold(&make);
+    assert_eq!(held.headers()["idempotent-replayed"], "true");
+    assert_eq!(world.status(&make), 429);
+    drop(held);
+    assert!(is_replayed(&world.ask(&make)));
+    let at = world.ask(job(&many)).header("location").to_owned();
+    ended(&world, &at);
+    let result = format!("GET {at}/result");
+    let held = hold(&result);
+    assert_eq!((held.status().as_u16(), world.status(&result)), (207, 429));
+    drop(held);
+    assert_eq!(world.status(&result), 207);
 }

@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::kept::{self, Came, Course, JobWish, Kept, RowKey, Wish};
-use super::Outer;
+use super::{Outer, Slot, slot_for};
 use crate::body::Body;
 use crate::change::created_or_empty;
 use crate::problem::Problem;
@@ -161,8 +161,10 @@ async fn result(
         JobState::Cancelled | JobState::Finished => {}
     }
     let batches = Arc::clone(service.engine.batches());
-    let kept = intake::blocking(move || batches.answer(id, &principal)).await?;
-    Ok(Kept::decode(&kept)?.into_response())
+    let owner = principal.clone();
+    let kept = Kept::decode(intake::blocking(move || batches.answer(id, &owner)).await?)?;
+    let slot = slot_for(service, &principal, kept.length())?;
+    Ok(kept.into_response(slot))
 }
 
 /// A document of the operations that are worth sending again.
@@ -189,7 +191,7 @@ async fn retry(
         let course = if is_interrupted {
             course_of(&batches.known_outcomes(id)?, batch.operations.len())
         } else {
-            Kept::decode(&batches.answer(id, &principal)?)?.into_course()
+            Kept::decode(batches.answer(id, &principal)?)?.into_course()
         };
         let batch = batch.retain(|operation| fate(&course, operation.index));
         if batch.operations.iter().any(has_untyped_values) {
@@ -273,15 +275,17 @@ pub(crate) async fn run(
         let done = crate::change::run(service.engine, step).await?;
         return Ok(created_or_empty(&done));
     };
+    let max = service.options.batch.running_max;
+    let slot = service.running.enter(&principal, max)?;
     let document = Bytes::new();
     let job = Some(JobWish { document, wait });
     let wish = Wish { key: None, fingerprint: Bytes::new(), job };
     let ticket = match kept::begin(service.engine, principal, wish, 1, Outer::default()).await? {
         Ok(ticket) => ticket,
-        Err(response) => return Ok(response),
+        Err(kept) => return Ok(kept.into_replay(slot)),
     };
     let (engine, id, hrefs) = (service.engine.clone(), ticket.id(), base.clone());
-    let task = tokio::spawn(run_to_end(engine, base, ticket, step));
+    let task = tokio::spawn(run_to_end(engine, base, (ticket, slot), step));
     answer_within(wait, task, || accepted(&hrefs, id, 1)).await
 }
 
@@ -318,7 +322,7 @@ impl Asking {
 async fn run_to_end(
     engine: Engine,
     base: Base,
-    ticket: Arc<Ticket>,
+    (ticket, _slot): (Arc<Ticket>, Slot),
     step: Step,
 ) -> Result<Response<Body>, Problem> {
     let _held = engine.hold();

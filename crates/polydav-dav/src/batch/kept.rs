@@ -15,7 +15,7 @@ use polydav_proto::header::IdempotencyKey;
 use polydav_store::{Principal, Value};
 use serde::{Deserialize, Serialize};
 
-use super::{BatchCounts, Outer};
+use super::{BatchCounts, Outer, Slot};
 use crate::body::Body;
 use crate::intake;
 use crate::problem::Problem;
@@ -55,7 +55,7 @@ pub(crate) async fn begin(
     wish: Wish,
     total: usize,
     outer: Outer,
-) -> Result<Result<Arc<Ticket>, Response<Body>>, Problem> {
+) -> Result<Result<Arc<Ticket>, Kept>, Problem> {
     let new = NewBatch {
         principal,
         key: wish.key.map(|key| key.as_str().into()),
@@ -68,11 +68,7 @@ pub(crate) async fn begin(
     let entry = intake::blocking(move || Ok::<_, Problem>(enter())).await?;
     match entry {
         Ok(Entry::Begin(ticket)) => Ok(Ok(Arc::new(ticket))),
-        Ok(Entry::Ended(kept)) => {
-            let mut response = Kept::decode(&kept)?.into_response();
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            Ok(Err(response))
-        }
+        Ok(Entry::Ended(kept)) => Ok(Err(Kept::decode(kept)?)),
         Err(unkept) => Err(refusal(unkept)),
     }
 }
@@ -142,7 +138,7 @@ impl RowKey {
 /// An answer as it is kept.
 pub(crate) struct Kept {
     head: Head,
-    body: Bytes,
+    body: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,7 +163,7 @@ impl Kept {
                 .map(|counts| [counts.total, counts.succeeded, counts.failed, counts.skipped]),
             course,
         };
-        Self { head, body: Bytes::copy_from_slice(response.body().as_ref()) }
+        Self { head, body: response.body().as_ref().to_vec() }
     }
 
     /// How many operations failed.
@@ -199,19 +195,35 @@ impl Kept {
     }
 
     /// What [`Kept::keep`] kept.
-    pub(crate) fn decode(text: &[u8]) -> Result<Self, Problem> {
-        let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
-        let head = serde_json::from_slice(&text[..end]).map_err(|error| {
+    pub(crate) fn decode(mut text: Vec<u8>) -> Result<Self, Problem> {
+        let end = text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |at| at + 1);
+        let body = text.split_off(end);
+        let head = serde_json::from_slice(&text).map_err(|error| {
             tracing::error!(%error, "what was kept is no answer");
             Problem::internal()
         })?;
-        let body = text.get(end + 1..).unwrap_or_default();
-        Ok(Self { head, body: Bytes::copy_from_slice(body) })
+        Ok(Self { head, body })
     }
 
-    /// The answer once more.
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
+    /// How long its body is, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The answer once more, to the same request. A large one holds the slot.
+    pub(super) fn into_replay(self, slot: Slot) -> Response<Body> {
+        let mut response = self.into_response(Some(slot));
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response
+    }
+
+    /// The answer once more. A large one holds the slot.
+    pub(super) fn into_response(self, slot: Option<Slot>) -> Response<Body> {
+        let body = match slot {
+            Some(slot) => slot.body(self.body),
+            None => self.body.into(),
+        };
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(self.head.status).unwrap_or_default();
         for (name, value) in self.head.headers {
             let name = HeaderName::try_from(name);
@@ -252,12 +264,12 @@ mod tests {
         assert_eq!((kept.failed(), kept.head.course.came.len()), (2, 2));
         let mut text = serde_json::to_vec(&kept.head).unwrap();
         text.extend_from_slice(b"\nline\nline\n\xff");
-        let again = Kept::decode(&text).unwrap();
+        let again = Kept::decode(text).unwrap();
         assert_eq!(&again.body[..], b"line\nline\n\xff");
-        let again = again.into_response();
+        let again = again.into_response(None);
         assert_eq!(again.status(), StatusCode::MULTI_STATUS);
         assert_eq!(again.headers()[http::header::CONTENT_TYPE], kind);
         assert_eq!(again.extensions().get(), Some(&counts));
-        assert!(Kept::decode(b"").is_err() && Kept::decode(b"{}\nx").is_err());
+        assert!(Kept::decode(Vec::new()).is_err() && Kept::decode(b"{}\nx".to_vec()).is_err());
     }
 }

@@ -156,6 +156,16 @@ impl AsRef<[u8]> for LargeAnswer {
     }
 }
 
+/// A slot for an answer of this many bytes that was kept, if it is large.
+fn slot_for(
+    service: Service<'_>,
+    principal: &Principal,
+    length: usize,
+) -> Result<Option<Slot>, Problem> {
+    let max = service.options.batch.running_max;
+    (length > SMALL_ANSWER).then(|| service.running.enter(principal, max)).transpose()
+}
+
 impl Slot {
     /// The body of an answer.
     fn body(self, text: Vec<u8>) -> Bytes {
@@ -243,7 +253,7 @@ pub(crate) async fn serve(
     let ticket = match wish {
         Some(wish) => match kept::begin(engine, principal, wish, total, outer).await? {
             Ok(ticket) => Some(ticket),
-            Err(response) => return Ok(response),
+            Err(kept) => return Ok(kept.into_replay(slot)),
         },
         None => {
             outer.judged(engine).await?;
