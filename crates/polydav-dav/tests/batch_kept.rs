@@ -383,21 +383,6 @@ fn the_documents_of_jobs_count_as_what_is_kept() {
 }
 
 #[test]
-fn what_was_called_off_when_all_was_done_is_finished() {
-    let (world, reached, go) = gated(4);
-    let at = world.ask(job("<mkcol href=\"/a/\"/>")).header("location").to_owned();
-    reached.recv().unwrap();
-    // The store has asked whether to go on by the time that it reports.
-    go.send(()).unwrap();
-    while world.tree().is_empty() {
-        std::thread::yield_now();
-    }
-    let called_off = world.status(format!("DELETE {at}"));
-    assert!(matches!(called_off, 202 | 409), "{called_off}");
-    assert_eq!(ended(&world, &at)["state"], "finished");
-}
-
-#[test]
 fn jobs_of_one_step_take_a_slot_too() {
     let (world, reached, go) = gated(1);
     let delete = "DELETE /none\nPrefer: respond-async";
