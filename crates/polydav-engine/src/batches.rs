@@ -280,13 +280,13 @@ impl Batches {
 
     /// Forgets what was kept for long enough.
     fn sweep(&self, ledger: &dyn BatchLedger) -> Result<(), Failure> {
-        let over = self.table().begun_before(self.environment.now() - self.limits.time);
+        let over = self.table().forget_before(self.environment.now() - self.limits.time);
         if over.is_empty() {
             return Ok(());
         }
-        ledger.forget_batches(&over)?;
-        self.table().forget(&over);
-        Ok(())
+        // By now none of them can be begun again. What the ledger fails to forget, it will after the
+        // next start.
+        ledger.forget_batches(&over)
     }
 
     /// How the steps of a batch went that an earlier process began, as far as it came.
@@ -431,18 +431,15 @@ impl Table {
             && theirs.map(Known::bytes).sum::<u64>() < limits.bytes_of_one_max
     }
 
-    /// What doesn't run and was begun before this time.
-    fn begun_before(&self, time: SystemTime) -> Vec<BatchId> {
-        let is_over = |known: &&Known| known.running.is_none() && known.kept.begun < time;
-        self.batches.values().filter(is_over).map(|known| known.kept.id).collect()
-    }
-
-    fn forget(&mut self, ids: &[BatchId]) {
-        for known in ids.iter().filter_map(|id| self.batches.remove(id)) {
-            if let Some(key) = known.kept.key {
-                self.keys.remove(&(known.kept.principal, key));
-            }
+    /// Forgets what doesn't run and was begun before this time; gives what that was.
+    fn forget_before(&mut self, time: SystemTime) -> Vec<BatchId> {
+        let is_over =
+            |_: &BatchId, known: &mut Known| known.running.is_none() && known.kept.begun < time;
+        let over: Vec<_> = self.batches.extract_if(is_over).map(|(id, _)| id).collect();
+        if !over.is_empty() {
+            self.keys.retain(|_, id| self.batches.contains_key(id));
         }
+        over
     }
 }
 
