@@ -41,7 +41,7 @@ impl Default for KeepLimits {
             count_max: 100_000,
             count_of_one_max: 10_000,
             bytes_max: 1 << 30,
-            bytes_of_one_max: 1 << 28,
+            bytes_of_one_max: 1 << 29,
         }
     }
 }
