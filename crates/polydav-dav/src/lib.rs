@@ -89,13 +89,15 @@ struct Inner {
     site: Site,
     options: Options,
     running: batch::Running,
+    /// The large answers of jobs that are being told: none waits for a batch that runs.
+    telling: batch::Running,
 }
 
 impl Dav {
     /// A service over what `engine` runs.
     pub fn new(engine: Engine, site: Site, options: Options) -> Self {
-        let running = batch::Running::default();
-        Self(Arc::new(Inner { engine, site, options, running }))
+        let (running, telling) = Default::default();
+        Self(Arc::new(Inner { engine, site, options, running, telling }))
     }
 
     /// Which hosts are ours.
@@ -164,8 +166,8 @@ impl Dav {
     }
 
     fn service(&self) -> Service<'_> {
-        let Inner { engine, options, running, .. } = &*self.0;
-        Service { engine, options, running }
+        let Inner { engine, options, running, telling, .. } = &*self.0;
+        Service { engine, options, running, telling }
     }
 
     async fn dispatch_batch(
@@ -190,6 +192,7 @@ struct Service<'a> {
     engine: &'a Engine,
     options: &'a Options,
     running: &'a batch::Running,
+    telling: &'a batch::Running,
 }
 
 fn not_allowed(allowed: &'static str) -> Problem {

@@ -156,14 +156,14 @@ impl AsRef<[u8]> for LargeAnswer {
     }
 }
 
-/// A slot for an answer of this many bytes that was kept, if it is large.
+/// A slot for the answer of a job that has ended, if it is large: it has this many bytes.
 fn slot_for(
     service: Service<'_>,
     principal: &Principal,
     length: usize,
 ) -> Result<Option<Slot>, Problem> {
     let max = service.options.batch.running_max;
-    (length > SMALL_ANSWER).then(|| service.running.enter(principal, max)).transpose()
+    (length > SMALL_ANSWER).then(|| service.telling.enter(principal, max)).transpose()
 }
 
 impl Slot {
