@@ -307,6 +307,9 @@ impl Batches {
             };
             for (index, outcome) in receipt.outcomes {
                 match fate {
+                    Fate::Done if outcome.as_ref().is_err_and(is_to_be_tried_again) => {
+                        known.remove(&index)
+                    }
                     Fate::Done => known.insert(index, outcome),
                     Fate::Undone => known.remove(&index),
                     Fate::Unknown => known.insert(index, Err(unknown())),
@@ -531,6 +534,12 @@ impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ticket({})", self.id)
     }
+}
+
+/// Whether a step that failed so wasn't tried, and may be if its batch goes on.
+pub(crate) fn is_to_be_tried_again(failure: &Failure) -> bool {
+    use FailureKind::{Busy, Dependency, NotAttempted};
+    failure.effect == Effect::None && matches!(failure.kind, Busy | Dependency | NotAttempted)
 }
 
 fn none() -> Failure {

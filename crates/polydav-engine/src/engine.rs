@@ -12,7 +12,7 @@ use polydav_store::{
 };
 use tokio::sync::watch;
 
-use crate::batches::{Batches, KeepLimits, Ticket};
+use crate::batches::{Batches, KeepLimits, Ticket, is_to_be_tried_again};
 use crate::claim::Claims;
 use crate::locking::LockLimits;
 use crate::locks::Locks;
@@ -540,12 +540,6 @@ impl Kept {
     }
 }
 
-/// Whether a step that failed so wasn't tried, and may be if its batch goes on.
-fn is_to_be_tried_again(failure: &Failure) -> bool {
-    use FailureKind::{Busy, Dependency, NotAttempted};
-    failure.effect == Effect::None && matches!(failure.kind, Busy | Dependency | NotAttempted)
-}
-
 impl Told<'_> {
     /// Keeps a receipt of what the store kept none of: it is final.
     fn keep_the_rest(&mut self) -> Result<(), Failure> {
@@ -581,7 +575,11 @@ impl Report for Told<'_> {
         let Some(ticket) = self.ticket else { return Ok(()) };
         self.keep_the_rest()?;
         let Receipt { commit, mut outcomes } = receipt;
-        outcomes.retain(|(_, outcome)| !outcome.as_ref().is_err_and(is_to_be_tried_again));
+        // Of one that was announced it must be said.
+        outcomes.retain(|(index, outcome)| {
+            let is_announced = self.kept.successes.contains_key(index);
+            is_announced || !outcome.as_ref().is_err_and(is_to_be_tried_again)
+        });
         let successes = outcomes.iter().map(|(index, outcome)| (*index, outcome.is_ok()));
         self.kept.successes.extend(successes);
         if outcomes.is_empty() { Ok(()) } else { ticket.keep(&Receipt { commit, outcomes }) }

@@ -128,7 +128,8 @@ pub(crate) async fn answer(
             Box::pin(answer(service, "GET", request)).await.map(crate::get::header_of)
         }
         ("DELETE", Part::Job) => {
-            if !batches.cancel(id, &principal)? {
+            let cancelled = intake::blocking(move || batches.cancel(id, &principal)).await?;
+            if !cancelled {
                 return Err(Problem::new(StatusCode::CONFLICT, "the job has ended"));
             }
             let mut response = told(&job);
@@ -271,7 +272,9 @@ pub(crate) async fn run(
     step: Step,
 ) -> Result<Response<Body>, Problem> {
     let Asking { prefer, principal, base } = request;
-    let Some(wait) = wait(&prefer) else {
+    // Where nothing can be kept, it is done while the client waits (RFC 7240 §2).
+    let kept = service.engine.batches().are_kept();
+    let Some(wait) = wait(&prefer).filter(|_| kept) else {
         let done = crate::change::run(service.engine, step).await?;
         return Ok(created_or_empty(&done));
     };
