@@ -12,6 +12,7 @@ mod client;
 mod content;
 mod image;
 mod listing;
+mod load;
 mod machine;
 mod median;
 mod moves;

@@ -1,12 +1,10 @@
 //! Orders changed by a request each, on 32 connections at once.
 
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
-
 use crate::client::Client;
+use crate::load::{at_once, measured};
 use crate::polydav::Polydav;
 use crate::report::{Goal, Report};
 use crate::{Result, Settings, median};
@@ -54,21 +52,10 @@ pub(super) fn measure(
 /// went into asking.
 fn load(server: &Polydav, rows: usize, round: usize) -> Result<(f64, f64)> {
     let clients: Vec<_> = (0..CONNECTIONS).map(|_| server.client()).collect::<Result<_>>()?;
-    let (start, before) = (Instant::now(), processor_time());
-    let counts = thread::scope(|scope| {
-        let ask = |(at, client)| {
-            let ids = Random::new(round * CONNECTIONS + at, rows);
-            // What goes wrong crosses threads as a text.
-            scope.spawn(move || ask(client, ids, start).map_err(|error| error.to_string()))
-        };
-        let asking: Vec<_> = clients.into_iter().enumerate().map(ask).collect();
-        let counts = asking.into_iter().map(|asking| asking.join().expect("it returns errors"));
-        counts.collect::<std::result::Result<Vec<usize>, String>>()
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-    let cores = thread::available_parallelism()?.get() as f64;
-    let share = (processor_time() - before).as_secs_f64() / seconds / cores;
-    Ok((counts.iter().sum::<usize>() as f64 / seconds, share))
+    let start = Instant::now();
+    let ask = |at, client| ask(client, Random::new(round * CONNECTIONS + at, rows), start);
+    let (counts, load) = measured(|| at_once(clients, ask))?;
+    Ok((counts.iter().sum::<usize>() as f64 / load.took.as_secs_f64(), load.share))
 }
 
 /// One request after the other, until the turn is over; how many there were.
@@ -83,10 +70,4 @@ fn ask(mut client: Client, mut ids: Random, start: Instant) -> Result<usize> {
         count += 1;
     }
     Ok(count)
-}
-
-/// What this process has used.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
