@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::nginx::Nginx;
+use crate::peer::Peer;
 use crate::polydav::Polydav;
 use crate::report::{Goal, Report};
 use crate::{Result, Settings, median};
@@ -27,7 +27,7 @@ pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) ->
     for number in 0..folders {
         fill(&folder.join(format!("deep/folder-{number:04}")), files / folders)?;
     }
-    let nginx = Nginx::serve(&folder)?;
+    let nginx = Peer::nginx(&folder)?;
     wide(&folder, &nginx, files, settings, report)?;
     deep(&folder, &nginx, (files, folders), settings, report)?;
     fs::remove_dir_all(folder)?;
@@ -45,7 +45,7 @@ fn fill(folder: &Path, files: usize) -> Result {
 /// Depth 1, each server in its turn.
 fn wide(
     folder: &Path,
-    nginx: &Nginx,
+    nginx: &Peer,
     files: usize,
     settings: &Settings,
     report: &mut Report,
@@ -72,7 +72,7 @@ fn wide(
 /// Depth infinity. nginx refuses it, and is asked for each folder in turn, on one connection.
 fn deep(
     folder: &Path,
-    nginx: &Nginx,
+    nginx: &Peer,
     (files, folders): (usize, usize),
     settings: &Settings,
     report: &mut Report,
@@ -94,7 +94,7 @@ fn deep(
     tell(&what, &server, (ours, first), theirs, report)
 }
 
-fn folder_by_folder(nginx: &Nginx, folders: usize) -> Result<Duration> {
+fn folder_by_folder(nginx: &Peer, folders: usize) -> Result<Duration> {
     let headers = ["Depth: 1", "Content-Type: application/xml"];
     let mut client = nginx.client()?;
     let mut took = client.send("PROPFIND", "/deep/", &headers, ALLPROP)?.expect(207)?.whole;

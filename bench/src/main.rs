@@ -16,7 +16,7 @@ mod load;
 mod machine;
 mod median;
 mod moves;
-mod nginx;
+mod peer;
 mod polydav;
 mod process;
 mod records;
