@@ -16,6 +16,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: TcpStream,
+    /// Who is asked, also where the connection leads to someone between.
+    server: SocketAddr,
     buffer: Vec<u8>,
 }
 
@@ -46,11 +48,20 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
+    pub(crate) fn connect(server: SocketAddr) -> Result<Self> {
+        Self::on(TcpStream::connect(server)?, server)
+    }
+
+    /// Asks a server on a connection that is there.
+    pub(crate) fn on(stream: TcpStream, server: SocketAddr) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
-        Ok(Self { stream, buffer: vec![0; BUFFER] })
+        Ok(Self { stream, server, buffer: vec![0; BUFFER] })
+    }
+
+    /// The URL of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server)
     }
 
     /// Sends a request with a body, and takes the answer in.
@@ -61,7 +72,7 @@ impl Client {
         headers: &[&str],
         body: &[u8],
     ) -> Result<Answer> {
-        let mut request = self.head(method, target, headers, body.len() as u64)?;
+        let mut request = self.head(method, target, headers, body.len() as u64);
         request.extend_from_slice(body);
         let start = Instant::now();
         self.stream.write_all(&request)?;
@@ -70,7 +81,7 @@ impl Client {
 
     /// Sends a request with a body of `length` bytes, in portions of `portion`.
     pub(crate) fn upload(&mut self, target: &str, portion: &[u8], length: u64) -> Result<Answer> {
-        let head = self.head("PUT", target, &[], length)?;
+        let head = self.head("PUT", target, &[], length);
         let start = Instant::now();
         self.stream.write_all(&head)?;
         let mut left = length;
@@ -82,15 +93,14 @@ impl Client {
         self.receive(start)
     }
 
-    fn head(&self, method: &str, target: &str, headers: &[&str], length: u64) -> Result<Vec<u8>> {
-        let host = self.stream.peer_addr()?;
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
+    fn head(&self, method: &str, target: &str, headers: &[&str], length: u64) -> Vec<u8> {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.server);
         for header in headers {
             head += header;
             head += "\r\n";
         }
         head += &format!("Content-Length: {length}\r\n\r\n");
-        Ok(head.into_bytes())
+        head.into_bytes()
     }
 
     fn receive(&mut self, start: Instant) -> Result<Answer> {

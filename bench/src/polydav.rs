@@ -39,6 +39,10 @@ impl Polydav {
         Ok(server)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A new connection.
     pub(crate) fn client(&self) -> Result<client::Client> {
         Client::connect(self.address)

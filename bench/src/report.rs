@@ -65,7 +65,7 @@ impl Report {
         format!(
             "# Performance\n\n\
              Written by `cargo xtask bench` (as root, with Debian's `nginx`, \
-             `libnginx-mod-http-dav-ext` and `postgresql`; it makes a journaled ext4 image of its own and removes \
+             `libnginx-mod-http-dav-ext`, `apache2` and `postgresql`; it makes a journaled ext4 image of its own and removes \
              it).\nMedians of {runs} runs, in which polydav and what it is compared \
              with take turns. Seconds are this machine's; ratios last longer.\n\n{}\n\
              How it is measured:\n\n\
@@ -73,10 +73,14 @@ impl Report {
              before the first such request.\n\
              - Listings ask for `allprop`: nine properties of each resource here, six with nginx. \
              nginx refuses Depth infinity, and is asked for each folder in turn on one connection.\n\
-             - *Bare calls* is a loop of `renameat2(RENAME_NOREPLACE)` by handles of both folders, \
-             which is all that any program can do. \
-             `full` syncs before it answers, and is compared with that loop and an `fsync` of both \
-             folders.\n\
+             - *Bare calls* are what the fastest program could do, by handles of the folders: a loop \
+             of `renameat2(RENAME_NOREPLACE)`, of `unlinkat`, or of `openat` and `write`. Only \
+             polydav in `full` syncs, and Apache does with each property. Every turn \
+             begins with nothing left to write.\n\
+             - nginx and Apache get a request for each file. A single connection carries 1,000 at \
+             most, any connection 200 where each takes long, and the time is scaled up. *Asking* is \
+             what the client took of the processors meanwhile.\n\
+             - *10 ms away* puts a line between that delivers every byte 5 ms late, each way.\n\
              - *By hand* is one `UPDATE … FROM (VALUES …)` of the same rows, or one `SELECT` of all \
              columns, through the driver that polydav uses. `pgbench` runs the same `UPDATE` by key \
              (`-M prepared -c 32 -j 2`), and *a loop* does, beside SQLite, with a commit for each. \

@@ -1,0 +1,149 @@
+//! Where the work is done: all servers, and a folder for everyone on the same file system.
+
+use std::fs::{self, File, Permissions};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::syncfs;
+use tempfile::TempDir;
+
+use crate::Result;
+use crate::client::Client;
+use crate::load::{Load, at_once, measured};
+use crate::peer::{Peer, open_to_all};
+use crate::polydav::Polydav;
+
+use super::who::{Durability, Mode, Who};
+use super::work::Work;
+
+/// 10,000 times 4 KiB don't fit into what a batch may have by default.
+const CONFIGURATION: &str = "[limits]\nbatch-bytes = 67_108_864\n";
+
+/// What there is to begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Files<'a> {
+    /// Small files of these names.
+    There(&'a [String]),
+    /// None yet.
+    ToCome,
+}
+
+/// The servers, and a folder for each of those who do the work.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) relaxed: Polydav,
+    pub(super) full: Polydav,
+    nginx: Peer,
+    apache: Peer,
+    /// Behind the servers, for they end before it goes.
+    root: TempDir,
+}
+
+/// How someone is connected to a server.
+pub(super) type Via = fn(SocketAddr) -> Result<Client>;
+
+impl Field {
+    /// Makes the folders, and starts the servers.
+    pub(super) fn make(image: &Path, everyone: &[Who], files: Files<'_>) -> Result<Self> {
+        let mut root = tempfile::Builder::new();
+        root.prefix("batch-").permissions(Permissions::from_mode(0o755));
+        let root = root.tempdir_in(image)?;
+        let at = |name: &str| root.path().join(name);
+        for server in ["relaxed", "full", "nginx", "apache"] {
+            fs::create_dir(at(server))?;
+        }
+        for who in everyone {
+            let place = place(root.path(), *who);
+            for (folder, files) in [("a", files), ("b", Files::ToCome)] {
+                make_folder(&place.join(folder), files)?;
+                if matches!(who, Who::Apache(_)) {
+                    open_to_all(&place.join(folder))?;
+                }
+            }
+        }
+        let configuration = at("polydav.toml");
+        fs::write(&configuration, CONFIGURATION)?;
+        let configuration = configuration.to_str().ok_or("the path of the image is no text")?;
+        let polydav = |durability| {
+            let arguments = ["--config", configuration, "--durability", durability];
+            Polydav::serve(&at(durability), &arguments)
+        };
+        let (relaxed, full) = (polydav("relaxed")?, polydav("full")?);
+        let (nginx, apache) = (Peer::nginx(&at("nginx"))?, Peer::apache(&at("apache"))?);
+        Ok(Self { relaxed, full, nginx, apache, root })
+    }
+
+    /// Has someone do the work, and looks whether it was done.
+    pub(super) fn perform(&self, who: Who, work: Work, names: &[String], via: Via) -> Result<Load> {
+        // Nobody has to write what others left behind.
+        syncfs(File::open(self.root.path())?)?;
+        let (place, base) = (place(self.root.path(), who), who.base());
+        let load = match who {
+            Who::Batch(mode, durability) => {
+                let server = match durability {
+                    Durability::Relaxed => &self.relaxed,
+                    Durability::Full => &self.full,
+                };
+                batch(via(server.address())?, (mode, work), &base, names)
+            }
+            Who::BareCalls => measured(|| work.call(&place, names)).map(|((), load)| load),
+            Who::Nginx(count) => singly(&self.nginx, (count, via), work, &base, names),
+            Who::Apache(count) => singly(&self.apache, (count, via), work, &base, names),
+        }?;
+        work.check(who, &place, names)?;
+        Ok(load)
+    }
+}
+
+/// Where someone's files lie.
+fn place(root: &Path, who: Who) -> PathBuf {
+    root.join(who.server()).join(who.base().trim_start_matches('/'))
+}
+
+fn make_folder(folder: &Path, files: Files<'_>) -> Result {
+    fs::create_dir_all(folder)?;
+    if let Files::There(names) = files {
+        for name in names {
+            fs::write(folder.join(name), name)?;
+        }
+    }
+    Ok(())
+}
+
+/// All of it in one request.
+fn batch(
+    mut client: Client,
+    (mode, work): (Mode, Work),
+    base: &str,
+    names: &[String],
+) -> Result<Load> {
+    let mut body = format!("<batch xmlns=\"urn:polydav:batch:1\" mode=\"{}\">\n", mode.name());
+    body.extend(names.iter().map(|name| work.operation(base, name)));
+    body += "</batch>\n";
+    let headers = ["Content-Type: application/xml"];
+    let send = || client.send("POST", "/batch-operation", &headers, body.as_bytes());
+    let (answer, load) = measured(send)?;
+    let answer = answer.expect(207)?;
+    if !answer.head.contains(&format!("succeeded={}", names.len())) {
+        return Err(format!("not all {} were done: {}", work.plural(), answer.head).into());
+    }
+    Ok(load)
+}
+
+/// A request for each file, on several connections that have their part of the files each.
+fn singly(
+    peer: &Peer,
+    (connections, via): (usize, Via),
+    work: Work,
+    base: &str,
+    names: &[String],
+) -> Result<Load> {
+    let clients: Vec<_> = (0..connections).map(|_| via(peer.address())).collect::<Result<_>>()?;
+    let parts: Vec<_> = names.chunks(names.len().div_ceil(connections)).collect();
+    let ask = |at: usize, mut client: Client| {
+        let part = parts.get(at).copied().unwrap_or_default();
+        part.iter().try_for_each(|name| work.request(&mut client, base, name))
+    };
+    Ok(measured(|| at_once(clients, ask))?.1)
+}
