@@ -458,8 +458,13 @@ impl<'a> Execution<'a> {
 
     /// Whether what was done must be settled before anything else is.
     fn must_settle(&self) -> bool {
+        !self.is_full() || self.has_to_commit()
+    }
+
+    /// Whether something has to be committed for what was done.
+    pub(crate) fn has_to_commit(&self) -> bool {
         let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
-        !self.is_full() || self.intended || self.pending.iter().any(has_rows)
+        self.intended || self.pending.iter().any(has_rows)
     }
 
     /// Brings what was done to disk, commits what follows from it, and reports it.
@@ -524,17 +529,21 @@ impl<'a> Execution<'a> {
     }
 
     pub(crate) fn commit_after(&mut self) {
-        let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
-        if !self.intended && !self.pending.iter().any(has_rows) {
+        if !self.has_to_commit() {
             return;
         }
         match self.state.settle(self.durability, |changes| self.write_after(changes)) {
-            Ok(()) => {
-                self.intended = false;
-                self.intents.clear();
-            }
+            Ok(()) => self.is_settled(),
             Err(error) => self.fail_after(Arc::new(error)),
         }
+    }
+
+    /// What was done is there to stay.
+    pub(crate) fn is_settled(&mut self) {
+        self.commits += 1;
+        self.intended = false;
+        self.intents.clear();
+        self.begun.clear();
     }
 
     /// Has the rows follow what was done.

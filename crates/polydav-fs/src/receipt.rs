@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use polydav_store::{Commit, Effect, Failure, FailureKind, Receipt, Report, ResourcePath, Step};
 
-use crate::apply::{After, Execution, Pending, database_failure};
+use crate::apply::{After, Execution, database_failure};
 use crate::name_of;
 use crate::state::is_in_doubt;
 
@@ -46,8 +46,7 @@ impl Execution<'_> {
             }
             return;
         }
-        let has_rows = |pending: &Pending| !matches!(pending.after, After::Nothing);
-        let changes = self.intended || self.pending.iter().any(has_rows);
+        let changes = self.has_to_commit();
         let commit = match changes {
             true => Commit::Named(name_of(self.run, self.commits)),
             false => Commit::Nothing,
@@ -72,14 +71,6 @@ impl Execution<'_> {
                 self.undo_pending(&failure, report);
             }
         }
-    }
-
-    /// What was done is there to stay.
-    pub(crate) fn is_settled(&mut self) {
-        self.commits += 1;
-        self.intended = false;
-        self.intents.clear();
-        self.begun.clear();
     }
 
     /// A receipt of what wasn't reported yet.
