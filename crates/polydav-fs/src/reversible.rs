@@ -15,6 +15,7 @@ use crate::descent::lists;
 use crate::entry::etag;
 use crate::errno;
 use crate::intent::{Identity, Intent, IntentKind};
+use crate::places::Places;
 use crate::replica::Replica;
 use crate::resolve::{Dir, is_dir, open_dir_at, stat, stat_at};
 use crate::stage::rename_new;
@@ -287,6 +288,42 @@ impl Execution<'_> {
         self.touch(&from_dir);
         self.touch(&to_dir);
         Ok(Done { created, ..DONE })
+    }
+
+    /// Undoes what isn't settled. Whether it could.
+    pub(crate) fn undo_begun(&mut self) -> bool {
+        if let Err(errno) = self.go_back() {
+            tracing::error!(%errno, "a run can't be undone now");
+            self.writer.give_up("a run could not be undone");
+            self.lose();
+            return false;
+        }
+        if let Err(error) = self.forget_intents() {
+            tracing::error!(%error, "what was undone is still written down as begun");
+            self.writer.give_up("what is written down as begun could not be settled");
+            self.lost = true;
+        }
+        true
+    }
+
+    fn go_back(&mut self) -> Result<(), Errno> {
+        for intent in std::mem::take(&mut self.begun).iter().rev() {
+            let mut places = Places { writer: self.writer, parents: &mut self.parents };
+            places.undo(intent)?;
+            self.purge.push(intent.aside.clone());
+        }
+        self.touch_many();
+        self.sync_touched()
+    }
+
+    fn forget_intents(&mut self) -> rusqlite::Result<()> {
+        if self.intents.is_empty() {
+            return Ok(());
+        }
+        self.state.settle(self.durability, |changes| changes.settle_run(self.run))?;
+        self.intended = false;
+        self.intents.clear();
+        Ok(())
     }
 }
 

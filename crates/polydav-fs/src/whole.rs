@@ -10,11 +10,9 @@ use std::sync::Arc;
 use polydav_store::{
     Commit, Done, Effect, Failure, FailureKind, PropertyChange, Report, ResourcePath, Step,
 };
-use rustix::io::Errno;
 
 use crate::apply::{After, Execution, Pending, database_failure};
 use crate::name_of;
-use crate::places::Places;
 use crate::state::{Changes, RowChange, is_in_doubt};
 
 impl Execution<'_> {
@@ -135,22 +133,6 @@ impl Execution<'_> {
         }
     }
 
-    /// Undoes what isn't settled. Whether it could.
-    pub(crate) fn undo_begun(&mut self) -> bool {
-        if let Err(errno) = self.go_back() {
-            tracing::error!(%errno, "a run can't be undone now");
-            self.writer.give_up("a run could not be undone");
-            self.lose();
-            return false;
-        }
-        if let Err(error) = self.forget_intents() {
-            tracing::error!(%error, "what was undone is still written down as begun");
-            self.writer.give_up("what is written down as begun could not be settled");
-            self.lost = true;
-        }
-        true
-    }
-
     /// Whether a patch can be made is known only when the rows follow; it may have been the first to
     /// fail.
     fn look_for_an_earlier_culprit(&mut self) {
@@ -162,26 +144,6 @@ impl Execution<'_> {
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the properties of a run can't be looked at"),
         }
-    }
-
-    fn go_back(&mut self) -> Result<(), Errno> {
-        for intent in std::mem::take(&mut self.begun).iter().rev() {
-            let mut places = Places { writer: self.writer, parents: &mut self.parents };
-            places.undo(intent)?;
-            self.purge.push(intent.aside.clone());
-        }
-        self.touch_many();
-        self.sync_touched()
-    }
-
-    fn forget_intents(&mut self) -> rusqlite::Result<()> {
-        if self.intents.is_empty() {
-            return Ok(());
-        }
-        self.state.settle(self.durability, |changes| changes.settle_run(self.run))?;
-        self.intended = false;
-        self.intents.clear();
-        Ok(())
     }
 }
 
