@@ -80,7 +80,7 @@ pub(crate) enum Work {
         target: ResourcePath,
         changes: Vec<PropertyChange>,
     },
-    /// What its intent says, in a run that is done whole or not at all.
+    /// What its intent says, so that it can be undone.
     Reversible(Reversible),
     /// What is done to records alone.
     Refuse {
@@ -166,7 +166,7 @@ pub(crate) struct Execution<'a> {
     touched: Option<Touched>,
     /// The intents that aren't settled.
     pub(crate) intents: Vec<i64>,
-    /// What was done of them, in a run that is done whole or not at all.
+    /// What was done of them, if it can be undone.
     pub(crate) begun: Vec<Intent>,
     /// Whether something was committed before steps that makes others wait for it.
     pub(crate) intended: bool,

@@ -18,7 +18,7 @@ use crate::intent::{Identity, Intent, IntentKind};
 use crate::places::Places;
 use crate::replica::Replica;
 use crate::resolve::{Dir, is_dir, open_dir_at, stat, stat_at};
-use crate::stage::rename_new;
+use crate::stage::{StagedFile, rename_new};
 use crate::state::RowChange;
 use crate::{rights, tree};
 
@@ -31,13 +31,24 @@ pub(crate) struct Reversible {
     lack: Option<Failure>,
 }
 
+impl Reversible {
+    /// What its intent says, and rows that follow.
+    fn rows(rows: RowChange) -> Self {
+        Self { replica: None, rows: Some(rows), lack: None }
+    }
+
+    fn intended(self, intent: Intent) -> Prepared {
+        Prepared { intent: Some(intent), ..Work::Reversible(self).into() }
+    }
+}
+
 impl Execution<'_> {
     /// Prepares a step that was opened.
     pub(crate) fn prepare_reversible(&mut self, permit: Permit) -> Result<Prepared, Failure> {
         match permit.action {
             Action::Put { target, content, modified } => {
                 let file = self.stage_content(&target, content, modified)?;
-                self.prepare_publication(target, Replica::File(file))
+                self.prepare_file(target, file)
             }
             Action::MakeCollection { target } => self.prepare_making(target),
             Action::Remove { target } => self.park(target, permit.except),
@@ -51,46 +62,41 @@ impl Execution<'_> {
         }
     }
 
-    fn prepare_publication(
+    fn prepare_file(
         &mut self,
         target: ResourcePath,
-        mut replica: Replica,
+        mut file: StagedFile,
     ) -> Result<Prepared, Failure> {
-        let fail = |errno| errno::failure(errno, &target);
-        let there = match self.look(&target)? {
-            Some(there) => {
-                if let Replica::File(file) = &mut replica {
-                    let (dir, name) = self.parents.of(&target).map_err(fail)?;
-                    take_rights(file, &target, (&dir, name), &there)?;
-                }
-                Some(there)
-            }
-            None => None,
-        };
+        let there = self.look(&target)?;
+        if let Some(there) = &there {
+            let fail = |errno| errno::failure(errno, &target);
+            let (dir, name) = self.parents.of(&target).map_err(fail)?;
+            take_rights(&mut file, &target, (&dir, name), there)?;
+        }
         // Properties stay with what is put over what has them.
         let rows = there.is_none().then(|| RowChange::Clear(target.clone()));
-        self.publication(target, replica, there, rows)
+        let mut replica = Replica::File(file);
+        let intent = self.publication(target, &mut replica, there.as_ref())?;
+        Ok(Reversible { replica: Some(replica), rows, lack: None }.intended(intent))
     }
 
+    /// That a replica become visible, in place of what is there.
     fn publication(
         &mut self,
         target: ResourcePath,
-        mut replica: Replica,
-        there: Option<Statx>,
-        rows: Option<RowChange>,
-    ) -> Result<Prepared, Failure> {
-        let fail = |errno| errno::failure(errno, &target);
-        if let Replica::File(file) = &mut replica {
+        replica: &mut Replica,
+        there: Option<&Statx>,
+    ) -> Result<Intent, Failure> {
+        if let Replica::File(file) = replica {
             file.rest();
         }
-        let staged = Identity::of(&replica.stat(self.writer).map_err(fail)?);
-        let way = (target.clone(), target.clone());
-        let aside = match &replica {
+        let stat = replica.stat(self.writer).map_err(|errno| errno::failure(errno, &target))?;
+        let aside = match replica {
             Replica::Named { name, .. } => name.clone(),
             Replica::File(_) => self.new_aside(),
         };
-        let intent = self.intent(IntentKind::Publish, way, staged, there.as_ref(), aside);
-        Ok(reversible(intent, Some(replica), rows))
+        let way = (target.clone(), target);
+        Ok(self.intent(IntentKind::Publish, way, Identity::of(&stat), there, aside))
     }
 
     fn prepare_making(&mut self, target: ResourcePath) -> Result<Prepared, Failure> {
@@ -100,7 +106,7 @@ impl Execution<'_> {
         let rows = RowChange::Clear(target.clone());
         let (way, aside) = ((target.clone(), target), self.writer.stage.new_name());
         let intent = self.intent(IntentKind::MakeCollection, way, Identity::UNKNOWN, None, aside);
-        Ok(reversible(intent, None, Some(rows)))
+        Ok(Reversible::rows(rows).intended(intent))
     }
 
     fn park(
@@ -129,7 +135,7 @@ impl Execution<'_> {
     fn parking(&mut self, source: ResourcePath, there: &Statx, rows: RowChange) -> Prepared {
         let (way, aside) = ((source.clone(), source), self.new_aside());
         let intent = self.intent(IntentKind::Park, way, Identity::of(there), None, aside);
-        reversible(intent, None, Some(rows))
+        Reversible::rows(rows).intended(intent)
     }
 
     fn prepare_replica(&mut self, way: Way, depth: Depth) -> Result<Prepared, Failure> {
@@ -140,7 +146,7 @@ impl Execution<'_> {
         let there = self.look_at_target(&way)?;
         let aside = self.new_aside();
         let made = Replica::make(self.writer, (&dir, name), &known, source, depth, &aside);
-        let (replica, missing) = made.map_err(fail)?;
+        let (mut replica, missing) = made.map_err(fail)?;
         if !missing.is_empty() && (there.is_some() || self.course.undoes_all()) {
             return Err(Failure::of_members(source.clone(), missing, false));
         }
@@ -150,11 +156,8 @@ impl Execution<'_> {
             deep: depth == Depth::Infinity,
         };
         let lack = (!missing.is_empty()).then(|| Failure::of_members(way.source, missing, true));
-        let mut prepared = self.publication(way.target, replica, there, Some(rows))?;
-        if let Work::Reversible(reversible) = &mut prepared.work {
-            reversible.lack = lack;
-        }
-        Ok(prepared)
+        let intent = self.publication(way.target, &mut replica, there.as_ref())?;
+        Ok(Reversible { replica: Some(replica), rows: Some(rows), lack }.intended(intent))
     }
 
     fn relocate(&mut self, way: Way) -> Result<Prepared, Failure> {
@@ -180,7 +183,7 @@ impl Execution<'_> {
         let aside = if to.is_some() { self.new_aside() } else { self.writer.stage.new_name() };
         let way = (way.source, way.target);
         let intent = self.intent(IntentKind::Relocate, way, source_id, to.as_ref(), aside);
-        Ok(reversible(intent, None, Some(rows)))
+        Ok(Reversible::rows(rows).intended(intent))
     }
 
     /// Where a directory takes several spellings for one name, moving from one to another can't be told
@@ -325,11 +328,6 @@ impl Execution<'_> {
         self.intents.clear();
         Ok(())
     }
-}
-
-fn reversible(intent: Intent, replica: Option<Replica>, rows: Option<RowChange>) -> Prepared {
-    let work = Work::Reversible(Reversible { replica, rows, lack: None });
-    Prepared { intent: Some(intent), ..work.into() }
 }
 
 /// Something came to a place, or left it, between the look at it and the act.
