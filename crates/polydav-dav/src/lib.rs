@@ -179,7 +179,7 @@ impl Dav {
             "POST" => batch::batch(self.service(), request).await,
             "GET" => Ok(batch::describe(self.service(), &request)),
             "HEAD" => Ok(get::header_of(batch::describe(self.service(), &request))),
-            "OPTIONS" => Ok(options::options_of_batch()),
+            "OPTIONS" => Ok(options::options_beside_dav(options::ALLOWED_BATCH)),
             _ if options::is_known(method) => Err(not_allowed(options::ALLOWED_BATCH)),
             _ => Err(not_implemented()),
         }

@@ -60,10 +60,10 @@ pub(crate) async fn options(engine: &Engine, request: Request) -> Result<Respons
     Ok(response)
 }
 
-/// OPTIONS of the batch endpoint, which is no resource of WebDAV and doesn't say so (RFC 4918
-/// §10.1).
-pub(crate) fn options_of_batch() -> Response<Body> {
+/// OPTIONS of the batch endpoint, or of a job, which is no resource of WebDAV and doesn't say so
+/// (RFC 4918 §10.1).
+pub(crate) fn options_beside_dav(allowed: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::default());
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(ALLOWED_BATCH));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -1,5 +1,6 @@
-//! Bodies of XML: whole documents, and the 207 of failed members.
+//! Bodies of XML and JSON: whole documents, and the 207 of failed members.
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use multistatus::MultiStatus;
@@ -19,6 +20,14 @@ pub(crate) fn document(root: &Element) -> Vec<u8> {
     document.extend_from_slice(root.to_fragment().as_bytes());
     document.push(b'\n');
     document
+}
+
+/// A success with a body of JSON.
+pub(crate) fn json(text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(text.into().into());
+    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// A 207 with this body.

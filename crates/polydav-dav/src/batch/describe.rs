@@ -1,23 +1,18 @@
 //! `GET /batch-operation`: what the endpoint takes, for programs and for people.
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::Response;
 use polydav_proto::batch::{Limits, Mode, Verb};
 use serde_json::{Value, json};
 
 use super::{BatchOptions, OFFERED};
-use crate::Service;
 use crate::body::Body;
 use crate::request::Request;
 use crate::site::Base;
+use crate::{Service, reply};
 
 /// Answers GET of the endpoint.
 pub(crate) fn describe(service: Service<'_>, request: &Request) -> Response<Body> {
-    let text = format!("{:#}\n", description(service, &request.base));
-    let mut response = Response::new(text.into_bytes().into());
-    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
+    reply::json(format!("{:#}\n", description(service, &request.base)))
 }
 
 /// Names are those of the documents; sizes are in bytes, and null where there is no bound. Below each

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use polydav_engine::{Engine, Job, JobState, Plan, PlanMode, Ticket};
@@ -28,7 +28,7 @@ use crate::change::created_or_empty;
 use crate::problem::Problem;
 use crate::request::{BATCH, Request};
 use crate::site::Base;
-use crate::{Service, intake};
+use crate::{Service, intake, not_allowed, options, reply, status};
 
 /// What a job takes, and what lies below it.
 const ALLOWED: &str = "OPTIONS, GET, HEAD, DELETE";
@@ -92,10 +92,7 @@ fn told(job: &Job) -> Response<Body> {
     };
     let Job { total, done, failed, .. } = job;
     let text = json!({"state": state, "total": total, "done": done, "failed": failed});
-    let mut response = Response::new(format!("{text:#}\n").into_bytes().into());
-    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
+    reply::json(format!("{text:#}\n"))
 }
 
 /// Answers a request for a job, or for something of it.
@@ -104,7 +101,8 @@ pub(crate) async fn answer(
     method: &str,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let nothing = || Problem::new(StatusCode::NOT_FOUND, "there is no such resource");
+    let detail = status::describe(FailureKind::NotFound);
+    let nothing = || Problem::new(StatusCode::NOT_FOUND, detail);
     let (id, part) = named(&request.path).ok_or_else(nothing)?;
     let allowed = if part == Part::Job { ALLOWED } else { ALLOWED_BELOW };
     let (batches, principal) = (Arc::clone(service.engine.batches()), request.principal.clone());
@@ -115,11 +113,7 @@ pub(crate) async fn answer(
     });
     let job = job.await?;
     match (method, part) {
-        ("OPTIONS", _) => {
-            let mut response = Response::new(Body::default());
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-            Ok(response)
-        }
+        ("OPTIONS", _) => Ok(options::options_beside_dav(allowed)),
         ("GET", Part::Job) => Ok(told(&job)),
         ("GET", Part::Result) => result(service, id, principal, &job).await,
         ("GET", Part::Retry) => retry(service, request.base, id, principal, &job).await,
@@ -136,10 +130,7 @@ pub(crate) async fn answer(
             *response.status_mut() = StatusCode::ACCEPTED;
             Ok(response)
         }
-        _ => {
-            let detail = "this method is not for this resource";
-            Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with_header(ALLOW, allowed))
-        }
+        _ => Err(not_allowed(allowed)),
     }
 }
 
@@ -200,10 +191,7 @@ async fn retry(
         }
         Ok(batch.to_json())
     });
-    let mut response = Response::new(Body::from(Bytes::from(text.await?)));
-    let kind = HeaderValue::from_static(multistatus::JSON_CONTENT_TYPE);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    Ok(response)
+    Ok(reply::json(text.await?))
 }
 
 /// How a batch went that a server left when it ended.
