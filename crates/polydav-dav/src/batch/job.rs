@@ -203,19 +203,19 @@ fn course_of(known: &HashMap<usize, Outcome>, count: usize) -> Course {
         Some(Err(failure)) if failure.kind.retry() == Retry::Safe => Came::Again,
         Some(Err(_)) => Came::Failed,
     };
-    let key = |(index, outcome): (&usize, &Outcome)| {
-        let added = outcome.as_ref().ok()?.added.as_ref()?;
-        Some((*index, RowKey::of(added.key.as_ref()?)?))
+    let key = |index: usize| {
+        let added = known.get(&index)?.as_ref().ok()?.added.as_ref()?;
+        Some((index, RowKey::of(added.key.as_ref()?)?))
     };
-    Course { came: (0..count).map(came).collect(), keys: known.iter().filter_map(key).collect() }
+    Course { came: (0..count).map(came).collect(), keys: (0..count).filter_map(key).collect() }
 }
 
 fn fate(course: &Course, index: usize) -> Fate {
     match course.came.get(index) {
         Some(Came::Again) => Fate::Kept,
         Some(Came::Done) => {
-            let key = course.keys.iter().find(|(of, _)| *of == index);
-            let key = key.map(|(_, key)| match key {
+            let at = course.keys.binary_search_by_key(&index, |(of, _)| *of);
+            let key = at.ok().map(|at| match &course.keys[at].1 {
                 RowKey::Text(text) => Value::Text(text.clone()),
                 RowKey::Json(json) => Value::Json(json.clone()),
             });

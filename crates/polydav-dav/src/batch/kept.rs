@@ -113,7 +113,7 @@ pub(crate) enum Came {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Course {
     pub(crate) came: Vec<Came>,
-    /// By the index of the operation.
+    /// With the index of the operation, in that order.
     pub(crate) keys: Vec<(usize, RowKey)>,
 }
 
