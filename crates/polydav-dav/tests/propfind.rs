@@ -8,9 +8,8 @@ use std::sync::Arc;
 use polydav_dav::Options;
 use polydav_store::kit::{Draft, mkcol, patch, put, set};
 use polydav_store::{
-    Action, Broken, Capabilities, Entry, Failure, FailureKind, LockView, MemoryStore, Property,
-    PropertyChange, PropertyName, Reading, Report, ResourcePath, Run, Select, Space, Stage, Store,
-    Visit, Walk,
+    Action, Entry, Failure, FailureKind, MemoryStore, Property, PropertyChange, PropertyName,
+    ResourcePath, Select, Space, Store, Visit, Walk, delegate,
 };
 use world::World;
 
@@ -301,9 +300,8 @@ fn the_timeout_told_is_what_is_left_rfc4918_6_6() {
 struct Odd(MemoryStore);
 
 impl Store for Odd {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.0.capabilities(path)
-    }
+    delegate!(this => this.0; capabilities, read, stage, apply);
+
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
         let entry = self.0.stat(path, select)?;
         Ok(Entry { link: path.name() == Some(b"link"), ..entry })
@@ -324,15 +322,6 @@ impl Store for Odd {
                 _ => met,
             })
         })
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.0.read(path)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.0.stage(target, length)
-    }
-    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        self.0.apply(run, locks, report)
     }
     fn space(&self, _: &ResourcePath) -> Result<Option<Space>, Failure> {
         Ok(Some(Space { available: 596_650, used: 403_350 }))

@@ -12,8 +12,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use polydav_store::schema::{Access, Column, Table, Type};
 use polydav_store::{
-    Broken, Capabilities, Entry, Failure, FailureKind, Fields, Listed, LockView, MemoryRecords,
-    Page, Principal, Reading, Report, ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk,
+    Failure, FailureKind, Listed, MemoryRecords, Page, Principal, ResourcePath, Store, delegate,
 };
 use serde_json::json;
 use world::{Reply, World, request};
@@ -340,23 +339,8 @@ impl Long {
 }
 
 impl Store for Long {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.under.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.under.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.under.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.under.read(path)
-    }
+    delegate!(this => this.under; capabilities, stat, walk, read, locate, stage, apply, space);
+
     fn list(
         &self,
         collection: &ResourcePath,
@@ -377,18 +361,6 @@ impl Store for Long {
             }
         }
         Ok(())
-    }
-    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
-        self.under.locate(collection, record)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.under.stage(target, length)
-    }
-    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        self.under.apply(run, locks, report)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.under.space(path)
     }
 }
 

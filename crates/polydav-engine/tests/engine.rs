@@ -1,7 +1,6 @@
 //! Plans and locks over the store in memory.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,10 +13,10 @@ use polydav_engine::{
 use polydav_store::layer::{Fault, Faulty};
 use polydav_store::schema::{Access, Column, Origin, Table, Type};
 use polydav_store::{
-    Action, Broken, Cancel, Capabilities, Condition, Content, Effect, Entry, Failure, FailureKind,
-    Field, Guard, IfList, Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger,
-    MemoryRecords, MemoryStore, Outcome, Overwrite, Principal, Reading, Report, ResourcePath, Run,
-    Select, Space, Stage, Step, Store, Value, View as _, Visit, Walk,
+    Action, Broken, Cancel, Condition, Content, Effect, Failure, FailureKind, Field, Guard, IfList,
+    Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryRecords,
+    MemoryStore, Outcome, Overwrite, Principal, Report, ResourcePath, Run, Select, Step, Store,
+    Value, View as _, delegate,
 };
 
 fn path(joined: &str) -> ResourcePath {
@@ -642,35 +641,14 @@ impl Gated {
 }
 
 impl Store for Gated {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.inner.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.inner.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.inner.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.inner.read(path)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.inner.stage(target, length)
-    }
+    delegate!(this => this.inner; capabilities, stat, walk, read, stage, space);
+
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         self.wait_while(Gate::Closed);
         assert!(!self.panics, "a store that panics");
         let applied = self.inner.apply(run, locks, report);
         self.set(Gate::Passed);
         applied
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.inner.space(path)
     }
     fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
         Ok(Arc::new(MemoryStore::new()))

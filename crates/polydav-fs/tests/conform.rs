@@ -2,14 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use polydav_fs::{FolderStore, Options};
-use polydav_store::{
-    Broken, Capabilities, Durability, Entry, Failure, Fate, LockView, Reading, Report,
-    ResourcePath, Run, Select, Space, Stage, Store, Visit, Walk, Witness, kit,
-};
+use polydav_store::{Broken, Durability, Failure, LockView, Report, Run, Store, delegate, kit};
 use tempfile::TempDir;
 
 /// A store over a folder that goes away with it.
@@ -37,35 +33,11 @@ impl Folder {
 }
 
 impl Store for Folder {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.store.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.store.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.store.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.store.read(path)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.store.stage(target, length)
-    }
+    delegate!(this => this.store; capabilities, stat, walk, read, stage, fate, space);
+
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         let run = Run { durability: self.durability, ..run };
         self.store.apply(run, locks, report)
-    }
-    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
-        self.store.fate(commit)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.store.space(path)
     }
     fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
         self.store.clone().rehearsal()

@@ -16,6 +16,7 @@
 //! and the caller pays for one hop to such a thread for up to a thousand steps.
 
 mod datum;
+mod delegate;
 mod entry;
 mod failure;
 mod guard;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     Entry, Failure, FailureKind, Fate, Fields, Listed, LockView, Page, Report, ResourcePath, Run,
-    Select, Witness,
+    Select, Witness, delegate,
 };
 
 /// What a store can do beyond the least.
@@ -265,49 +265,11 @@ pub trait Store: Send + Sync + 'static {
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        (**self).capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        (**self).stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        (**self).walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        (**self).read(path)
-    }
-    fn list(
-        &self,
-        collection: &ResourcePath,
-        page: &Page,
-        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        (**self).list(collection, page, visit)
-    }
-    fn mounts(&self) -> Vec<ResourcePath> {
-        (**self).mounts()
-    }
-    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
-        (**self).locate(collection, record)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        (**self).stage(target, length)
-    }
-    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
-        (**self).apply(run, locks, report)
-    }
-    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
-        (**self).fate(commit)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        (**self).space(path)
-    }
+    delegate!(
+        this => **this;
+        capabilities, stat, walk, read, list, mounts, locate, stage, apply, fate, space,
+    );
+
     fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {
         Self::clone(&self).rehearsal()
     }

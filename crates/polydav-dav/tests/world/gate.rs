@@ -1,15 +1,11 @@
 //! A world in which each run waits until a test lets it go.
 
-use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use polydav_dav::{BatchOptions, Options};
-use polydav_store::{
-    Broken, Capabilities, Entry, Failure, LockView, MemoryStore, Reading, Report, ResourcePath,
-    Run, Select, Space, Stage, Store, Visit, Walk,
-};
+use polydav_store::{Broken, LockView, MemoryStore, Report, Run, Store, delegate};
 
 use super::{Made, World};
 
@@ -21,33 +17,12 @@ struct Gated {
 }
 
 impl Store for Gated {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.store.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.store.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.store.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.store.read(path)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.store.stage(target, length)
-    }
+    delegate!(this => this.store; capabilities, stat, walk, read, stage, space);
+
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         let _ = self.reached.send(());
         let _ = self.go.lock().map(|go| go.recv());
         self.store.apply(run, locks, report)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.store.space(path)
     }
 }
 

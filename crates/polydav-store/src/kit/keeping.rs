@@ -1,12 +1,9 @@
 //! A store of whose runs receipts are kept, and which they are held against.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
-    Broken, Capabilities, Commit, Entry, Failure, Fate, Fields, Listed, LockView, Outcome, Page,
-    Reading, Receipt, Report, ResourcePath, Run, RunId, Select, Space, Stage, Store, Visit, Walk,
-    Witness,
+    Broken, Commit, Failure, Fate, LockView, Outcome, Receipt, Report, Run, RunId, Store, delegate,
 };
 
 /// A store of whose runs receipts are kept: the kit and the model hold for it too. It panics if a
@@ -50,51 +47,13 @@ impl Report for Receipts<'_> {
 }
 
 impl<S: Store> Store for Keeping<S> {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.0.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.0.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.0.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.0.read(path)
-    }
-    fn list(
-        &self,
-        collection: &ResourcePath,
-        page: &Page,
-        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.0.list(collection, page, visit)
-    }
-    fn mounts(&self) -> Vec<ResourcePath> {
-        self.0.mounts()
-    }
-    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
-        self.0.locate(collection, record)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.0.stage(target, length)
-    }
+    delegate!(this => this.0; capabilities, stat, walk, read, list, mounts, locate, stage, fate, space);
+
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         // No two runs have the same.
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let id = RunId(RUNS.fetch_add(1, Ordering::Relaxed).into());
         let mut receipts = Receipts { store: &self.0, report, receipts: Vec::new() };
         self.0.apply(Run { id, ..run }, locks, &mut receipts)
-    }
-    fn fate(&self, commit: &Witness) -> Result<Fate, Failure> {
-        self.0.fate(commit)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.0.space(path)
     }
 }

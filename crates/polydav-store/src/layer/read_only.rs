@@ -1,11 +1,10 @@
 //! `ReadOnly`: a store that lets nothing be changed.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::run::{Course, Report, Run};
-use crate::store::{Broken, Capabilities, Reading, Space, Stage, Store, Visit, Walk};
-use crate::{Entry, Failure, FailureKind, Fields, Listed, LockView, Page, ResourcePath, Select};
+use crate::store::{Broken, Capabilities, Stage, Store};
+use crate::{Failure, FailureKind, LockView, ResourcePath, delegate};
 
 /// Refuses every change with [`FailureKind::ReadOnly`], whatever its guard says; reading goes
 /// through.
@@ -24,42 +23,10 @@ fn refusal<T>(path: &ResourcePath) -> Result<T, Failure> {
 }
 
 impl<S: Store> Store for ReadOnly<S> {
+    delegate!(this => this.0; stat, walk, read, list, mounts, locate, space);
+
     fn capabilities(&self, path: &ResourcePath) -> Capabilities {
         Capabilities { writable: false, ..self.0.capabilities(path) }
-    }
-
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.0.stat(path, select)
-    }
-
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.0.walk(root, walk, visit)
-    }
-
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.0.read(path)
-    }
-
-    fn list(
-        &self,
-        collection: &ResourcePath,
-        page: &Page,
-        visit: &mut dyn FnMut(Listed) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.0.list(collection, page, visit)
-    }
-
-    fn mounts(&self) -> Vec<ResourcePath> {
-        self.0.mounts()
-    }
-
-    fn locate(&self, collection: &ResourcePath, record: &Fields) -> Result<ResourcePath, Failure> {
-        self.0.locate(collection, record)
     }
 
     fn stage(&self, target: &ResourcePath, _: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
@@ -70,10 +37,6 @@ impl<S: Store> Store for ReadOnly<S> {
         let failure = Failure::new(FailureKind::ReadOnly, ResourcePath::root());
         Course::of(&run).refuse(&run.steps, &failure, report);
         Ok(())
-    }
-
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.0.space(path)
     }
 
     /// Nothing ever comes of a run here.

@@ -18,7 +18,7 @@ use crate::kit::{
 use crate::layer::{Fault, Faulty};
 use crate::{
     Added, Condition, Done, Kind, Ledger, Lock, LockDepth, LockToken, MemoryLedger, MemoryRecords,
-    Needed, Principal, WalkDepth,
+    Needed, Principal, WalkDepth, delegate,
 };
 
 type Shared = Arc<MemoryStore>;
@@ -283,32 +283,11 @@ fn what_is_said_of_records_is_said_in_paths_of_the_outside() {
 struct Counted(MemoryStore, Arc<AtomicUsize>);
 
 impl Store for Counted {
-    fn capabilities(&self, path: &ResourcePath) -> Capabilities {
-        self.0.capabilities(path)
-    }
-    fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        self.0.stat(path, select)
-    }
-    fn walk(
-        &self,
-        root: &ResourcePath,
-        walk: &Walk,
-        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
-    ) -> Result<(), Failure> {
-        self.0.walk(root, walk, visit)
-    }
-    fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        self.0.read(path)
-    }
-    fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {
-        self.0.stage(target, length)
-    }
+    delegate!(this => this.0; capabilities, stat, walk, read, stage, space);
+
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.apply(run, locks, report)
-    }
-    fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
-        self.0.space(path)
     }
 }
 
