@@ -5,11 +5,13 @@
 //! while it runs, and goes on if the server ended before it did: what its receipts show to be done is
 //! not done again. A job is asked for by its identity instead.
 
+mod table;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use polydav_store::{
@@ -17,6 +19,7 @@ use polydav_store::{
     Fate, KeptBatch, Outcome, Principal, Receipt, ResourcePath, Store,
 };
 
+use self::table::{Known, Table};
 use crate::Environment;
 
 /// How many batches are kept, and for how long.
@@ -127,29 +130,6 @@ pub struct Batches {
     table: Mutex<Table>,
 }
 
-#[derive(Default)]
-struct Table {
-    batches: HashMap<BatchId, Known>,
-    keys: HashMap<(Principal, Box<str>), BatchId>,
-}
-
-/// A batch, and what runs it.
-struct Known {
-    kept: KeptBatch,
-    running: Option<Arc<Progress>>,
-}
-
-impl Known {
-    /// How many bytes are kept of it.
-    fn bytes(&self) -> u64 {
-        let answer = match self.kept.state {
-            BatchState::Ended(end) => end.answer_bytes,
-            BatchState::Begun => 0,
-        };
-        self.kept.document_bytes + answer
-    }
-}
-
 /// How far a batch that runs has come.
 #[derive(Debug, Default)]
 struct Progress {
@@ -179,7 +159,7 @@ impl Batches {
     ) -> Result<Arc<Self>, Failure> {
         let mut table = Table::default();
         for kept in ledger.batches()? {
-            table.insert(Known { kept, running: None });
+            table.insert(kept);
         }
         let (table, ledger) = (Mutex::new(table), Some(ledger));
         Ok(Arc::new(Self { ledger, store, environment, durability, limits, table }))
@@ -219,7 +199,7 @@ impl Batches {
             // It was forgotten just now, and nobody judged it.
             None => return Err(Unkept::Running),
             Some(id) => {
-                let known = table.batches.get(&id).ok_or(Unkept::Full)?;
+                let known = table.get(id).ok_or(Unkept::Full)?;
                 if known.kept.fingerprint != new.fingerprint {
                     return Err(Unkept::KeyTaken);
                 }
@@ -234,9 +214,7 @@ impl Batches {
             }
         };
         let progress = Arc::new(Progress::default());
-        if let Some(known) = table.batches.get_mut(&id) {
-            known.running = Some(Arc::clone(&progress));
-        }
+        table.set_running(id, Some(Arc::clone(&progress)));
         drop(table);
         let mut ticket = Ticket {
             batches: Arc::clone(self),
@@ -274,7 +252,7 @@ impl Batches {
         };
         ledger.begin_batch(&kept, new.document.as_deref(), self.durability)?;
         let id = kept.id;
-        table.insert(Known { kept, running: None });
+        table.insert(kept);
         Ok(id)
     }
 
@@ -395,7 +373,7 @@ impl Batches {
         principal: &Principal,
     ) -> Result<(KeptBatch, Option<Arc<Progress>>), Failure> {
         let table = self.table();
-        let known = table.batches.get(&id);
+        let known = table.get(id);
         let oldest = self.environment.now() - self.limits.time;
         let is_theirs = |known: &&Known| {
             known.kept.is_job && known.kept.principal == *principal && known.kept.begun >= oldest
@@ -408,41 +386,6 @@ impl Batches {
 impl fmt::Debug for Batches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batches").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-impl Table {
-    /// The batch that has the key of this one.
-    fn named(&self, new: &NewBatch) -> Option<BatchId> {
-        let key = new.key.clone()?;
-        self.keys.get(&(new.principal.clone(), key)).copied()
-    }
-
-    fn insert(&mut self, known: Known) {
-        if let Some(key) = &known.kept.key {
-            self.keys.insert((known.kept.principal.clone(), key.clone()), known.kept.id);
-        }
-        self.batches.insert(known.kept.id, known);
-    }
-
-    fn has_room(&self, principal: &Principal, limits: &KeepLimits) -> bool {
-        let of_one = |known: &&Known| known.kept.principal == *principal;
-        let (all, theirs) = (self.batches.values(), self.batches.values().filter(of_one));
-        all.len() < limits.count_max
-            && theirs.clone().count() < limits.count_of_one_max
-            && all.map(Known::bytes).sum::<u64>() < limits.bytes_max
-            && theirs.map(Known::bytes).sum::<u64>() < limits.bytes_of_one_max
-    }
-
-    /// Forgets what doesn't run and was begun before this time; gives what that was.
-    fn forget_before(&mut self, time: SystemTime) -> Vec<BatchId> {
-        let is_over =
-            |_: &BatchId, known: &mut Known| known.running.is_none() && known.kept.begun < time;
-        let over: Vec<_> = self.batches.extract_if(is_over).map(|(id, _)| id).collect();
-        if !over.is_empty() {
-            self.keys.retain(|_, id| self.batches.contains_key(id));
-        }
-        over
     }
 }
 
@@ -515,18 +458,14 @@ impl Ticket {
         let cancelled = skipped > 0 && self.is_cancelled();
         let end = BatchEnd { answer_bytes, failed, cancelled };
         ledger.end_batch(self.id, end, answer, self.batches.durability)?;
-        if let Some(known) = self.batches.table().batches.get_mut(&self.id) {
-            known.kept.state = BatchState::Ended(end);
-        }
+        self.batches.table().end(self.id, end);
         Ok(())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(known) = self.batches.table().batches.get_mut(&self.id) {
-            known.running = None;
-        }
+        self.batches.table().set_running(self.id, None);
     }
 }
 
