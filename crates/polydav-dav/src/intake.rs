@@ -239,11 +239,18 @@ pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Resul
     Ok(entry.is_some_and(|entry| entry.is_collection()))
 }
 
-/// Runs `work` on a thread that may block.
+/// Runs `work` that can fail on a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(panicked)?.map_err(Into::into)
+    aside(work).await?.map_err(Into::into)
+}
+
+/// Runs `work` on a thread that may block. Fails only if that panics.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(panicked)
 }
 
 /// What to say of work that ended in a panic.

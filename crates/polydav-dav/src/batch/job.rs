@@ -334,11 +334,7 @@ async fn run_to_end(
     let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
     let response = Response::from_parts(parts, body);
     let kept = Kept::new(&response, Course::default());
-    intake::blocking(move || {
-        kept.keep(&ticket);
-        Ok::<_, Problem>(())
-    })
-    .await?;
+    intake::aside(move || kept.keep(&ticket)).await?;
     Ok(response.map(Body::from))
 }
 

@@ -65,8 +65,7 @@ pub(crate) async fn begin(
     };
     let engine = engine.clone();
     let enter = move || engine.batches().enter(new, || outer.judge(&engine));
-    let entry = intake::blocking(move || Ok::<_, Problem>(enter())).await?;
-    match entry {
+    match intake::aside(enter).await? {
         Ok(Entry::Begin(ticket)) => Ok(Ok(Arc::new(ticket))),
         Ok(Entry::Ended(kept)) => Ok(Err(Kept::decode(kept)?)),
         Err(unkept) => Err(refusal(unkept)),

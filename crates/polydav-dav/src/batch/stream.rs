@@ -299,5 +299,5 @@ async fn meanwhile<T>(first: impl Future<Output = T>, second: impl Future<Output
 
 /// Does work on a thread that may block; `None` if it ended in a panic.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    intake::blocking(move || Ok::<_, Problem>(work())).await.ok()
+    intake::aside(work).await.ok()
 }
