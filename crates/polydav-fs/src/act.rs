@@ -404,7 +404,7 @@ impl Execution<'_> {
     /// the first moves of a run displace nothing, the others hardly do.
     fn foresees_displacement(&mut self, way: &Way) -> Result<bool, Failure> {
         const FIRST: u32 = 8;
-        let looks = self.is_full() && (self.looked < FIRST || self.displaces);
+        let looks = self.looked < FIRST || self.displaces;
         if !looks || way.overwrite == Overwrite::Refuse {
             return Ok(false);
         }

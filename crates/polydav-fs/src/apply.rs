@@ -13,13 +13,12 @@
 //! 7. *report*, then purge what was displaced.
 //!
 //! Where nothing has properties, 3 and 6 don't happen; with [`Durability::Relaxed`], neither do 2
-//! and 5, and each step goes through by itself. With [`Durability::Full`], steps go through
-//! together as a [`Stretch`], so that a run costs a few syncs however many steps it has.
+//! and 5. Steps go through together as far as that saves syncs or commits ([`crate::stretch`]), so
+//! that a run costs a few of them however many steps it has.
 //!
 //! A run that is done whole or not at all goes the same way, but 6 and 7 come once at its end:
 //! [`crate::whole`].
 
-use std::iter::Peekable;
 use std::sync::Arc;
 
 use polydav_store::{
@@ -37,9 +36,8 @@ use crate::resolve::{Dir, Parents, has_hidden};
 use crate::reversible::Reversible;
 use crate::stage::StagedFile;
 use crate::state::{Changes, RowChange, State, is_in_doubt};
-use crate::stretch::Stretch;
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
-use crate::{FolderStore, Writer, sys, tree};
+use crate::{FolderStore, Writer, stretch, sys, tree};
 
 /// A step that waits for nothing but its act.
 pub(crate) struct Prepared {
@@ -240,17 +238,19 @@ impl<'a> Execution<'a> {
 
     /// Performs the steps and reports each.
     pub(crate) fn run(mut self, steps: Vec<Step>, report: &mut dyn Report) {
-        let mut steps = steps.into_iter().peekable();
-        while let Some(stretch) = self.take(&mut steps) {
+        let mut steps = steps.into_iter();
+        while let Some(stretch) = self.next_stretch(steps.as_slice()) {
             if stretch.iter().any(|step| self.course.needed().awaits(step)) {
                 self.settle(report);
             }
-            if let Err(failure) = self.announce(&stretch, report) {
+            let count = stretch.len();
+            if let Err(failure) = self.announce(stretch, report) {
                 self.settle(report);
-                self.course.refuse(&stretch, &failure, report);
+                self.course.refuse(stretch, &failure, report);
+                steps.by_ref().take(count).for_each(Step::discard);
                 continue;
             }
-            self.perform(stretch);
+            self.perform(steps.by_ref().take(count));
             if self.must_settle() {
                 self.settle(report);
             }
@@ -272,18 +272,28 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// The steps that go through together. Rows that can't be committed make failures of steps
-    /// that were done; in a run that stops, none may be done behind those, and in any run none that
-    /// needs one of them.
-    pub(crate) fn take(
-        &self,
-        steps: &mut Peekable<impl Iterator<Item = Step>>,
-    ) -> Option<Vec<Step>> {
-        steps.peek()?;
-        let is_whole = self.course.undoes_all();
-        let is_alone = !self.is_full() && !self.is_reversible;
-        let is_last = |step: &Step| is_alone || (!is_whole && self.must_be_settled_to_go_on(step));
-        Some(Stretch::next(steps, |step| !self.course.needed().awaits(step), is_last))
+    /// Those of the steps that go through together next; `None` if none is left.
+    pub(crate) fn next_stretch<'s>(&self, steps: &'s [Step]) -> Option<&'s [Step]> {
+        let first = steps.first()?;
+        let may_join = |step: &Step| !self.course.needed().awaits(step);
+        let count = match self.is_settled_by_itself(first) {
+            true => 1,
+            false => stretch::together(steps, may_join, |step| self.is_last(step)),
+        };
+        Some(&steps[..count])
+    }
+
+    /// Whether nothing is won by settling it together with others.
+    fn is_settled_by_itself(&self, step: &Step) -> bool {
+        !self.is_full() && !self.is_reversible && !self.state.has_any() && !step.is_patch()
+    }
+
+    /// Whether nothing goes together with what stands behind a step. What stays open until it is done
+    /// mustn't be much. Rows that can't be committed make failures of steps that were done; in a run
+    /// that stops, none may be done behind those.
+    fn is_last(&self, step: &Step) -> bool {
+        let stays_open = !self.is_full() && !self.is_reversible && step.makes_content();
+        stays_open || (!self.course.undoes_all() && self.must_be_settled_to_go_on(step))
     }
 
     fn must_be_settled_to_go_on(&self, step: &Step) -> bool {
@@ -297,7 +307,7 @@ impl<'a> Execution<'a> {
         self.touched.is_some()
     }
 
-    pub(crate) fn perform(&mut self, steps: Vec<Step>) {
+    pub(crate) fn perform(&mut self, steps: impl ExactSizeIterator<Item = Step>) {
         let mut opened = Vec::with_capacity(steps.len());
         // What fails before it is done stops only what stands behind it.
         let mut ahead = self.course.clone();

@@ -3,40 +3,111 @@
 //! Syncing and committing once for many steps means preparing many before the first acts. That is
 //! the same as doing one after the other as long as no step looks at what one before it changes.
 
-use std::collections::HashSet;
-use std::iter::Peekable;
+use std::collections::HashMap;
 
 use polydav_store::{ResourcePath, Step};
 
-/// A set of paths, some with all that lies under them.
-#[derive(Default)]
-struct Marks {
-    alone: HashSet<Box<[u8]>>,
-    trees: HashSet<Box<[u8]>>,
-    /// The collections that all of these lie in.
-    above: HashSet<Box<[u8]>>,
-}
-
-impl Marks {
-    fn add(&mut self, path: &ResourcePath, whole: bool) {
-        let set = if whole { &mut self.trees } else { &mut self.alone };
-        set.insert(path.as_bytes().into());
-        for above in ancestors(path) {
-            // Whoever noted it noted those above it too.
-            if self.above.contains(above) {
-                break;
-            }
-            self.above.insert(above.into());
+/// How many of the steps go together: the first, and those that may join it, up to one of which
+/// `is_last` is true.
+pub(crate) fn together(
+    steps: &[Step],
+    may_join: impl Fn(&Step) -> bool,
+    mut is_last: impl FnMut(&Step) -> bool,
+) -> usize {
+    let (mut stretch, mut count) = (Stretch::default(), 0);
+    for step in steps {
+        if !((count == 0 || may_join(step)) && stretch.take(step)) {
+            break;
+        }
+        count += 1;
+        if is_last(step) {
+            break;
         }
     }
+    count
+}
 
-    /// Whether `path`, alone or with all that lies under it, has something in common with these.
-    fn meets(&self, path: &ResourcePath, whole: bool) -> bool {
-        let joined = path.as_bytes();
-        self.alone.contains(joined)
-            || self.trees.contains(joined)
-            || (whole && self.above.contains(joined))
-            || (!self.trees.is_empty() && ancestors(path).any(|above| self.trees.contains(above)))
+/// What a step looks at.
+struct Look<'a> {
+    path: &'a ResourcePath,
+    /// With all that lies under it.
+    is_whole: bool,
+    /// Whether it changes that too.
+    changes: bool,
+}
+
+fn looks(step: &Step) -> impl Iterator<Item = Look<'_>> {
+    // A step that may empty a tree looks at whole trees; others at single resources.
+    let is_whole = step.vacates().next().is_some();
+    let changed = step.changes().map(move |path| Look { path, is_whole, changes: true });
+    let copied = step.copies().map(move |path| Look { path, is_whole, changes: false });
+    let watched = step.watches().map(|path| Look { path, is_whole: false, changes: false });
+    changed.chain(copied).chain(watched)
+}
+
+/// What was looked at and changed at a path, as bits.
+type Marks = u8;
+
+const LOOKED_AT: Marks = 1;
+const LOOKED_THROUGH: Marks = 1 << 1;
+const LOOKED_BELOW: Marks = 1 << 2;
+const CHANGED_AT: Marks = 1 << 3;
+const CHANGED_THROUGH: Marks = 1 << 4;
+const CHANGED_BELOW: Marks = 1 << 5;
+
+/// The steps taken together so far.
+#[derive(Default)]
+struct Stretch<'a> {
+    marks: HashMap<&'a [u8], Marks>,
+}
+
+impl<'a> Stretch<'a> {
+    /// Takes another step, unless it has to wait for one that was taken.
+    fn take(&mut self, step: &'a Step) -> bool {
+        let waits = looks(step).any(|look| self.is_in_the_way_of(&look));
+        if !waits {
+            looks(step).for_each(|look| self.mark(&look));
+        }
+        !waits
+    }
+
+    /// Whether something was changed that is now to be looked at, or looked at that is now to be
+    /// changed.
+    fn is_in_the_way_of(&self, look: &Look<'_>) -> bool {
+        let (mut here, mut above) = (CHANGED_AT | CHANGED_THROUGH, CHANGED_THROUGH);
+        if look.changes {
+            here |= LOOKED_AT | LOOKED_THROUGH;
+            above |= LOOKED_THROUGH;
+        }
+        if look.is_whole {
+            here |= CHANGED_BELOW | if look.changes { LOOKED_BELOW } else { 0 };
+            // The collection that the tree lies in may be made only now.
+            above |= CHANGED_AT;
+        }
+        self.at(look.path.as_bytes()) & here != 0
+            || ancestors(look.path).any(|path| self.at(path) & above != 0)
+    }
+
+    fn at(&self, path: &[u8]) -> Marks {
+        self.marks.get(path).copied().unwrap_or(0)
+    }
+
+    fn mark(&mut self, look: &Look<'a>) {
+        let (mut here, mut above) =
+            (if look.is_whole { LOOKED_THROUGH } else { LOOKED_AT }, LOOKED_BELOW);
+        if look.changes {
+            here |= if look.is_whole { CHANGED_THROUGH } else { CHANGED_AT };
+            above |= CHANGED_BELOW;
+        }
+        *self.marks.entry(look.path.as_bytes()).or_default() |= here;
+        for path in ancestors(look.path) {
+            let marks = self.marks.entry(path).or_default();
+            // Whoever marked it marked those above it too.
+            if *marks & above == above {
+                break;
+            }
+            *marks |= above;
+        }
     }
 }
 
@@ -50,58 +121,6 @@ fn ancestors(path: &ResourcePath) -> impl Iterator<Item = &[u8]> {
         at = &at[..at.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
         Some(at)
     })
-}
-
-/// The steps taken together so far.
-#[derive(Default)]
-pub(crate) struct Stretch {
-    changed: Marks,
-    looked: Marks,
-}
-
-impl Stretch {
-    /// The next steps that go together: the first, and those that may join it, up to one of which
-    /// `is_last` is true.
-    pub(crate) fn next(
-        steps: &mut Peekable<impl Iterator<Item = Step>>,
-        may_join: impl Fn(&Step) -> bool,
-        mut is_last: impl FnMut(&Step) -> bool,
-    ) -> Vec<Step> {
-        let (mut stretch, mut taken) = (Self::default(), Vec::new());
-        while let Some(step) =
-            steps.next_if(|step| (taken.is_empty() || may_join(step)) && stretch.take(step))
-        {
-            let last = is_last(&step);
-            taken.push(step);
-            if last {
-                break;
-            }
-        }
-        taken
-    }
-
-    /// Takes another step, unless it has to wait for one that was taken.
-    pub(crate) fn take(&mut self, step: &Step) -> bool {
-        // A step that may empty a tree looks at whole trees; others at single resources.
-        let whole = step.vacates().next().is_some();
-        let waits = step.claims().any(|path| self.changed.meets(path, whole))
-            || step.watches().any(|path| self.changed.meets(path, false))
-            || step.changes().any(|path| self.looked.meets(path, whole))
-            || (whole && step.claims().any(|path| self.makes_way_to(path)));
-        if waits {
-            return false;
-        }
-        step.claims().for_each(|path| self.looked.add(path, whole));
-        step.watches().for_each(|path| self.looked.add(path, false));
-        step.changes().for_each(|path| self.changed.add(path, whole));
-        true
-    }
-
-    /// Whether a collection that `path` lies in may be made by a step that was taken.
-    fn makes_way_to(&self, path: &ResourcePath) -> bool {
-        !self.changed.alone.is_empty()
-            && ancestors(path).any(|above| self.changed.alone.contains(above))
-    }
 }
 
 #[cfg(test)]
@@ -154,9 +173,8 @@ mod tests {
             (&["copy a b", "copy b c"], 1),
             (&["put a", "move b c", "delete d"], 3),
         ] {
-            let mut stretch = Stretch::default();
-            let taken = steps.iter().take_while(|words| stretch.take(&step(words))).count();
-            assert_eq!(taken, together, "{steps:?}");
+            let run: Vec<_> = steps.iter().map(|words| step(words)).collect();
+            assert_eq!(super::together(&run, |_| true, |_| false), together, "{steps:?}");
         }
     }
 }

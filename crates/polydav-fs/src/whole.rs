@@ -18,10 +18,11 @@ use crate::state::{Changes, RowChange, is_in_doubt};
 impl Execution<'_> {
     /// Performs the steps, or undoes them, and reports each.
     pub(crate) fn run_whole(mut self, steps: Vec<Step>, report: &mut dyn Report) {
-        let mut steps = steps.into_iter().peekable();
+        let mut steps = steps.into_iter();
         let mut is_certain = true;
-        while let Some(stretch) = self.take(&mut steps) {
-            self.perform(stretch);
+        while let Some(stretch) = self.next_stretch(steps.as_slice()) {
+            let count = stretch.len();
+            self.perform(steps.by_ref().take(count));
             // Else what is done next could come to disk before what it builds upon.
             is_certain = self.sync_pending();
         }

@@ -142,11 +142,15 @@ impl Action {
 
     /// The trees that must not change meanwhile: those it changes, and the source of a copy.
     pub fn claims(&self) -> impl Iterator<Item = &ResourcePath> {
-        let source = match self {
+        self.changes().chain(self.copies())
+    }
+
+    /// The source of a copy.
+    fn copies(&self) -> Option<&ResourcePath> {
+        match self {
             Self::Copy { source, .. } => Some(source),
             _ => None,
-        };
-        self.changes().chain(source)
+        }
     }
 
     /// The trees whose members, and for the first of a removal or move the root, may be gone
@@ -294,9 +298,19 @@ impl Step {
         self.action.changes()
     }
 
+    /// What it looks at to duplicate it.
+    pub fn copies(&self) -> Option<&ResourcePath> {
+        self.action.copies()
+    }
+
     /// Whether it changes properties and nothing else.
     pub fn is_patch(&self) -> bool {
         matches!(self.action, Action::Patch { .. })
+    }
+
+    /// Whether it gives a file content.
+    pub fn makes_content(&self) -> bool {
+        matches!(self.action, Action::Put { .. } | Action::Copy { .. })
     }
 
     /// Checks the guard against what the store sees right now.
