@@ -40,7 +40,8 @@ struct Trees(Vec<ResourcePath>);
 
 impl Trees {
     fn new(mut paths: Vec<ResourcePath>) -> Self {
-        paths.sort_unstable();
+        // Stable, for that is fast where there is some order already.
+        paths.sort();
         // A tree lies together in that order.
         paths.dedup_by(|later, earlier| earlier.contains(later));
         Self(paths)

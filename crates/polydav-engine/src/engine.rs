@@ -390,8 +390,11 @@ impl Inner {
             return Vec::new();
         }
         // Nothing that a condition looks at may change either before the step has acted.
-        let paths = steps.iter().flat_map(|step| step.claims().chain(step.watches()));
-        let paths = paths.cloned().collect();
+        let mut paths = Vec::with_capacity(2 * steps.len());
+        // Lists of what to move mostly have an order; so have their sources, and their targets.
+        paths.extend(steps.iter().filter_map(|step| step.claims().next()).cloned());
+        paths.extend(steps.iter().flat_map(|step| step.claims().skip(1)).cloned());
+        paths.extend(steps.iter().flat_map(Step::watches).cloned());
         let Ok(claim) = self.claims.take(paths, self.options.patience).await else {
             return busy(&steps, &mut needed);
         };
