@@ -80,13 +80,6 @@ impl Drafts {
         Self { format, place, settings: Default::default(), items: Vec::new(), elements: 0 }
     }
 
-    /// Makes room for as many operations as a document may have, so that they never move. What isn't
-    /// used of it is never touched, and takes no memory.
-    pub(super) fn expect(&mut self, document: &[u8], limits: &Limits) {
-        const SHORTEST: usize = "<mkcol href=''/>".len();
-        self.items.reserve(limits.items_max.min(document.len() / SHORTEST));
-    }
-
     /// Refuses one operation more than the limits allow.
     pub(super) fn make_room(&self, limits: &Limits) -> Result<(), InvalidBatch> {
         let most = limits.items_max;

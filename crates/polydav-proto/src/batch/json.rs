@@ -21,8 +21,7 @@ use crate::text::{self, NoText};
 /// Reads `{"operations": […]}` with settings beside, or the array alone.
 pub(super) fn read(body: &[u8], limits: &Limits) -> Result<Drafts, InvalidBatch> {
     let mut json = Deserializer::from_str(text::of(body)?);
-    let mut drafts = Drafts::new(Format::Json, Place::Document);
-    drafts.expect(body, limits);
+    let drafts = Drafts::new(Format::Json, Place::Document);
     let records = Room::new(limits);
     let mut reader = Reader { drafts, limits, seen: false, room: 0, records, fault: None };
     let read = json.deserialize_any(&mut reader).and_then(|()| json.end());
