@@ -415,7 +415,7 @@ impl Inner {
     /// it see those locks gone. `needed` is what is known of steps from before.
     pub(crate) fn apply(
         &self,
-        steps: Vec<Step>,
+        mut steps: Vec<Step>,
         manner: &Manner,
         mut needed: Needed,
     ) -> Vec<Outcome> {
@@ -423,16 +423,14 @@ impl Inner {
             return self.apply_whole(steps, manner, &mut needed);
         }
         let mut outcomes = Vec::with_capacity(steps.len());
-        let mut steps = steps.into_iter().peekable();
-        while steps.peek().is_some() {
-            let mut run = Vec::new();
+        while !steps.is_empty() {
             let mut at_stake = Vec::new();
-            while at_stake.is_empty()
-                && let Some(step) = steps.next()
-            {
-                at_stake = polydav_store::at_stake(&self.locks, &step);
-                run.push(step);
-            }
+            let last = steps.iter().position(|step| {
+                at_stake = polydav_store::at_stake(&self.locks, step);
+                !at_stake.is_empty()
+            });
+            let rest = steps.split_off(last.map_or(steps.len(), |last| last + 1));
+            let run = std::mem::replace(&mut steps, rest);
             if outcomes.iter().any(|outcome| manner.stops_at(outcome)) {
                 outcomes.extend(run.iter().map(|step| Err(refused(step, FailureKind::Dependency))));
                 continue;

@@ -135,6 +135,9 @@ impl<'a> LocksOfRun<'a> {
     /// Ends those of these locks whose root `is_gone`, behind the step they were [at stake](at_stake)
     /// in.
     pub fn end(&self, at_stake: Vec<Arc<Lock>>, is_gone: impl Fn(&ResourcePath) -> bool) {
+        if at_stake.is_empty() {
+            return;
+        }
         let gone = at_stake.into_iter().filter(|lock| is_gone(&lock.root));
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         ended.extend(gone.map(|lock| lock.token.clone()));

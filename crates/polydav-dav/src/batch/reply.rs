@@ -277,16 +277,16 @@ impl Telling {
     /// Has `write` write of each. No href stands in two of the responses.
     pub(super) fn tell(
         &mut self,
-        all: Vec<Told>,
+        mut all: Vec<Told>,
         naming: Naming<'_>,
         mut write: impl FnMut(&multistatus::Response) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
+        if self.is_dry {
+            all.iter_mut().for_each(Told::forget_names);
+        }
         let (id, hrefs) = (self.id, HashSet::with_capacity(all.len()));
         let mut teller = Teller { naming, id, hrefs, members_left: self.members_left };
-        for mut told in all {
-            if self.is_dry {
-                told.forget_names();
-            }
+        for told in &all {
             let mut response = teller.tell(told);
             if self.is_dry {
                 response.item.iter_mut().for_each(tell_as_dry);
@@ -365,14 +365,14 @@ fn has_succeeded(response: &multistatus::Response) -> bool {
 struct Teller<'a> {
     naming: Naming<'a>,
     id: u128,
-    hrefs: HashSet<ResourcePath>,
+    hrefs: HashSet<&'a ResourcePath>,
     members_left: usize,
 }
 
-impl Teller<'_> {
-    fn tell(&mut self, told: Told) -> multistatus::Response {
-        let href = self.href(&told);
-        let item = self.item(&told);
+impl<'a> Teller<'a> {
+    fn tell(&mut self, told: &'a Told) -> multistatus::Response {
+        let href = self.href(told);
+        let item = self.item(told);
         match (&told.item.verdict, &told.outcome, &told.item.update) {
             (Some(Verdict::Protected(stats)), Some(Ok(_)) | None, _) if told.cause.is_none() => {
                 let status = stats.first().map_or(StatusCode::FORBIDDEN, |stat| stat.status);
@@ -420,14 +420,14 @@ impl Teller<'_> {
     }
 
     /// The resource's own href in the first response about it, else one that only this item has.
-    fn href(&mut self, told: &Told) -> String {
+    fn href(&mut self, told: &'a Told) -> String {
         let item = &told.item;
         let resource = match &told.outcome {
             Some(Ok(Done { added: Some(added), .. })) => Some((&added.path, false)),
             _ => item.resource.as_ref().map(|(path, is_collection)| (path, *is_collection)),
         };
         if let Some((path, is_collection)) = resource
-            && self.hrefs.insert(path.clone())
+            && self.hrefs.insert(path)
         {
             return self.naming.base.href(path, is_collection);
         }
