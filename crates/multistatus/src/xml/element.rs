@@ -208,9 +208,12 @@ impl Element {
 
     /// Makes explicit what was in scope around the element and may be needed within.
     ///
-    /// `outside` is what was in scope around it, `used` the prefixes that occur in it.
-    pub(crate) fn inherit(&mut self, outside: &Scope, used: Prefixes) {
+    /// `outside` is what was in scope around it, `used` the prefixes that occur in it. Gives how many
+    /// bytes that takes.
+    pub(crate) fn inherit(&mut self, outside: &Scope, used: Prefixes) -> usize {
+        let mut bytes = 0;
         if let (None, Some(lang)) = (self.lang(), outside.lang()) {
+            bytes += lang.len();
             let name = Name::from_static(XML, "lang");
             self.set_attribute(name, Str::Static("xml"), lang.to_string());
         }
@@ -218,11 +221,13 @@ impl Element {
             let declared = self.declarations.iter().any(|(bound, _)| *bound == prefix);
             match outside.resolve(&prefix) {
                 Some(namespace) if !declared && &*prefix != "xml" && !namespace.is_empty() => {
+                    bytes += prefix.len() + namespace.len();
                     self.declarations.push((prefix, namespace.clone()));
                 }
                 _ => {}
             }
         }
+        bytes
     }
 
     /// Appends the element; `scope` is what is bound where it is put.

@@ -18,7 +18,8 @@ use super::str::Str;
 /// How much a document may ask for. Each bound is enforced while reading, before memory is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the document (as UTF-8). Default: 16 MiB.
+    /// Bytes of the document (as UTF-8). What its [`Element`]s inherit from around them, and then bear
+    /// each by itself, may be as many again. Default: 16 MiB.
     pub bytes: u64,
     /// Elements open at once, at most [`Limits::MAX_DEPTH`]. Default: 64.
     pub depth: usize,
@@ -113,6 +114,8 @@ pub struct Reader<R> {
     /// Elements whose start was delivered and whose end was not.
     depth: usize,
     elements: u64,
+    /// How many bytes elements have inherited.
+    inherited: u64,
     progress: Progress,
     failed: bool,
     /// Where the current token begins.
@@ -171,6 +174,7 @@ impl<R: BufRead> Reader<R> {
             scope: Scope::default(),
             depth: 0,
             elements: 0,
+            inherited: 0,
             progress: Progress::Begin,
             failed: false,
             buffer: Vec::new(),
@@ -285,7 +289,11 @@ impl<R: BufRead> Reader<R> {
                 Step::Eof => return Err(self.error("an open element")),
             }
         }
-        top.inherit(&self.scope, used);
+        self.inherited += top.inherit(&self.scope, used) as u64;
+        if self.inherited > self.limits.bytes {
+            let most = self.limits.bytes;
+            return Err(self.over(Limit::Bytes, most, "bytes that elements inherit"));
+        }
         Ok(top)
     }
 
@@ -333,6 +341,7 @@ impl<R: BufRead> Reader<R> {
     /// that is handled part by part.
     pub fn renew(&mut self) {
         self.elements = 0;
+        self.inherited = 0;
         self.tokens.get_mut().budget = self.limits.bytes;
     }
 
@@ -884,6 +893,24 @@ mod tests {
         check("<a xmlns='abcdef'/>", Some(Limit::Name));
         check(&format!("<a>{}</a>", "x".repeat(53)), None);
         check(&format!("<a>{}</a>", "x".repeat(54)), Some(Limit::Bytes));
+    }
+
+    /// A megabyte of `xml:lang` around five hundred properties took half a gigabyte.
+    #[test]
+    fn what_elements_inherit_is_bounded() {
+        let limits = Limits { bytes: 100, ..Limits::default() };
+        let read = |lang: usize, elements: usize| {
+            let (lang, elements) = ("x".repeat(lang), "<b/>".repeat(elements));
+            let document = format!("<a xml:lang='{lang}'>{elements}</a>");
+            let mut reader = Reader::with_limits(document.as_bytes(), limits);
+            reader.root()?;
+            while let Some(start) = reader.child()? {
+                assert_eq!(reader.element(start)?.lang(), Some(&*lang));
+            }
+            Ok::<_, Error>(())
+        };
+        assert!(read(10, 10).is_ok());
+        assert_eq!(read(10, 11).unwrap_err().kind(), ErrorKind::Limit(Limit::Bytes));
     }
 
     #[test]
