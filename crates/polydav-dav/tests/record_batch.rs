@@ -6,12 +6,13 @@ mod world;
 use std::sync::Arc;
 
 use multistatus::Report;
+use polydav_dav::{BatchOptions, Options};
 use polydav_store::kit::{mkcol, put};
 use polydav_store::layer::Mounts;
 use polydav_store::{MemoryRecords, MemoryStore, ResourcePath, Store};
 use serde_json::{Value, json};
 use world::tables::TABLES;
-use world::{Reply, World, batch, batch_with};
+use world::{Made, Reply, World, batch, batch_with};
 
 /// A batch in JSON.
 fn batch_json(operations: &Value) -> String {
@@ -126,9 +127,48 @@ fn every_operation_does_to_rows_what_it_says_in_both_formats() {
     let world = World::of_records();
     assert_eq!(told_xml(&world.ask(xml)), expected);
     assert_eq!(world.ask("GET /person/").json(), rows);
-    let world = World::of_records();
-    assert_eq!(told(&world.ask(json)), expected);
-    assert_eq!(world.ask("GET /person/").json(), rows);
+    for json in [json.clone(), in_words(&json)] {
+        let world = World::of_records();
+        assert_eq!(told(&world.ask(json)), expected);
+        assert_eq!(world.ask("GET /person/").json(), rows);
+    }
+}
+
+/// The same batch, with the values that XML would have said.
+fn in_words(json: &str) -> String {
+    let said = [
+        (r#""age":5"#, r#""age":{"$text":"5"}"#),
+        (r#""age":"old""#, r#""age":{"$text":"old"}"#),
+        (r#""name":"Ada""#, r#""name":{"$text":"Ada"}"#),
+        (r#""photo":"AAE=""#, r#""photo":{"$base64":"AAE="}"#),
+        (r#""buyer":99"#, r#""buyer":{"$text":"99"}"#),
+    ];
+    said.iter().fold(json.to_owned(), |json, (value, word)| {
+        assert!(json.contains(value), "{value}");
+        json.replace(value, word)
+    })
+}
+
+#[test]
+fn what_is_left_of_rows_in_xml_is_sent_again_in_json() {
+    let made = |options| {
+        let store = Arc::new(MemoryRecords::new(TABLES));
+        World::of(Made { store, options, ..Made::default() })
+    };
+    let (xml, _) = spelled();
+    let whole = made(Options::default());
+    whole.ask(&xml);
+    let job_deadline = std::time::Duration::ZERO;
+    let batch = BatchOptions { job_deadline, ..BatchOptions::default() };
+    let world = made(Options { batch, ..Options::default() });
+    let job = world.ask(xml.replacen("\n\n", "\nPrefer: respond-async, wait=60\n\n", 1));
+    assert_eq!(job.header("batch-result"), "total=18, succeeded=0, failed=3, skipped=15");
+    let id = job.hrefs()[0].split('/').nth(2).unwrap().to_owned();
+    let left = world.ask(format!("GET /batch-operation/{id}/retry"));
+    let again = made(Options::default());
+    let reply = again.ask(format!("POST /batch-operation\n\n{}", left.text()));
+    assert_eq!(reply.status, 207, "{}", reply.text());
+    assert_eq!(again.ask("GET /person/").json(), whole.ask("GET /person/").json());
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod again;
 
 use std::time::{Duration, SystemTime};
 
-use again::{again, in_json};
+use again::again;
 use multistatus::xml::{Element, Name};
 use polydav_proto::batch::{
     Action, BatchRequest, Conditions, Fate, Field, Format, Kind, Limits, Mode, NAMESPACE,
@@ -258,7 +258,7 @@ proptest! {
         let xml = to_xml(&batch);
         let read = BatchRequest::parse(Format::Xml, &xml, &Path::root(), &Limits::default());
         prop_assert_eq!(read.as_ref(), Ok(&batch), "{}", String::from_utf8_lossy(&xml));
-        prop_assert_eq!(again(&batch), in_json(batch));
+        prop_assert_eq!(again(&batch), batch);
     }
 
     #[test]

@@ -6,10 +6,11 @@ mod again;
 
 use std::time::{Duration, SystemTime};
 
-use again::{again, in_json};
+use again::again;
 use multistatus::xml::{Element, Name};
 use polydav_proto::batch::{
-    Action, BatchRequest, Conditions, Field, Kind, Limits, Operation, Value, Verb, sniff,
+    Action, BatchRequest, Conditions, Field, Format, Kind, Limits, Lines, Operation, Value, Verb,
+    sniff,
 };
 use polydav_proto::body::{Change, PropertyUpdate};
 use polydav_proto::encoding::encode_base64;
@@ -44,7 +45,7 @@ fn documents_of_every_spelling_come_out_again() {
         let written = again(&batch);
         // The last operation of two of them has a wrong value.
         batch.operations.retain(|operation| operation.action.is_ok());
-        assert_eq!(written, in_json(batch), "{document}");
+        assert_eq!(written, batch, "{document}");
     }
 }
 
@@ -182,6 +183,9 @@ fn what_no_document_says_is_left_out() {
 /// What one element declares, and each of so many properties takes along.
 #[test]
 fn namespaces_and_languages_do_not_grow_without_bound() {
+    let limits = Limits { document_bytes_max: 64 << 20, ..Limits::default() };
+    let within =
+        |body: &[u8]| BatchRequest::parse(Format::Json, body, &Path::root(), &limits).unwrap();
     let letters = "abcdefghijklmnopqrstuvwxyz";
     let urn = "u".repeat(1000);
     let declared: String =
@@ -192,7 +196,7 @@ fn namespaces_and_languages_do_not_grow_without_bound() {
         let patch =
             format!("<D:set xmlns:D='DAV:'{declared}><D:prop>{properties}</D:prop></D:set>");
         let patch = serde_json::to_string(&patch).unwrap();
-        parse(format!(r#"[{{"op": "proppatch", "href": "a", "patch": {patch}}}]"#).as_bytes())
+        within(format!(r#"[{{"op": "proppatch", "href": "a", "patch": {patch}}}]"#).as_bytes())
     };
     assert_eq!(again(&batch(100)), batch(100));
     assert_eq!(again(&batch(1000)).operations, []);
@@ -201,7 +205,7 @@ fn namespaces_and_languages_do_not_grow_without_bound() {
         let properties = "<a:x/>".repeat(count);
         let patch = format!("<D:remove{declared}><D:prop>{properties}</D:prop></D:remove>");
         let patch = serde_json::to_string(&patch).unwrap();
-        parse(format!(r#"[{{"op": "proppatch", "href": "a", "patch": {patch}}}]"#).as_bytes())
+        within(format!(r#"[{{"op": "proppatch", "href": "a", "patch": {patch}}}]"#).as_bytes())
     };
     assert_eq!(again(&remove(1000)), remove(1000));
     assert_eq!(again(&remove(20_000)).operations, []);
@@ -209,10 +213,33 @@ fn namespaces_and_languages_do_not_grow_without_bound() {
     let german = |count: usize| {
         let (lang, properties) = ("d".repeat(1 << 20), "<D:x/>".repeat(count));
         let patch = format!("<D:set xml:lang='{lang}'><D:prop>{properties}</D:prop></D:set>");
-        parse(format!(r#"[{{"op": "proppatch", "href": "a", "patch": "{patch}"}}]"#).as_bytes())
+        within(format!(r#"[{{"op": "proppatch", "href": "a", "patch": "{patch}"}}]"#).as_bytes())
     };
     assert_eq!(again(&german(2)), german(2));
     assert_eq!(again(&german(20)).operations, []);
+}
+
+/// Nor do they where many operations have some each.
+#[test]
+fn namespaces_and_languages_are_counted_over_the_document() {
+    let limits = Limits { document_bytes_max: 100_000, ..Limits::default() };
+    let properties = "<D:x/>".repeat(10);
+    let operation = |count: usize| {
+        let lang = "d".repeat(count);
+        let patch = format!("<D:set xml:lang='{lang}'><D:prop>{properties}</D:prop></D:set>");
+        format!(r#"{{"op": "proppatch", "href": "a", "patch": "{patch}"}}"#)
+    };
+    let expected = "the namespaces and languages of all properties have at most 100000 bytes";
+    for (count, fits) in [(4_000, true), (6_000, false)] {
+        let (one, other) = (operation(count), operation(count));
+        let whole = format!("[{one}, {other}]");
+        let whole = BatchRequest::parse(Format::Json, whole.as_bytes(), &Path::root(), &limits);
+        let lines = Lines::new(&Path::root(), &limits).read(format!("{one}\n{other}").as_bytes());
+        for error in [whole.map(drop), lines.map(drop)].map(Result::err) {
+            assert_eq!(error.is_none(), fits);
+            assert!(error.is_none_or(|error| error.message == expected));
+        }
+    }
 }
 
 /// The declarations that several elements shared are attributes of one.

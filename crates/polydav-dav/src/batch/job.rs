@@ -13,7 +13,7 @@ use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use polydav_engine::{Engine, Job, JobState, Plan, PlanMode, Ticket};
-use polydav_proto::batch::{BatchRequest, Fate, Field, Format, Kind, Operation, Value};
+use polydav_proto::batch::{BatchRequest, Fate, Format, Value};
 use polydav_proto::header::{self, Prefer};
 use polydav_store::{
     BatchId, Cancel, Effect, Failure, FailureKind, Outcome, Principal, ResourcePath, Retry, Step,
@@ -186,9 +186,6 @@ async fn retry(
             Kept::decode(batches.answer(id, &principal)?)?.into_course()
         };
         let batch = batch.retain(|operation| fate(&course, operation.index));
-        if batch.operations.iter().any(has_untyped_values) {
-            return Err(conflict("JSON can't spell the rows of this job: send its document again"));
-        }
         Ok(batch.to_json())
     });
     Ok(reply::json(text.await?))
@@ -222,15 +219,6 @@ fn fate(course: &Course, index: usize) -> Fate {
             Fate::Done { key }
         }
         Some(Came::Failed) | None => Fate::Dropped,
-    }
-}
-
-/// Whether an operation gives values as XML has them, without a type.
-fn has_untyped_values(operation: &Operation) -> bool {
-    let is_untyped = |field: &Field| matches!(field.value, Value::Text(_) | Value::Bytes(_));
-    match operation.action.as_ref().map(|action| &action.kind) {
-        Ok(Kind::Create(fields) | Kind::Update(fields)) => fields.iter().any(is_untyped),
-        _ => false,
     }
 }
 

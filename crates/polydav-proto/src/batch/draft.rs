@@ -24,8 +24,15 @@ pub(super) struct Drafts {
     pub(super) place: Place,
     pub(super) settings: [Option<String>; Setting::ALL.len()],
     pub(super) items: Vec<Draft>,
-    /// How many XML elements there were in strings of JSON.
+    pub(super) xml: XmlSpent,
+}
+
+/// What the XML in strings of JSON took. Where the document is XML, its reader counts.
+#[derive(Default)]
+pub(super) struct XmlSpent {
     pub(super) elements: usize,
+    /// Bytes of namespaces and languages that properties bear.
+    pub(super) scope_bytes: usize,
 }
 
 /// What a document says of the batch as a whole.
@@ -77,7 +84,13 @@ impl Draft {
 
 impl Drafts {
     pub(super) fn new(format: Format, place: Place) -> Self {
-        Self { format, place, settings: Default::default(), items: Vec::new(), elements: 0 }
+        Self {
+            format,
+            place,
+            settings: Default::default(),
+            items: Vec::new(),
+            xml: XmlSpent::default(),
+        }
     }
 
     /// Refuses one operation more than the limits allow.
@@ -322,12 +335,12 @@ impl Reader {
     fn content(&self, draft: &mut Draft) -> Result<Result<Vec<u8>, InvalidValue>, InvalidBatch> {
         let text = std::mem::take(&mut draft.content);
         let content = match draft.attributes[Attribute::Encoding as usize].as_deref() {
-            Some("base64") => self.decode(text),
+            Some("base64") => self.decode("contentBase64", text),
             Some(other) => {
                 let message = format!("encoding: expected base64, not {}", quote(other));
                 return draft.place.refuse(message);
             }
-            None if draft.base64 => self.decode(text),
+            None if draft.base64 => self.decode("contentBase64", text),
             None => Ok(text),
         };
         let most = self.limits.content_bytes_max;
@@ -337,8 +350,9 @@ impl Reader {
         Ok(content)
     }
 
-    fn decode(&self, text: impl Into<Vec<u8>>) -> Result<Vec<u8>, InvalidValue> {
-        let name = if self.format == Format::Xml { "encoding" } else { "contentBase64" };
+    /// What is written in base64; JSON says so by this key.
+    fn decode(&self, key: &'static str, text: impl Into<Vec<u8>>) -> Result<Vec<u8>, InvalidValue> {
+        let name = if self.format == Format::Xml { "encoding" } else { key };
         decode_base64(text).map_err(|error| InvalidValue { name, message: error.to_string() })
     }
 
@@ -351,7 +365,7 @@ impl Reader {
         for (name, value) in values {
             let value = match value {
                 DraftValue::Ready(value) => value,
-                DraftValue::Base64(text) => match self.decode(text) {
+                DraftValue::Base64(text) => match self.decode("$base64", text) {
                     Ok(bytes) => Value::Bytes(bytes),
                     Err(invalid) => {
                         wrong = wrong.or(Some(invalid));

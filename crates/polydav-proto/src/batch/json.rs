@@ -11,7 +11,7 @@ use serde::de::{self, DeserializeSeed, Deserializer as _, MapAccess, SeqAccess, 
 use serde_json::de::Read;
 use serde_json::{Deserializer, Number};
 
-use super::draft::{Draft, DraftValue, Drafts};
+use super::draft::{Draft, DraftValue, Drafts, XmlSpent};
 use super::name::{Attribute, Setting, quote, unknown};
 use super::{Fault, Format, InvalidBatch, Limits, Place, Value, Verb};
 use crate::body::PropertyUpdate;
@@ -43,6 +43,7 @@ pub(super) enum Line {
 pub(super) fn read_line<'de, R: Read<'de>>(
     json: &mut Deserializer<R>,
     index: usize,
+    spent: &mut XmlSpent,
     limits: &Limits,
 ) -> Result<Line, InvalidBatch> {
     let (mut fault, mut room, mut records) = (None, NODES_MAX, Room::new(limits));
@@ -64,7 +65,7 @@ pub(super) fn read_line<'de, R: Read<'de>>(
         }
         Ok(_) => drafts.place.refuse("batch is an object, and the first line only"),
         Err(node) => {
-            let draft = draft(Place::Operation(index), node, &mut 0, limits)?;
+            let draft = draft(Place::Operation(index), node, spent, limits)?;
             Ok(Line::Operation(Box::new(draft)))
         }
     }
@@ -345,16 +346,16 @@ fn set(drafts: &mut Drafts, setting: Setting, value: Node) -> Result<(), Invalid
 fn push(drafts: &mut Drafts, node: Node, limits: &Limits) -> Result<(), InvalidBatch> {
     drafts.make_room(limits)?;
     let place = Place::Member(drafts.items.len());
-    let draft = draft(place, node, &mut drafts.elements, limits)?;
+    let draft = draft(place, node, &mut drafts.xml, limits)?;
     drafts.items.push(draft);
     Ok(())
 }
 
-/// What an operation says; `elements_before` are counted with its own.
+/// What an operation says; what its XML takes is added to what was `spent` before.
 fn draft(
     place: Place,
     node: Node,
-    elements_before: &mut usize,
+    spent: &mut XmlSpent,
     limits: &Limits,
 ) -> Result<Draft, InvalidBatch> {
     let Node::Object(mut entries) = node else { return place.refuse("expected an object") };
@@ -368,15 +369,21 @@ fn draft(
     let mut draft = Draft::new(place, verb);
     for (key, value) in entries {
         if let ("patch", Node::Text(text)) = (&*key, &value) {
-            *elements_before += elements(text);
+            spent.elements += elements(text);
         }
         let most = limits.elements_max;
-        if *elements_before > most {
-            return draft
-                .place
-                .fail(Fault::TooLarge, format!("a batch has at most {most} elements"));
+        if spent.elements > most {
+            let message = format!("a batch has at most {most} elements");
+            return draft.place.fail(Fault::TooLarge, message);
         }
         member(&mut draft, &key, value, limits)?;
+    }
+    spent.scope_bytes += draft.patch.as_ref().map_or(0, PropertyUpdate::scope_bytes);
+    let most = limits.document_bytes_max;
+    if spent.scope_bytes > most {
+        let message =
+            format!("the namespaces and languages of all properties have at most {most} bytes");
+        return draft.place.fail(Fault::TooLarge, message);
     }
     Ok(draft)
 }
@@ -443,8 +450,10 @@ fn content(draft: &mut Draft, key: &str, text: String) -> Result<(), InvalidBatc
 
 fn patch(draft: &mut Draft, text: &str, limits: &Limits) -> Result<(), InvalidBatch> {
     let place = &draft.place;
-    let update = PropertyUpdate::parse_fragment(text, limits.xml())
-        .or_else(|error| place.refuse(format!("patch: expected {}", error.expected())))?;
+    let update = PropertyUpdate::parse_fragment(text, limits.xml()).or_else(|error| {
+        let fault = if error.is_limit() { Fault::TooLarge } else { Fault::Unprocessable };
+        place.fail(fault, format!("patch: expected {}", error.expected()))
+    })?;
     draft.patch = Some(update);
     Ok(())
 }
@@ -464,28 +473,36 @@ fn words(draft: &Draft, key: &str, list: Vec<Node>) -> Result<String, InvalidBat
     Ok(words)
 }
 
-/// A member of `values`: `{"$ref": "…"}` names the operation that makes it.
+/// A member of `values`: a value of JSON, unless it is a [`Word`].
 fn field(member: Member) -> (Arc<str>, DraftValue) {
     let value = match member.value {
         None => DraftValue::Ready(Value::Null),
-        Some(json) => match reference(&json) {
-            Some(Ref { id }) => DraftValue::Ref(id.into_owned()),
+        Some(json) => match word(&json) {
+            Some(Word::Ref(id)) => DraftValue::Ref(id.into_owned()),
+            Some(Word::Text(text)) => DraftValue::Ready(Value::Text(text.into())),
+            Some(Word::Base64(text)) => DraftValue::Base64(text.into_owned()),
             None => DraftValue::Ready(Value::Json(json)),
         },
     };
     (member.name, value)
 }
 
-/// What stands for the row that another operation makes.
+/// An object that stands for what JSON itself has no word for.
 #[derive(serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Ref<'a> {
+pub(super) enum Word<'a> {
+    /// The key of the row that the operation of this id makes.
     #[serde(rename = "$ref")]
-    pub(super) id: Cow<'a, str>,
+    Ref(Cow<'a, str>),
+    /// A text that the column reads as its type wants it.
+    #[serde(rename = "$text")]
+    Text(Cow<'a, str>),
+    /// Bytes.
+    #[serde(rename = "$base64")]
+    Base64(Cow<'a, str>),
 }
 
-/// The reference that a JSON value is, if it is one.
-pub(super) fn reference(json: &str) -> Option<Ref<'static>> {
+/// The word that a JSON value is, if it is one.
+pub(super) fn word(json: &str) -> Option<Word<'static>> {
     let object = json.trim_ascii_start().starts_with('{').then_some(json)?;
     serde_json::from_str(object).ok()
 }
@@ -652,7 +669,8 @@ mod tests {
         let body = r#"[{"op": "create", "href": "t/", "id": "c"},
             {"op": "update", "href": "t/1", "values":
              {"a": null, "b": true, "c": 1.50, "d": "", "e": [1, {}], "f": {"$ref": "c"},
-              "g": {"$ref": 1}, "h": {"$ref": "c", "i": 1}, "j": ["c"]}}]"#;
+              "g": {"$ref": 1}, "h": {"$ref": "c", "i": 1}, "j": ["c"], "k": {"$text": "1"},
+              "l": {"$base64": "AAEC"}, "m": {"$base64": "AAEC", "$text": ""}}}]"#;
         let batch = json(body).unwrap();
         let Ok(Kind::Update(fields)) = batch.operations[1].action.as_ref().map(|a| &a.kind) else {
             panic!()
@@ -669,8 +687,14 @@ mod tests {
             json("{\"$ref\": 1}"),
             json("{\"$ref\": \"c\", \"i\": 1}"),
             json("[\"c\"]"),
+            Value::Text("1".into()),
+            Value::Bytes(vec![0, 1, 2]),
+            json("{\"$base64\": \"AAEC\", \"$text\": \"\"}"),
         ];
         assert_eq!(values, expected);
+        let wrong = r#"[{"op": "create", "href": "t/", "values": {"a": {"$base64": "="}}}]"#;
+        let wrong = super::tests::json(wrong).unwrap().operations.remove(0).action.unwrap_err();
+        assert_eq!(wrong.name, "$base64");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde_json::Deserializer;
 
-use super::draft::{Draft, DraftValue, Drafts, Reader};
+use super::draft::{Draft, DraftValue, Drafts, Reader, XmlSpent};
 use super::json::{Line, read_line};
 use super::name::{Attribute, Setting};
 use super::{BatchRequest, Fault, Format, InvalidBatch, Limits, Mode, Operation, Place};
@@ -90,9 +90,13 @@ impl Lines {
         let text = text::of(values)?;
         let mut json = Deserializer::from_str(text);
         let mut operations = Vec::new();
+        let mut spent = XmlSpent::default();
         // There is more as long as this isn't the end.
         while json.end().is_err() {
-            match read_line(&mut json, self.operations, &self.limits)? {
+            // Each has the bounds of a document. But what stands once in a line may be in scope for
+            // all of it: together they are no larger for being cut into many.
+            spent.elements = 0;
+            match read_line(&mut json, self.operations, &mut spent, &self.limits)? {
                 Line::Settings(settings) => self.set(settings)?,
                 Line::Operation(draft) => operations.push(self.operation(*draft)?),
             }

@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::json::{Ref, reference};
+use super::json::{Word, word};
 use super::{BatchRequest, Conditions, Field, Kind, Operation, Transfer, Value};
-use crate::body::{Change, PropertyUpdate};
+use crate::body::PropertyUpdate;
 use crate::encoding::encode_base64;
 use crate::header::{Depth, Header, If, Overwrite, StateToken, write_date};
 use crate::reference::Reference;
@@ -27,10 +27,6 @@ impl BatchRequest {
     /// - those that no document says, which only a program can make: with a date before 1970, say;
     /// - proppatches with a property that has to take along more namespaces than an element may
     ///   have, and those whose namespaces and languages don't fit into 16 MiB, all counted together.
-    ///
-    /// JSON has no word for what XML says of a column: a [`Text`](Value::Text) becomes a string, and
-    /// [`Bytes`](Value::Bytes) a string of base64. A column of JSON would have read the text as
-    /// JSON, and takes the string for one; only a column of bytes reads base64.
     ///
     /// ```
     /// use polydav_proto::batch::{BatchRequest, Format, Limits};
@@ -226,8 +222,8 @@ impl<'a> Writer<'a> {
     /// Properties that are read as they were. With the namespaces that each takes along, some are
     /// more than the XML reader lets one element have.
     fn patch(&mut self, update: &PropertyUpdate) -> Result<String, Unsayable> {
-        let scope = scope_bytes(update);
-        self.scope_bytes_left = self.scope_bytes_left.checked_sub(scope).ok_or(Unsayable)?;
+        let left = self.scope_bytes_left.checked_sub(update.scope_bytes());
+        self.scope_bytes_left = left.ok_or(Unsayable)?;
         let text = update.to_fragment();
         let limits = multistatus::xml::Limits {
             bytes: u64::MAX,
@@ -249,12 +245,12 @@ impl<'a> Writer<'a> {
     fn value(&self, value: &'a Value) -> Result<Said<'a>, Unsayable> {
         Ok(match value {
             Value::Null => Said::Null,
-            Value::Text(text) => Said::Text(Cow::Borrowed(text)),
-            Value::Bytes(bytes) => Said::Text(Cow::Owned(encode_base64(bytes))),
-            // It would be read as a reference.
-            Value::Json(json) if reference(json).is_some() => return Err(Unsayable),
+            Value::Text(text) => Said::Word(Word::Text(Cow::Borrowed(text))),
+            Value::Bytes(bytes) => Said::Word(Word::Base64(Cow::Owned(encode_base64(bytes)))),
+            // It would be read as what the word stands for.
+            Value::Json(json) if word(json).is_some() => return Err(Unsayable),
             Value::Json(json) => Said::Json(serde_json::from_str(json).map_err(|_| Unsayable)?),
-            Value::Ref(index) => Said::Ref(Ref { id: self.id(*index)? }),
+            Value::Ref(index) => Said::Word(Word::Ref(self.id(*index)?)),
         })
     }
 }
@@ -299,19 +295,6 @@ fn say_if(field: &If) -> Result<String, Unsayable> {
     }
 }
 
-/// How many bytes the namespaces and languages have that stand on the properties themselves.
-fn scope_bytes(update: &PropertyUpdate) -> usize {
-    let scope = |change: &Change| match change {
-        Change::Set(property) => {
-            let namespaces =
-                property.declarations().map(|(prefix, name)| prefix.len() + name.len());
-            namespaces.sum::<usize>() + property.lang().map_or(0, str::len)
-        }
-        Change::Remove(name) => name.namespace().len(),
-    };
-    update.changes.iter().map(scope).sum()
-}
-
 /// Columns and their values, in their order.
 struct Values<'a>(Vec<(&'a str, Said<'a>)>);
 
@@ -326,7 +309,6 @@ impl Serialize for Values<'_> {
 #[serde(untagged)]
 enum Said<'a> {
     Null,
-    Text(Cow<'a, str>),
     Json(&'a RawValue),
-    Ref(Ref<'a>),
+    Word(Word<'a>),
 }

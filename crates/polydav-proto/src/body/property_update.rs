@@ -82,6 +82,19 @@ impl PropertyUpdate {
         }
         String::from_utf8(text).expect("XML is written in UTF-8")
     }
+
+    /// How many bytes the namespaces and languages have that stand on the properties themselves.
+    pub(crate) fn scope_bytes(&self) -> usize {
+        let scope = |change: &Change| match change {
+            Change::Set(property) => {
+                let namespaces =
+                    property.declarations().map(|(prefix, name)| prefix.len() + name.len());
+                namespaces.sum::<usize>() + property.lang().map_or(0, str::len)
+            }
+            Change::Remove(name) => name.namespace().len(),
+        };
+        self.changes.iter().map(scope).sum()
+    }
 }
 
 /// Reads the open element to its end: a `DAV:set` or `DAV:remove`, of which the properties are added
