@@ -96,7 +96,16 @@ pub enum Request {
     /// A request of its own.
     Single(Operation),
     /// A batch.
-    Batch(Mode, Vec<Operation>),
+    Batch(Mode, Vec<Item>),
+}
+
+/// An operation of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it does.
+    pub operation: Operation,
+    /// The operations that it needs, by their indices, in order.
+    pub needs: Vec<usize>,
 }
 
 /// Numbers that look like chance, and are the same each time.
@@ -160,22 +169,27 @@ impl Model {
                 };
                 vec![Told { status, outcome: String::new(), cause: None }]
             }
-            Request::Batch(mode, operations) => self.run_batch(*mode, operations),
+            Request::Batch(mode, items) => self.run_batch(*mode, items),
         }
     }
 
-    fn run_batch(&mut self, mode: Mode, operations: &[Operation]) -> Vec<Told> {
+    fn run_batch(&mut self, mode: Mode, items: &[Item]) -> Vec<Told> {
         let before = self.clone();
-        let guarded = overwrites_later_source(operations);
+        let guarded = overwrites_later_source(items);
         // Of what is to be done whole, nothing runs if an operation is known to fail.
         let mut cause = guarded.first().copied().filter(|_| mode == Mode::Atomic);
-        let mut told = Vec::new();
-        for (index, operation) in operations.iter().enumerate() {
+        let mut told: Vec<Told> = Vec::new();
+        for (index, Item { operation, needs }) in items.iter().enumerate() {
             if let Some(cause) = cause.filter(|cause| *cause != index) {
                 told.push(Told::hanging("not-attempted", cause));
                 continue;
             }
             let is_guarded = guarded.contains(&index);
+            let unmet = needs.iter().find(|&&need| told[need].status / 100 != 2);
+            if let Some(cause) = unmet.filter(|_| !is_guarded) {
+                told.push(Told::hanging("not-attempted", *cause));
+                continue;
+            }
             let status = if is_guarded { 409 } else { self.perform(operation) };
             if status / 100 != 2 && mode != Mode::BestEffort {
                 cause.get_or_insert(index);
@@ -284,8 +298,8 @@ fn below<'a>(root: &str, path: &'a str) -> Option<&'a str> {
 
 /// The swap guard: a transfer that doesn't say whether to overwrite, onto what a later one comes
 /// from, and that one.
-fn overwrites_later_source(operations: &[Operation]) -> Vec<usize> {
-    let transfer = |index: usize| match &operations[index] {
+fn overwrites_later_source(items: &[Item]) -> Vec<usize> {
+    let transfer = |index: usize| match &items[index].operation {
         Operation::Copy(transfer, _) | Operation::Move(transfer) => Some(transfer),
         _ => None,
     };
@@ -293,9 +307,9 @@ fn overwrites_later_source(operations: &[Operation]) -> Vec<usize> {
         (Some(Transfer { target, overwrite: None, .. }), Some(later)) => *target == later.source,
         _ => false,
     };
-    let all = 0..operations.len();
+    let all = 0..items.len();
     let is_guarded = |&index: &usize| {
-        (index + 1..operations.len()).any(|later| destroys(index, later))
+        (index + 1..items.len()).any(|later| destroys(index, later))
             || (0..index).any(|earlier| destroys(earlier, index))
     };
     all.filter(is_guarded).collect()
@@ -314,6 +328,12 @@ impl Told {
 
 /// Sending.
 impl Request {
+    /// A batch of operations that don't need each other.
+    pub fn batch(mode: Mode, operations: Vec<Operation>) -> Self {
+        let item = |operation| Item { operation, needs: Vec::new() };
+        Self::Batch(mode, operations.into_iter().map(item).collect())
+    }
+
     /// As it goes over the wire, with `Connection: close`.
     pub fn to_bytes(&self, host: &str) -> Vec<u8> {
         let (line, fields, body) = match self {
@@ -407,12 +427,16 @@ fn set(value: &str) -> String {
 /// As a document in JSON, also what is a request of its own.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mode, operations) = match self {
+        let (mode, items) = match self {
             Self::Single(operation) => return operation.fmt(f),
-            Self::Batch(mode, operations) => (mode, operations),
+            Self::Batch(mode, items) => (mode, items),
         };
-        let operations: Vec<_> = operations.iter().map(ToString::to_string).collect();
-        let operations = operations.join(",\n  ");
+        let operations = items.iter().enumerate().map(|(index, Item { operation, needs })| {
+            let needs: Vec<_> = needs.iter().map(|need| format!("\"o{need}\"")).collect();
+            let more = format!(r#", "id": "o{index}", "needs": [{}]}}"#, needs.join(", "));
+            operation.to_string().strip_suffix('}').expect("it is an object").to_owned() + &more
+        });
+        let operations = operations.collect::<Vec<_>>().join(",\n  ");
         write!(f, "{{\"mode\": \"{mode}\", \"operations\": [\n  {operations}]}}")
     }
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use conformance::http::raw;
-use conformance::model::{Chance, Mode, Model, Operation, Request, Told};
+use conformance::model::{Chance, Item, Mode, Model, Operation, Request, Told};
 use conformance::{Folder, Server, require};
 
 const CLIENTS: usize = 8;
@@ -50,7 +50,15 @@ fn operations(chance: &mut Chance, count: usize, name: &str) -> Vec<Operation> {
 fn batch(chance: &mut Chance, count_max: usize, name: &str) -> Request {
     let mode = chance.pick(&[Mode::BestEffort, Mode::Stop, Mode::Atomic]);
     let count = 1 + chance.below(count_max);
-    Request::Batch(mode, operations(chance, count, name))
+    let operations = operations(chance, count, name);
+    let items = operations.into_iter().enumerate().map(|(index, operation)| {
+        let wanted = chance.pick(&[0, 0, 0, 1, 2]);
+        let mut needs: Vec<_> = (0..wanted.min(index)).map(|_| chance.below(index)).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        Item { operation, needs }
+    });
+    Request::Batch(mode, items.collect())
 }
 
 fn ask(address: SocketAddr, request: Request) -> Sent {
@@ -201,7 +209,7 @@ fn a_batch_does_what_the_model_does() {
     let folder = Folder::new();
     let server = serve(&folder);
     let (mut chance, mut model) = (Chance(0x2545_f491_4f6c_dd1d), Model::default());
-    let mut met = HashSet::new();
+    let (mut met, mut hung) = (HashSet::new(), false);
     for round in 0..200 {
         let request = batch(&mut chance, 24, &round.to_string());
         let before = model.clone();
@@ -213,8 +221,11 @@ fn a_batch_does_what_the_model_does() {
         assert_eq!(sent.told.len(), expected.len(), "round {round}");
         let found = Model::look(&folder, &server);
         assert_eq!(found, model, "round {round}: {}\non\n{before}", sent.request);
+        let is_best_effort = matches!(sent.request, Request::Batch(Mode::BestEffort, _));
+        hung |= is_best_effort && sent.told.iter().any(|told| told.cause.is_some());
         met.extend(sent.told.into_iter().map(|told| (told.status, told.outcome)));
     }
+    assert!(hung, "no operation ever lacked one that it needs");
     let statuses: HashSet<u16> = met.iter().map(|(status, _)| *status).collect();
     for status in [200, 201, 204, 403, 404, 405, 409, 412, 424] {
         assert!(statuses.contains(&status), "no operation was ever told {status}");

@@ -17,7 +17,7 @@ fn meets(mode: Mode, operations: Vec<Operation>, single: Operation, fine: &[u16]
     folder.write("b", "b");
     let server = Server::serve(&folder);
     let (address, host) = (server.address(), server.host().to_owned());
-    let batch = Request::Batch(mode, operations);
+    let batch = Request::batch(mode, operations);
     let over = AtomicBool::new(false);
     let met = thread::scope(|scope| {
         let puts = scope.spawn(|| {

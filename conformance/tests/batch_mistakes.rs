@@ -53,7 +53,7 @@ fn a_thousand_and_a_lock(mode: Mode) -> (Folder, Vec<Told>) {
     }
     let server = serve_relaxed(&folder);
     assert_eq!(send(&server, "LOCK", "/f500", &[], LOCK).status, 200);
-    let request = Request::Batch(mode, puts(1_000));
+    let request = Request::batch(mode, puts(1_000));
     let told = request.told(&ask(&server, &request));
     server.stop();
     (folder, told)
@@ -304,7 +304,7 @@ fn a_batch_is_never_cut_in_half_by_a_client_that_hangs_up() {
         let (from, to) = (format!("/from{round}"), format!("/to{round}"));
         assert_eq!(send(&server, "MKCOL", &from, &[], b"").status, 201);
         let puts = (0..COUNT).map(|n| put(format!("from{round}/{n}"), "x")).collect();
-        let bytes = Request::Batch(mode, puts).to_bytes(server.host());
+        let bytes = Request::batch(mode, puts).to_bytes(server.host());
         hang_up(&server, &bytes, takes);
         assert_eq!(send(&server, "MOVE", &from, &[("Destination", &to)], b"").status, 201);
         let tree = folder.tree();
@@ -339,7 +339,7 @@ fn two_batches_never_wait_for_each_other() {
         let names = [format!("a{round}"), format!("b{round}")];
         let client = |who: &str, names: [&String; 2]| {
             let puts = names.map(|name| put(name.clone(), who)).into();
-            let request = Request::Batch(Mode::Atomic, puts);
+            let request = Request::batch(Mode::Atomic, puts);
             start.wait();
             let told = request.told(&raw(address, &request.to_bytes(&host), false));
             told.into_iter().map(|told| told.status).collect::<Vec<_>>()
