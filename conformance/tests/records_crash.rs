@@ -177,9 +177,27 @@ fn polydav_is_killed_in_the_middle() {
     }
 }
 
-/// The same batch, to be done whole or not at all.
+/// The same batch, to be done whole or not at all, and to be known by a key.
 fn atomic(round: usize) -> String {
-    document(Form::Xml, round).replacen("<batch>", "<batch mode='atomic'>", 1)
+    let batch = format!("<batch mode='atomic' key='round-{round}'>");
+    document(Form::Xml, round).replacen("<batch>", &batch, 1)
+}
+
+/// Sends an atomic batch again, by its key: what was done isn't done twice, and what wasn't is, unless
+/// nobody can know. `there` are the rows that are there.
+fn ask_again(server: &Server, database: &Database, round: usize, there: usize) {
+    let answer = send(server, "POST", "/batch-operation", &[], atomic(round).as_bytes());
+    assert_eq!(answer.status, 207, "{}", answer.text());
+    let items = batch::parse(answer.text()).items;
+    let told: BTreeSet<_> = items.iter().map(|item| (item.status, &*item.outcome)).collect();
+    let all = |status, outcome| told == BTreeSet::from([(status, outcome)]);
+    let found = found(database, round).len();
+    match database {
+        _ if all(201, "applied") => assert_eq!(found, ITEMS, "it is gone"),
+        // Whether a commit was done can't be asked there.
+        Database::Sqlite(..) if all(500, "unknown") => assert_eq!(found, there, "it was repeated"),
+        _ => panic!("{told:?}, of which {there} were there"),
+    }
 }
 
 /// Waits for a while, or until there is an answer.
@@ -217,6 +235,9 @@ fn an_atomic_batch_is_there_whole_or_not_at_all_after_a_kill() {
             let told = applied(&answer, Form::Xml).len();
             assert!(told == 0 || there == ITEMS, "{told} were told");
             undone += usize::from(there == 0);
+            let server = start(&folder, &database);
+            ask_again(&server, &database, round as usize, there);
+            server.stop();
         }
         assert!(undone > 0, "no batch was hit before its end: {database:?}");
     }
@@ -348,6 +369,9 @@ fn an_atomic_batch_is_there_whole_or_not_at_all_after_a_crash_of_postgresql() {
                 _ => assert_eq!(there, 0, "it is there: {item:?}"),
             }
         }
+        let again = post(server.address(), "/batch-operation", &atomic(round as usize));
+        assert_eq!(again.text(), answer.text(), "its key tells the same");
+        assert_eq!(found(&database, round as usize).len(), there, "nothing is done again");
     }
     server.stop();
 }
