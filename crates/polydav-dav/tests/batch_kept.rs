@@ -421,3 +421,30 @@ fn a_large_answer_holds_a_slot_when_it_is_told_again() {
     drop(held);
     assert_eq!(world.status(&result), 207);
 }
+
+/// What was not done because the server goes down is no failure of the job: it may go on.
+#[test]
+fn a_job_that_the_server_left_when_it_went_down_is_interrupted() {
+    let world = World::new().given([put("a", "x")]);
+    world.runtime.block_on(world.dav.engine().drain());
+    let single = "DELETE /a\nPrefer: respond-async\n\n".to_owned();
+    for asked in [single, job("<delete href=\"/a\"/>")] {
+        let at = world.ask(&asked).header("location").to_owned();
+        assert_eq!(ended(&world, &at)["state"], "interrupted", "{asked}");
+        assert_eq!(world.ask(format!("GET {at}/result")).status, 409, "{asked}");
+    }
+    assert_eq!(world.status("GET /a"), 200);
+}
+
+#[test]
+fn a_job_counts_what_is_known_to_fail_from_the_beginning() {
+    let (world, reached, go) = gated(1);
+    let operations = "<mkcol href=\"/a/\" id=\"a\"/><put href=\"/b/\" id=\"b\"/>\
+                      <mkcol href=\"/c/\" needs=\"b\"/>";
+    let at = world.ask(job(operations)).header("location").to_owned();
+    reached.recv().unwrap();
+    let told = world.ask(format!("GET {at}")).json();
+    assert_eq!((&told["total"], &told["done"], &told["failed"]), (&3.into(), &2.into(), &1.into()));
+    go.send(()).unwrap();
+    assert_eq!(ended(&world, &at)["done"], 3);
+}

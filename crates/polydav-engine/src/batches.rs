@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polydav_store::{
-    BatchEnd, BatchId, BatchLedger, BatchState, Commit, Durability, Effect, Failure, FailureKind,
-    Fate, KeptBatch, Outcome, Principal, Receipt, ResourcePath, Store,
+    BatchEnd, BatchId, BatchLedger, BatchState, Commit, Durability, Effect, FATE_KNOWN, Failure,
+    FailureKind, Fate, KeptBatch, Outcome, Principal, Receipt, ResourcePath, Store,
 };
 
 use self::table::{Known, Table};
@@ -25,7 +25,7 @@ use crate::Environment;
 /// How many batches are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct KeepLimits {
-    /// So long after it was begun.
+    /// So long after it was begun. Half of [`FATE_KNOWN`] is the most; what is longer is taken as that.
     pub time: Duration,
     /// So many of all principals together.
     pub count_max: usize,
@@ -157,6 +157,8 @@ impl Batches {
         durability: Durability,
         limits: KeepLimits,
     ) -> Result<Arc<Self>, Failure> {
+        // It may take as long again from the last time it is begun until it is asked about.
+        let limits = KeepLimits { time: limits.time.min(FATE_KNOWN / 2), ..limits };
         let mut table = Table::default();
         for kept in ledger.batches()? {
             table.insert(kept);
@@ -438,6 +440,12 @@ impl Ticket {
         if let Err(failure) = ledger.confirm_receipt(self.receipt.load(Ordering::Relaxed)) {
             tracing::warn!(%failure, "that a commit was made can't be written down");
         }
+    }
+
+    /// Counts an operation that has no step; it may have failed already.
+    pub fn pass_over(&self, has_failed: bool) {
+        self.progress.done.fetch_add(1, Ordering::Relaxed);
+        self.progress.failed.fetch_add(has_failed.into(), Ordering::Relaxed);
     }
 
     /// Counts a step that has an outcome.

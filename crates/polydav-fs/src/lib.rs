@@ -64,7 +64,6 @@ use rustix::io::Errno;
 use crate::apply::Execution;
 use crate::entry::entry;
 use crate::held::Held;
-use crate::recovery::RecoveryError;
 use crate::resolve::{Root, has_hidden};
 pub use crate::server_state::ServerState;
 use crate::state::State;
@@ -200,13 +199,8 @@ impl FolderStore {
             (None, None) => None,
         };
         if let (Some(writer), Some(state)) = (&writer, &state) {
-            recovery::recover(&opened, writer, state).map_err(|source| OpenError::Recovery {
-                path: path(),
-                source: match source {
-                    RecoveryError::System(errno) => Box::new(io::Error::from(errno)),
-                    RecoveryError::Database(error) => Box::new(error),
-                },
-            })?;
+            recovery::recover(&opened, writer, state)
+                .map_err(|source| OpenError::Recovery { path: path(), source: Box::new(source) })?;
         }
         let state = state.map(Arc::new);
         Ok(Self { root: opened, writer, state, memory: MemoryLedger::default(), _held: held })

@@ -10,7 +10,7 @@
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
-use polydav_store::Durability;
+use polydav_store::{Durability, ResourcePath};
 use rustix::fs::{FileType, RenameFlags};
 use rustix::io::Errno;
 
@@ -28,6 +28,15 @@ mod trial;
 /// Why a store couldn't be recovered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecoveryError {
+    /// Nothing else is done before: it may take the place of what is to come back.
+    #[error(
+        "{path} can't be put in order; see that it can be reached and changed, and start again"
+    )]
+    Step {
+        /// Where the step led.
+        path: ResourcePath,
+        source: Errno,
+    },
     #[error(transparent)]
     System(#[from] Errno),
     #[error(transparent)]
@@ -41,11 +50,15 @@ pub(crate) fn recover(root: &Root, writer: &Writer, state: &State) -> Result<(),
         tracing::info!(steps = intents.len(), "finishing or undoing what was begun");
         let mut places = Places { writer, parents: &mut Parents::new(root) };
         let mut changes = Vec::new();
+        let failed = |intent: &Intent, source| {
+            let path = intent.target.clone();
+            RecoveryError::Step { path, source }
+        };
         for intent in intents.iter().filter(|intent| !intent.kind.is_undone()) {
-            changes.extend(places.finish(intent)?);
+            changes.extend(places.finish(intent).map_err(|errno| failed(intent, errno))?);
         }
         for intent in intents.iter().rev().filter(|intent| intent.kind.is_undone()) {
-            places.undo(intent)?;
+            places.undo(intent).map_err(|errno| failed(intent, errno))?;
         }
         sys::sync_all(root)?;
         state.settle(Durability::Full, |rows| {

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use polydav_store::{
-    Durability, Property, PropertyChange, PropertyName, ResourcePath, RunId, Select,
+    Durability, FATE_KNOWN, Property, PropertyChange, PropertyName, ResourcePath, RunId, Select,
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
@@ -82,10 +82,11 @@ const TABLES: [&str; 2] = [
         begun_ns INTEGER NOT NULL,
         total INTEGER NOT NULL,
         job INTEGER NOT NULL,
-        document BLOB,
         answer_bytes INTEGER,
         failed INTEGER,
         cancelled INTEGER,
+        -- Whatever stands behind what is long takes long to be read.
+        document BLOB,
         answer BLOB
     );
     CREATE TABLE receipt (
@@ -98,8 +99,8 @@ const TABLES: [&str; 2] = [
 ",
 ];
 
-/// So long it is known which commits were made: longer than anybody asks.
-const MARK_SECONDS: i64 = 48 * 60 * 60;
+/// So long it is known which commits were made.
+const MARK_SECONDS: i64 = FATE_KNOWN.as_secs() as i64;
 
 /// The node of the store's root; it has no row of its own.
 const ROOT: i64 = 0;

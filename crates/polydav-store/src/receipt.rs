@@ -7,6 +7,7 @@
 //! receipt, nothing was done; a receipt whose commit was made; a receipt of nothing.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,10 @@ impl fmt::Debug for Witness {
         write!(f, "Witness({})", self.0.escape_ascii())
     }
 }
+
+/// So long, at least, a store knows the fate of the commits that it made. Whoever keeps receipts
+/// forgets them before: a commit that the store forgot looks like one that wasn't made.
+pub const FATE_KNOWN: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

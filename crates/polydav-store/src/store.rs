@@ -235,7 +235,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`Broken`]: steps without an outcome are unknown.
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken>;
 
-    /// What became of a commit of which a receipt was kept, also by an earlier process.
+    /// What became of a commit of which a receipt was kept, also by an earlier process. After
+    /// [`FATE_KNOWN`](crate::FATE_KNOWN) it may have forgotten what it did.
     ///
     /// # Errors
     /// If it can't be asked now.

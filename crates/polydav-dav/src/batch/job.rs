@@ -313,6 +313,9 @@ async fn run_to_end(
         ticket: Some(Arc::clone(&ticket)),
     };
     let outcome = engine.run(plan).await.pop();
+    let is_left =
+        matches!(&outcome, Some(Err(failure)) if failure.kind == FailureKind::NotAttempted);
+    let is_cut = is_left && engine.is_draining();
     let untold = || Err(Failure::new(FailureKind::Internal, ResourcePath::root()));
     let response = match outcome.unwrap_or_else(untold) {
         Ok(done) => created_or_empty(&done),
@@ -321,8 +324,10 @@ async fn run_to_end(
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
     let response = Response::from_parts(parts, body);
-    let kept = Kept::new(&response, Course::default());
-    intake::aside(move || kept.keep(&ticket)).await?;
+    if !is_cut {
+        let kept = Kept::new(&response, Course::default());
+        intake::aside(move || kept.keep(&ticket)).await?;
+    }
     Ok(response.map(Body::from))
 }
 

@@ -639,3 +639,25 @@ fn the_files_are_synced_and_then_what_was_written_down_is_forgotten() {
     assert!(matches!(left.recover(None), Err(RecoveryError::System(Errno::IO))));
     assert_eq!(left.state.intents().unwrap().len(), 1);
 }
+
+/// Whoever starts the server must know where to look.
+#[cfg(feature = "crash-test")]
+#[test]
+fn what_can_not_be_undone_now_is_told_by_its_path_and_stays_written_down() {
+    let refused = |nth| {
+        let left = Left::with(&["in/", "in/a"]);
+        left.intend_undoable(1, IntentKind::Park, ("in/a", "in/a"));
+        left.rename("in/a", ".polydav/stage/aside1");
+        sys::fault::fail_nth(nth, Errno::ACCESS);
+        match left.recover(None) {
+            Err(error @ RecoveryError::Step { source: Errno::ACCESS, .. }) => Some((left, error)),
+            _ => None,
+        }
+    };
+    // What is found out about the file system comes before.
+    let (left, error) = (1..50).find_map(refused).unwrap();
+    sys::fault::fail_nth(0, Errno::IO);
+    assert!(error.to_string().starts_with("/in/a can't be put in order"), "{error}");
+    left.recover(None).unwrap();
+    assert_eq!(left.lines(), ["in (in)", "in/a in/a (in/a)"]);
+}
