@@ -280,8 +280,10 @@ fn a_job_is_its_owners_alone() {
     }
     let theirs = world.ask_as(named("ann"), format!("OPTIONS {at}"));
     assert_eq!((theirs.status, theirs.header("allow")), (200, "OPTIONS, GET, HEAD, DELETE"));
-    let theirs = world.ask_as(named("ann"), format!("PUT {at}\n\nx"));
-    assert_eq!(theirs.status, 405);
+    for (method, status) in [("PUT", 405), ("FROB", 501)] {
+        let theirs = world.ask_as(named("ann"), format!("{method} {at}\n\n"));
+        assert_eq!(theirs.status, status, "{method}");
+    }
     world.wait(DAY + 10);
     assert_eq!(world.ask_as(named("ann"), format!("GET {at}")).status, 404, "it is forgotten");
 }

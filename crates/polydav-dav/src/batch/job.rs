@@ -28,7 +28,7 @@ use crate::change::created_or_empty;
 use crate::problem::Problem;
 use crate::request::{BATCH, Request};
 use crate::site::Base;
-use crate::{Service, intake, not_allowed, options, reply, status};
+use crate::{Service, intake, not_allowed, not_implemented, options, reply, status};
 
 /// What a job takes, and what lies below it.
 const ALLOWED: &str = "OPTIONS, GET, HEAD, DELETE";
@@ -130,7 +130,8 @@ pub(crate) async fn answer(
             *response.status_mut() = StatusCode::ACCEPTED;
             Ok(response)
         }
-        _ => Err(not_allowed(allowed)),
+        _ if options::is_known(method) => Err(not_allowed(allowed)),
+        _ => Err(not_implemented()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::store::{
 };
 use crate::{
     Durability, Entry, Failure, FailureKind, Fields, Ledger, Listed, Lock, LockToken, LockView,
-    Outcome, Page, ResourcePath, Select,
+    Outcome, Page, ResourcePath, Select, delegate,
 };
 
 /// How a call fails.
@@ -169,6 +169,8 @@ impl<S: Store> Faulty<S> {
 }
 
 impl<S: Store> Store for Faulty<S> {
+    delegate!(this => this.inner; fate);
+
     fn capabilities(&self, path: &ResourcePath) -> Capabilities {
         let capabilities = self.inner.capabilities(path);
         Capabilities { writable: capabilities.writable && !self.calls.is_broken(), ..capabilities }
