@@ -450,3 +450,52 @@ fn a_job_counts_what_is_known_to_fail_from_the_beginning() {
     go.send(()).unwrap();
     assert_eq!(ended(&world, &at)["done"], 3);
 }
+
+/// The 403 is its own, though the store was asked nothing but whether its conditions hold; and what
+/// needs it would run without it.
+#[test]
+fn what_needs_a_refused_proppatch_is_not_worth_sending_again() {
+    let refused = "<proppatch href=\"/a\" id=\"p\" xmlns:D=\"DAV:\"><D:set><D:prop>\
+                   <D:getetag>x</D:getetag></D:prop></D:set></proppatch>";
+    let operations = format!("{refused}<mkcol href=\"/b/\" needs=\"p\"/>");
+    let world = World::new().given([put("a", "x")]);
+    let left = |at: &str| world.ask(format!("GET {at}/retry"));
+    let at = world.ask(job(&operations)).header("location").to_owned();
+    ended(&world, &at);
+    assert_eq!(left(&at).json()["operations"], serde_json::json!([]));
+    let whole = job(&operations).replace("<batch>", "<batch mode=\"atomic\">");
+    let at = world.ask(whole).header("location").to_owned();
+    ended(&world, &at);
+    let told = left(&at);
+    let said = "nothing was done: mend operation 0, and send all of it again\n";
+    assert_eq!((told.status, told.text()), (409, said));
+}
+
+#[test]
+fn what_planning_refused_of_an_interrupted_job_is_not_worth_sending_again() {
+    let world = World::new().given([put("a", "x")]);
+    world.runtime.block_on(world.dav.engine().drain());
+    let operations = "<put href=\"/batch-operation/x\" id=\"p\"/><mkcol href=\"/b/\" needs=\"p\"/>\
+                      <delete href=\"/a\"/>";
+    let at = world.ask(job(operations)).header("location").to_owned();
+    assert_eq!(ended(&world, &at)["state"], "interrupted");
+    let left = world.ask(format!("GET {at}/retry")).json();
+    assert_eq!(left["operations"], serde_json::json!([{"op": "delete", "href": "/a"}]));
+}
+
+#[test]
+fn what_is_left_of_a_job_takes_a_slot_to_tell() {
+    let options = BatchOptions { running_max: 1, ..BatchOptions::default() };
+    let world = World::with(Options { batch: options, ..Options::default() });
+    let far = "n".repeat(200);
+    let many: String = (0..5000).map(|at| format!("<mkcol href=\"/{far}/{at}\"/>")).collect();
+    world.runtime.block_on(world.dav.engine().drain());
+    let at = world.ask(job(&many)).header("location").to_owned();
+    assert_eq!(ended(&world, &at)["state"], "interrupted");
+    let left = format!("GET {at}/retry");
+    let call = world.dav.call(request(&left), Principal::Anonymous);
+    let held = world.runtime.block_on(call);
+    assert_eq!((held.status().as_u16(), world.status(&left)), (200, 429));
+    drop(held);
+    assert_eq!(world.status(&left), 200);
+}

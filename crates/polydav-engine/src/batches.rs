@@ -393,8 +393,10 @@ impl fmt::Debug for Batches {
 
 impl Progress {
     fn note(&self, outcome: &Outcome) {
+        use FailureKind::{Dependency, NotAttempted};
+        let was_tried = |failure: &Failure| !matches!(failure.kind, Dependency | NotAttempted);
         self.done.fetch_add(1, Ordering::Relaxed);
-        if outcome.is_err() {
+        if outcome.as_ref().is_err_and(was_tried) {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -13,16 +13,17 @@ use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use polydav_engine::{Engine, Job, JobState, Plan, PlanMode, Ticket};
-use polydav_proto::batch::{BatchRequest, Fate, Format, Value};
+use polydav_proto::batch::{BatchRequest, Fate, Format, Mode, Value};
 use polydav_proto::header::{self, Prefer};
 use polydav_store::{
-    BatchId, Cancel, Effect, Failure, FailureKind, Outcome, Principal, ResourcePath, Retry, Step,
+    BatchId, Cancel, Effect, Failure, FailureKind, Guard, Outcome, Principal, ResourcePath, Retry,
+    Step,
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::kept::{self, Came, Course, JobWish, Kept, RowKey, Wish};
-use super::{Outer, Slot, slot_for};
+use super::{Outer, Planner, Slot, slot_for};
 use crate::body::Body;
 use crate::change::created_or_empty;
 use crate::problem::Problem;
@@ -160,7 +161,8 @@ async fn result(
     Ok(kept.into_response(slot))
 }
 
-/// A document of the operations that are worth sending again.
+/// A document of the operations that are worth sending again. Reading the one that was sent, and
+/// holding what is written until the client has taken it, takes a slot.
 async fn retry(
     service: Service<'_>,
     base: Base,
@@ -168,33 +170,53 @@ async fn retry(
     principal: Principal,
     job: &Job,
 ) -> Result<Response<Body>, Problem> {
-    let conflict = |detail: &'static str| Problem::new(StatusCode::CONFLICT, detail);
     if job.state == JobState::Running {
-        return Err(conflict("the job is still running"));
+        return Err(Problem::new(StatusCode::CONFLICT, "the job is still running"));
     }
     let is_interrupted = job.state == JobState::Interrupted;
-    let batches = Arc::clone(service.engine.batches());
-    let limits = service.options.batch.limits;
+    let slot = service.telling.enter(&principal, service.options.batch.running_max)?;
+    let (engine, options) = (service.engine.clone(), service.options.clone());
     let text = intake::blocking(move || {
+        let batches = engine.batches();
         let kept = batches.document(id, &principal)?;
         let Some((format, body)) = read_document(&kept) else {
-            return Err(conflict("what was asked for was no batch: send it again"));
+            let detail = "what was asked for was no batch: send it again";
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
         };
-        let batch = BatchRequest::parse(format, body, &base.collection(), &limits)?;
+        let batch = BatchRequest::parse(format, body, &base.collection(), &options.batch.limits)?;
         let course = if is_interrupted {
-            course_of(&batches.known_outcomes(id)?, batch.operations.len())
+            let outer = Guard::default();
+            let planner = Planner::new(&outer, &base, &options, &**engine.store());
+            let known = batches.known_outcomes(id)?;
+            course_of(&known, &planner.refused(&batch))
         } else {
             Kept::decode(batches.answer(id, &principal)?)?.into_course()
         };
-        let batch = batch.retain(|operation| fate(&course, operation.index));
-        Ok(batch.to_json())
+        refuse_part_of_whole(batch.mode, &course)?;
+        Ok(batch.retain(|operation| fate(&course, operation.index)).to_json())
     });
-    Ok(reply::json(text.await?))
+    let text = text.await?;
+    Ok(reply::json(slot.body(text)))
 }
 
-/// How a batch went that a server left when it ended.
-fn course_of(known: &HashMap<usize, Outcome>, count: usize) -> Course {
-    let came = |index: usize| match known.get(&index) {
+/// What is to be done whole is worth sending again as a whole only.
+fn refuse_part_of_whole(mode: Mode, course: &Course) -> Result<(), Problem> {
+    let failed = course.came.iter().position(|came| *came == Came::Failed);
+    match failed.filter(|_| mode == Mode::Atomic) {
+        Some(index) => {
+            let detail =
+                format!("nothing was done: mend operation {index}, and send all of it again");
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// How a batch went that a server left when it ended; of each operation it is known whether planning
+/// refused it.
+fn course_of(known: &HashMap<usize, Outcome>, refused: &[bool]) -> Course {
+    let came = |(index, is_refused): (usize, &bool)| match known.get(&index) {
+        _ if *is_refused => Came::Failed,
         None => Came::Again,
         Some(Ok(_)) => Came::Done,
         Some(Err(failure)) if failure.effect == Effect::Unknown => Came::Failed,
@@ -205,7 +227,8 @@ fn course_of(known: &HashMap<usize, Outcome>, count: usize) -> Course {
         let added = known.get(&index)?.as_ref().ok()?.added.as_ref()?;
         Some((index, RowKey::of(added.key.as_ref()?)?))
     };
-    Course { came: (0..count).map(came).collect(), keys: (0..count).filter_map(key).collect() }
+    let keys = (0..refused.len()).filter_map(key).collect();
+    Course { came: refused.iter().enumerate().map(came).collect(), keys }
 }
 
 fn fate(course: &Course, index: usize) -> Fate {

@@ -133,6 +133,12 @@ impl<'a> Planner<'a> {
         operations.map(|operation| self.plan_one(operation, &swapped)).collect()
     }
 
+    /// Which operations fail before they are tried. Blocks.
+    pub(crate) fn refused(&self, batch: &BatchRequest) -> Vec<bool> {
+        let planned = self.plan(BatchRequest { dry_run: true, ..batch.clone() });
+        planned.iter().map(Planned::is_refused).collect()
+    }
+
     /// Refuses a batch that can't be done whole.
     pub(crate) fn check_whole(&self, planned: &[Planned]) -> Result<(), Problem> {
         let mounts = self.store.mounts();

@@ -375,9 +375,6 @@ impl<'a> Teller<'a> {
         let item = self.item(told);
         match (&told.item.verdict, &told.outcome, &told.item.update) {
             (Some(Verdict::Protected(stats)), Some(Ok(_)) | None, _) if told.cause.is_none() => {
-                let status = stats.first().map_or(StatusCode::FORBIDDEN, |stat| stat.status);
-                let (outcome, retry) = (told::Outcome::NotApplied, Some(ToldRetry::Fix));
-                let item = told::Item { status, outcome, retry, ..item };
                 let response = multistatus::Response::item(href, item);
                 let description = stats.iter().find_map(|stat| stat.description.clone());
                 multistatus::Response { description, ..with_report(response, stats.clone()) }
@@ -487,6 +484,11 @@ fn with_report(response: multistatus::Response, stats: Vec<PropStat>) -> multist
 
 fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
     match (&told.outcome, &told.item.verdict) {
+        // Whatever else it was held to, it changed nothing.
+        (Some(Ok(_)) | None, Some(Verdict::Protected(stats))) if told.cause.is_none() => {
+            let status = stats.first().map_or(StatusCode::FORBIDDEN, |stat| stat.status);
+            (status, told::Outcome::NotApplied, Some(ToldRetry::Fix))
+        }
         (Some(Ok(done)), _) => {
             let status = match told.item.verb {
                 _ if done.created => StatusCode::CREATED,
