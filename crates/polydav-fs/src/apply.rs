@@ -20,6 +20,7 @@
 //! [`crate::whole`].
 
 use std::sync::Arc;
+use std::vec;
 
 use polydav_store::{
     Course, Durability, Effect, Entry, Failure, FailureKind, Lock, LockView, LocksOfRun, Members,
@@ -250,7 +251,7 @@ impl<'a> Execution<'a> {
                 steps.by_ref().take(count).for_each(Step::discard);
                 continue;
             }
-            self.perform(steps.by_ref().take(count));
+            self.perform(&mut steps, count);
             if self.must_settle() {
                 self.settle(report);
             }
@@ -307,11 +308,19 @@ impl<'a> Execution<'a> {
         self.touched.is_some()
     }
 
-    pub(crate) fn perform(&mut self, steps: impl ExactSizeIterator<Item = Step>) {
-        let mut opened = Vec::with_capacity(steps.len());
+    /// Performs the next `count` steps, or fewer if one of them has to wait until those before it have
+    /// acted.
+    pub(crate) fn perform(&mut self, steps: &mut vec::IntoIter<Step>, count: usize) {
+        let mut opened = Vec::with_capacity(count);
         // What fails before it is done stops only what stands behind it.
         let mut ahead = self.course.clone();
-        for mut step in steps {
+        let mut frees = false;
+        while opened.len() < count
+            && let Some(next) = steps.as_slice().first()
+            && (opened.is_empty() || !self.must_wait(next, frees))
+            && let Some(mut step) = steps.next()
+        {
+            frees |= step.vacates().next().is_some();
             let index = step.index();
             let path = step.subject().clone();
             let at_stake = self.at_stake(&step);

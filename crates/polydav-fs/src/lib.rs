@@ -41,6 +41,7 @@ mod sys;
 mod touched;
 mod tree;
 mod undo;
+mod wait;
 mod walk;
 mod whole;
 mod writer;

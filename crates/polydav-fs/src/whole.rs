@@ -22,7 +22,7 @@ impl Execution<'_> {
         let mut is_certain = true;
         while let Some(stretch) = self.next_stretch(steps.as_slice()) {
             let count = stretch.len();
-            self.perform(steps.by_ref().take(count));
+            self.perform(&mut steps, count);
             // Else what is done next could come to disk before what it builds upon.
             is_certain = self.sync_pending();
         }

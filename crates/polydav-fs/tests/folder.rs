@@ -8,7 +8,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
 
 use polydav_fs::{FolderStore, Options};
-use polydav_store::{Action, Condition, FailureKind, Kind, Outcome, Overwrite, Select, Store, kit};
+use polydav_store::{
+    Action, Condition, FailureKind, Kind, NoLocks, OnFailure, Outcome, Overwrite, Run, Select,
+    Store, kit,
+};
 use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
 const BOTH: [bool; 2] = [true, false];
@@ -636,6 +639,39 @@ fn many_steps_go_through_together() {
         assert!(world.run(steps.collect()).iter().all(Result::is_ok));
         assert_eq!(names(&world), [""; 0]);
         world.is_tidy();
+    }
+}
+
+/// What paths don't tell: a link leads to what another path names, a file has two names, and the time
+/// of a collection is that of its members. Steps that look at those see what the ones before did.
+#[test]
+fn conditions_see_what_earlier_steps_did_by_other_paths() {
+    for full in BOTH {
+        let world = World::new(full);
+        world.tree(&["t", "h1", "d/", "d/x", "p"]);
+        symlink("t", world.at("l")).unwrap();
+        fs::hard_link(world.at("h1"), world.at("h2")).unwrap();
+        world.one(patch("p", "p", "v")).unwrap();
+        let tag = |at| world.store.stat(&path(at), &Select::None).unwrap().etag.unwrap();
+        let (l, h2) = (tag("l"), tag("h2"));
+        fs::File::open(world.at("d")).unwrap().set_modified(UNIX_EPOCH).unwrap();
+        let of_link = [Condition::ETag(l.to_string().trim_matches('"').to_owned())];
+        let drafts = [
+            kit::remove("d/x"),
+            kit::patch("d", [kit::set("p", "v")]).if_unmodified_since(UNIX_EPOCH),
+            kit::remove("t"),
+            kit::mkcol("new").when_at("l", of_link),
+            kit::remove("h1"),
+            kit::remove("h2").if_match(h2.to_string().trim_matches('"')),
+            kit::put("o", "x").if_none_match("*"),
+        ];
+        let steps = drafts.into_iter().enumerate().map(|(index, draft)| draft.step(index));
+        let run = Run { steps: steps.collect(), ..world.draw_up(Vec::new(), OnFailure::Continue) };
+        let refused = Some(FailureKind::Precondition);
+        let outcomes = kit::apply(&*world.store, &NoLocks, run);
+        let told: Vec<_> =
+            outcomes.iter().map(|told| told.as_ref().err().map(|f| f.kind)).collect();
+        assert_eq!(told, [None, refused, None, refused, None, refused, None]);
     }
 }
 

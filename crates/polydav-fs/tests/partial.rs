@@ -184,6 +184,30 @@ fn a_full_disk_leaves_everything_as_it_was() {
     }
 }
 
+/// Prepared together with what makes the room, it would find none.
+#[test]
+fn what_is_removed_makes_room_for_what_comes_behind() {
+    if !is_root() {
+        return;
+    }
+    for full in BOTH {
+        let dir = tempfile::TempDir::new().unwrap();
+        let at = dir.path().join("root");
+        let Some(_mount) = Mount::new(&at, "size=3m") else { return };
+        let world = World::of(dir, full);
+        world.one(put("p", "x")).unwrap();
+        world.one(patch("p", "p", "v")).unwrap();
+        let big = "x".repeat(400_000);
+        let filled =
+            (0..100).take_while(|n| world.one(put(&format!("f{n}"), &big)).is_ok()).count();
+        assert!((2..100).contains(&filled));
+        let steps =
+            vec![delete("f0"), put("n", &big), delete("f1"), copy("n", "m", Overwrite::Refuse)];
+        let outcomes = world.run(steps);
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }
+}
+
 #[test]
 fn another_file_system_inside_is_not_entered() {
     if !is_root() {

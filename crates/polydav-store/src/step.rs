@@ -308,6 +308,11 @@ impl Step {
         matches!(self.action, Action::Patch { .. })
     }
 
+    /// Whether it has conditions beyond locks.
+    pub fn is_conditional(&self) -> bool {
+        self.guard.is_conditional()
+    }
+
     /// Whether it gives a file content.
     pub fn makes_content(&self) -> bool {
         matches!(self.action, Action::Put { .. } | Action::Copy { .. })
