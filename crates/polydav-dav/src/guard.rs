@@ -47,12 +47,9 @@ pub(crate) fn lock_token(headers: &HeaderMap) -> Result<Option<LockTokenField>, 
     }
 }
 
-/// Adds tokens to those submitted. Where there are none to add, they stay shared.
+/// Adds tokens to those submitted.
 pub(crate) fn submit<'a>(guard: &mut Guard, tokens: impl IntoIterator<Item = &'a str>) {
-    let mut tokens = tokens.into_iter().map(LockToken::new).peekable();
-    if tokens.peek().is_some() {
-        Arc::make_mut(&mut guard.tokens).extend(tokens);
-    }
+    guard.tokens.extend(tokens.into_iter().map(LockToken::new));
 }
 
 /// The lists of an `If`, and the tokens it submits: every one, wherever it stands (RFC 4918

@@ -231,8 +231,8 @@ impl Inner {
 
     /// LOCK where nothing lies makes an empty file, under all rules of a PUT.
     fn make_empty(&self, request: &LockRequest, token: LockToken) -> Result<(), Failure> {
-        let mut tokens = Arc::clone(&request.guard.tokens);
-        Arc::make_mut(&mut tokens).push(token);
+        let mut tokens = request.guard.tokens.clone();
+        tokens.extend([token]);
         let guard =
             Guard { principal: request.guard.principal.clone(), tokens, ..Guard::default() };
         let content = Content::Inline(Bytes::new());

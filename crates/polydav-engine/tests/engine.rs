@@ -139,11 +139,11 @@ fn asked(root: &str, depth: LockDepth) -> LockRequest {
 }
 
 fn with(token: &LockToken) -> Guard {
-    Guard { tokens: Arc::new(vec![token.clone()]), ..Guard::default() }
+    Guard { tokens: [token.clone()].into_iter().collect(), ..Guard::default() }
 }
 
 fn both(one: &LockToken, other: &LockToken) -> Guard {
-    Guard { tokens: Arc::new(vec![one.clone(), other.clone()]), ..Guard::default() }
+    Guard { tokens: [one.clone(), other.clone()].into_iter().collect(), ..Guard::default() }
 }
 
 fn kinds(outcomes: &[Outcome]) -> Vec<Option<FailureKind>> {
@@ -406,7 +406,7 @@ async fn a_refresh_prolongs_rfc4918_9_10_2() {
     assert_eq!(world.one(Guard::default(), put("f")).await, Err(FailureKind::Locked));
     let stranger = Guard {
         principal: Principal::Named("eve".into()),
-        tokens: Arc::new(vec![lock.token.clone()]),
+        tokens: [lock.token.clone()].into_iter().collect(),
         ..Guard::default()
     };
     let refused = world.engine.refresh(RefreshRequest { guard: stranger, ..request }).await;
@@ -419,7 +419,7 @@ async fn only_its_owner_unlocks_and_uses_a_lock() {
     let lock = world.lock("f", LockDepth::Zero).await.unwrap();
     let eve = Guard {
         principal: Principal::Named("eve".into()),
-        tokens: Arc::new(vec![lock.token.clone()]),
+        tokens: [lock.token.clone()].into_iter().collect(),
         ..Guard::default()
     };
     assert_eq!(world.one(eve.clone(), put("f")).await, Err(FailureKind::Locked));
@@ -523,7 +523,7 @@ async fn a_move_leaves_the_locks_of_the_source_behind_rfc4918_7_6() {
     let source = world.lock("f", LockDepth::Zero).await.unwrap();
     let target = world.lock("g", LockDepth::Zero).await.unwrap();
     let both = Guard {
-        tokens: Arc::new(vec![source.token.clone(), target.token.clone()]),
+        tokens: [source.token.clone(), target.token.clone()].into_iter().collect(),
         ..Guard::default()
     };
     assert_eq!(world.one(both, rename("f", "g")).await, Ok(()));
@@ -737,7 +737,8 @@ async fn a_rehearsal_tells_what_would_come_of_a_plan_and_changes_nothing() {
         let world = World::new();
         world.run(vec![mkcol("a"), put("a/f"), put("g")]).await;
         let lock = world.lock("a/f", LockDepth::Zero).await.unwrap();
-        let guard = Guard { tokens: Arc::new(vec![lock.token.clone()]), ..Guard::default() };
+        let guard =
+            Guard { tokens: [lock.token.clone()].into_iter().collect(), ..Guard::default() };
         let steps = || {
             vec![
                 (guard.clone(), remove("a")),

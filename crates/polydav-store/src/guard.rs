@@ -1,5 +1,6 @@
 //! `Guard`: the conditions a step carries, as data, and how they are judged against a view.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -81,6 +82,46 @@ pub trait View {
     fn locks(&self) -> &dyn LockView;
 }
 
+/// Submitted lock tokens: those that the steps of a plan share, and those of one step beside.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tokens {
+    shared: Arc<BTreeSet<LockToken>>,
+    own: BTreeSet<LockToken>,
+}
+
+impl Tokens {
+    /// Whether this one is among them.
+    pub fn contains(&self, token: &LockToken) -> bool {
+        self.shared.contains(token) || self.own.contains(token)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.own.is_empty()
+    }
+
+    /// The same, shared by all clones.
+    #[must_use]
+    pub fn into_shared(mut self) -> Self {
+        if !self.own.is_empty() {
+            Arc::make_mut(&mut self.shared).append(&mut self.own);
+        }
+        self
+    }
+}
+
+impl Extend<LockToken> for Tokens {
+    fn extend<T: IntoIterator<Item = LockToken>>(&mut self, tokens: T) {
+        self.own.extend(tokens);
+    }
+}
+
+impl FromIterator<LockToken> for Tokens {
+    fn from_iter<T: IntoIterator<Item = LockToken>>(tokens: T) -> Self {
+        Self { own: tokens.into_iter().collect(), ..Self::default() }
+    }
+}
+
 /// The conditions under which a step may act.
 ///
 /// All must hold: `If` (RFC 4918 §10.4), the preconditions of RFC 9110 §13, and every lock that
@@ -89,9 +130,8 @@ pub trait View {
 pub struct Guard {
     /// Who asks. A submitted token counts only if the lock was made by the same principal.
     pub principal: Principal,
-    /// The submitted lock tokens: all that stand anywhere in `If`. The steps of a plan may share
-    /// them.
-    pub tokens: Arc<Vec<LockToken>>,
+    /// The submitted lock tokens: all that stand anywhere in `If`.
+    pub tokens: Tokens,
     /// The lists of `If`, of which one must hold; none at all is no condition.
     pub if_lists: Vec<IfList>,
     /// `If-Match`.

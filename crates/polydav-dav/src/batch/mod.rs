@@ -409,7 +409,11 @@ impl Outer {
     /// What they submit.
     fn submitted(&self) -> Guard {
         let Guard { principal, tokens, .. } = &self.guard;
-        Guard { principal: principal.clone(), tokens: tokens.clone(), ..Guard::default() }
+        Guard {
+            principal: principal.clone(),
+            tokens: tokens.clone().into_shared(),
+            ..Guard::default()
+        }
     }
 
     /// Judges them. Blocks.

@@ -181,7 +181,7 @@ impl Draft {
     /// With this lock token submitted.
     #[must_use]
     pub fn token(mut self, token: &str) -> Self {
-        Arc::make_mut(&mut self.guard.tokens).push(LockToken::new(token));
+        self.guard.tokens.extend([LockToken::new(token)]);
         self
     }
 
