@@ -1,15 +1,17 @@
 //! Batches in `state.db`: what is kept so that none is done twice, and their answers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_store::{
-    BatchEnd, BatchId, BatchLedger, BatchState, Durability, Failure, FailureKind, KeptBatch,
-    Principal, ResourcePath,
+    BatchEnd, BatchId, BatchLedger, BatchState, Commit, Durability, Failure, FailureKind,
+    KeptBatch, Principal, Receipt, ResourcePath,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
+use crate::named;
 use crate::state::State;
 
 const BATCHES: &str = "SELECT id, principal, key, fingerprint, begun_s, begun_ns, total, job,
@@ -121,6 +123,8 @@ impl BatchLedger for State {
                     number(end.failed),
                     end.cancelled,
                 ])?;
+            // Nobody asks for the fate of its commits any more.
+            forget_marks(changes.transaction(), batch)?;
             forget_receipts(changes.transaction(), batch)
         });
         ended.map_err(failure)
@@ -162,6 +166,23 @@ impl State {
     }
 }
 
+/// Forgets the marks that the receipts of a batch name, as far as they are kept here.
+fn forget_marks(connection: &rusqlite::Connection, batch: BatchId) -> rusqlite::Result<()> {
+    let mut receipts = connection.prepare_cached("SELECT receipt FROM receipt WHERE batch = ?1")?;
+    let mut rows = receipts.query([batch.0.to_be_bytes()])?;
+    let mut runs = HashSet::new();
+    while let Some(row) = rows.next()? {
+        if let Ok(Receipt { commit: Commit::Named(name), .. }) =
+            Receipt::decode(row.get_ref(0)?.as_blob()?)
+            && let Some((run, _)) = named(&name)
+        {
+            runs.insert(run);
+        }
+    }
+    let mut forget = connection.prepare_cached("DELETE FROM mark WHERE run = ?1")?;
+    runs.iter().try_for_each(|run| forget.execute([run.0.to_be_bytes()]).map(drop))
+}
+
 fn forget_receipts(connection: &rusqlite::Connection, batch: BatchId) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM receipt WHERE batch = ?1")?
@@ -197,4 +218,33 @@ fn batch(row: &Row<'_>) -> rusqlite::Result<KeptBatch> {
 
 fn failure(error: rusqlite::Error) -> Failure {
     crate::apply::database_failure(&Arc::new(error), &ResourcePath::root())
+}
+
+#[cfg(test)]
+mod tests {
+    use polydav_store::{Done, RunId};
+
+    use super::*;
+    use crate::name_of;
+
+    #[test]
+    fn what_a_batch_marked_is_forgotten_with_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open_in(dir.path()).unwrap();
+        let mark = |run, number| {
+            state.change(Durability::Relaxed, |changes| changes.mark(RunId(run), number)).unwrap();
+        };
+        let (batch, durability) = (BatchId(9), Durability::Relaxed);
+        for number in 0..2 {
+            mark(1, number);
+            let outcomes = vec![(0, Ok(Done::default()))];
+            let receipt = Receipt { commit: Commit::Named(name_of(RunId(1), number)), outcomes };
+            state.keep_receipt(batch, &receipt.encode(), durability).unwrap();
+        }
+        mark(2, 0);
+        let end = BatchEnd { answer_bytes: 1, failed: 0, cancelled: false };
+        state.end_batch(batch, end, b"x", durability).unwrap();
+        let is_marked = |run, number| state.is_marked(RunId(run), number).unwrap();
+        assert_eq!([is_marked(1, 0), is_marked(1, 1), is_marked(2, 0)], [false, false, true]);
+    }
 }
