@@ -88,6 +88,10 @@ impl Lines {
 
     fn read_values(&mut self, values: &[u8]) -> Result<Vec<Operation>, InvalidBatch> {
         let text = text::of(values)?;
+        if self.values == 0 && text.trim_ascii_start().starts_with('[') {
+            let message = "expected an object, not an array: send that as application/json";
+            return Place::Document.refuse(message);
+        }
         let mut json = Deserializer::from_str(text);
         let mut operations = Vec::new();
         let mut spent = XmlSpent::default();
@@ -262,6 +266,10 @@ mod tests {
                 "422 batch: batch is an object, and the first line only",
             ),
             ("{\"batch\": {\"mode\": \"now\"}}", "422 batch: unknown mode \"now\""),
+            (
+                &format!("[{GOOD}]"),
+                "422 expected an object, not an array: send that as application/json",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err(), said, "{text}");
         }
