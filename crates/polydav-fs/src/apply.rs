@@ -244,16 +244,18 @@ impl<'a> Execution<'a> {
             if stretch.iter().any(|step| self.course.needed().awaits(step)) {
                 self.settle(report);
             }
-            let count = stretch.len();
+            let mut left = stretch.len();
             if let Err(failure) = self.announce(stretch, report) {
                 self.settle(report);
                 self.course.refuse(stretch, &failure, report);
-                steps.by_ref().take(count).for_each(Step::discard);
+                steps.by_ref().take(left).for_each(Step::discard);
                 continue;
             }
-            self.perform(&mut steps, count);
-            if self.must_settle() {
-                self.settle(report);
+            while left > 0 {
+                left -= self.perform(&mut steps, left);
+                if self.must_settle() {
+                    self.settle(report);
+                }
             }
         }
         self.settle(report);
@@ -309,8 +311,37 @@ impl<'a> Execution<'a> {
     }
 
     /// Performs the next `count` steps, or fewer if one of them has to wait until those before it have
-    /// acted.
-    pub(crate) fn perform(&mut self, steps: &mut vec::IntoIter<Step>, count: usize) {
+    /// acted; how many.
+    pub(crate) fn perform(&mut self, steps: &mut vec::IntoIter<Step>, count: usize) -> usize {
+        let mut opened = self.open(steps, count);
+        let performed = opened.len();
+        self.sync_content(&mut opened);
+        self.commit_before(&mut opened);
+        for Opened { index, path, at_stake, prepared } in opened {
+            let refuse = |kind| (Err(Failure::new(kind, path.clone())), After::Nothing);
+            let (outcome, after) = match (self.course.over(), prepared) {
+                (Some(kind), _) => refuse(kind),
+                (None, Err(failure)) => (Err(failure), After::Nothing),
+                // The disk may have failed since it was prepared.
+                (None, Ok(prepared)) => match self.given_up() {
+                    Some(kind) => refuse(kind),
+                    None => self.act(prepared),
+                },
+            };
+            match &outcome {
+                // It is told at the end of the run, and until then it counts.
+                _ if self.course.undoes_all() => self.course.note(index, &outcome),
+                Err(failure) => self.course.note_failure(failure),
+                Ok(_) => {}
+            }
+            self.locks.end(at_stake, |root| self.store.root.lacks(root));
+            self.pending.push(Pending { index, path, outcome, after });
+        }
+        performed
+    }
+
+    /// Opens and prepares the next `count` steps, up to one that has to wait.
+    fn open(&mut self, steps: &mut vec::IntoIter<Step>, count: usize) -> Vec<Opened> {
         let mut opened = Vec::with_capacity(count);
         // What fails before it is done stops only what stands behind it.
         let mut ahead = self.course.clone();
@@ -335,28 +366,7 @@ impl<'a> Execution<'a> {
             }
             opened.push(Opened { index, path, at_stake, prepared });
         }
-        self.sync_content(&mut opened);
-        self.commit_before(&mut opened);
-        for Opened { index, path, at_stake, prepared } in opened {
-            let refuse = |kind| (Err(Failure::new(kind, path.clone())), After::Nothing);
-            let (outcome, after) = match (self.course.over(), prepared) {
-                (Some(kind), _) => refuse(kind),
-                (None, Err(failure)) => (Err(failure), After::Nothing),
-                // The disk may have failed since it was prepared.
-                (None, Ok(prepared)) => match self.given_up() {
-                    Some(kind) => refuse(kind),
-                    None => self.act(prepared),
-                },
-            };
-            match &outcome {
-                // It is told at the end of the run, and until then it counts.
-                _ if self.course.undoes_all() => self.course.note(index, &outcome),
-                Err(failure) => self.course.note_failure(failure),
-                Ok(_) => {}
-            }
-            self.locks.end(at_stake, |root| self.store.root.lacks(root));
-            self.pending.push(Pending { index, path, outcome, after });
-        }
+        opened
     }
 
     /// The locks that end with what a step removes, where the run itself has to keep account of them.

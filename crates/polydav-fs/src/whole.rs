@@ -21,10 +21,12 @@ impl Execution<'_> {
         let mut steps = steps.into_iter();
         let mut is_certain = true;
         while let Some(stretch) = self.next_stretch(steps.as_slice()) {
-            let count = stretch.len();
-            self.perform(&mut steps, count);
-            // Else what is done next could come to disk before what it builds upon.
-            is_certain = self.sync_pending();
+            let mut left = stretch.len();
+            while left > 0 {
+                left -= self.perform(&mut steps, left);
+                // Else what is done next could come to disk before what it builds upon.
+                is_certain = self.sync_pending();
+            }
         }
         if is_certain && !self.course.undoes() {
             self.commit_whole(report);
