@@ -529,9 +529,9 @@ impl<'a> Execution<'a> {
 
     /// Reports what wasn't reported yet.
     pub(crate) fn tell(&mut self, report: &mut dyn Report) {
-        for pending in std::mem::take(&mut self.pending) {
-            self.course.note(pending.index, &pending.outcome);
-            report.outcome(pending.index, pending.outcome);
+        for Pending { index, outcome, .. } in self.pending.drain(..) {
+            self.course.note(index, &outcome);
+            report.outcome(index, outcome);
         }
     }
 
