@@ -392,13 +392,14 @@ impl fmt::Debug for Batches {
 }
 
 impl Progress {
-    fn note(&self, outcome: &Outcome) {
-        use FailureKind::{Dependency, NotAttempted};
-        let was_tried = |failure: &Failure| !matches!(failure.kind, Dependency | NotAttempted);
+    fn count(&self, has_failed: bool) {
         self.done.fetch_add(1, Ordering::Relaxed);
-        if outcome.as_ref().is_err_and(was_tried) {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-        }
+        self.failed.fetch_add(has_failed.into(), Ordering::Relaxed);
+    }
+
+    fn note(&self, outcome: &Outcome) {
+        let has_failed = outcome.as_ref().is_err_and(|failure| failure.kind.was_tried());
+        self.count(has_failed);
     }
 }
 
@@ -446,8 +447,7 @@ impl Ticket {
 
     /// Counts an operation that has no step; it may have failed already.
     pub fn pass_over(&self, has_failed: bool) {
-        self.progress.done.fetch_add(1, Ordering::Relaxed);
-        self.progress.failed.fetch_add(has_failed.into(), Ordering::Relaxed);
+        self.progress.count(has_failed);
     }
 
     /// Counts a step that has an outcome.
@@ -487,8 +487,8 @@ impl fmt::Debug for Ticket {
 
 /// Whether a step that failed so wasn't tried, and may be if its batch goes on.
 pub(crate) fn is_to_be_tried_again(failure: &Failure) -> bool {
-    use FailureKind::{Busy, Dependency, NotAttempted};
-    failure.effect == Effect::None && matches!(failure.kind, Busy | Dependency | NotAttempted)
+    let was_refused = failure.kind == FailureKind::Busy || !failure.kind.was_tried();
+    failure.effect == Effect::None && was_refused
 }
 
 fn none() -> Failure {

@@ -545,11 +545,10 @@ impl<'a> Execution<'a> {
     /// A step is neither done nor undone. What was tried isn't known before the store is opened
     /// again; rather too much of it than too little is called unknown.
     pub(crate) fn lose(&mut self) {
-        use FailureKind::{Dependency, NotAttempted, ReadOnly};
         self.lost = true;
         let was_tried = |outcome: &Outcome| match outcome {
             Ok(_) => true,
-            Err(failure) => !matches!(failure.kind, Dependency | NotAttempted | ReadOnly),
+            Err(failure) => failure.kind.was_tried() && failure.kind != FailureKind::ReadOnly,
         };
         for pending in self.pending.iter_mut().filter(|pending| was_tried(&pending.outcome)) {
             let failure = Failure::new(FailureKind::Internal, pending.path.clone());

@@ -96,6 +96,11 @@ pub enum Retry {
 }
 
 impl FailureKind {
+    /// Whether a step that failed so was tried at all.
+    pub fn was_tried(self) -> bool {
+        !matches!(self, Self::NotAttempted | Self::Dependency)
+    }
+
     /// Whether sending the same again may help.
     pub fn retry(self) -> Retry {
         match self {

@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::kept::{self, Came, Course, JobWish, Kept, RowKey, Wish};
+use super::reply::is_not_attempted;
 use super::{Outer, Planner, Slot, slot_for};
 use crate::body::Body;
 use crate::change::created_or_empty;
@@ -337,8 +338,7 @@ async fn run_to_end(
         ticket: Some(Arc::clone(&ticket)),
     };
     let outcome = engine.run(plan).await.pop();
-    let is_left =
-        matches!(&outcome, Some(Err(failure)) if failure.kind == FailureKind::NotAttempted);
+    let is_left = matches!(&outcome, Some(Err(failure)) if is_not_attempted(failure));
     let is_cut = is_left && engine.is_draining();
     let untold = || Err(Failure::new(FailureKind::Internal, ResourcePath::root()));
     let response = match outcome.unwrap_or_else(untold) {

@@ -68,9 +68,7 @@ impl Told {
         match &self.outcome {
             None => self.item.verdict.is_some(),
             Some(Ok(_)) => false,
-            Some(Err(failure)) => {
-                !matches!(failure.kind, FailureKind::Dependency | FailureKind::NotAttempted)
-            }
+            Some(Err(failure)) => failure.kind.was_tried(),
         }
     }
 
@@ -166,7 +164,7 @@ fn tell_as_dry(item: &mut told::Item) {
     }
 }
 
-fn is_not_attempted(failure: &Failure) -> bool {
+pub(super) fn is_not_attempted(failure: &Failure) -> bool {
     failure.kind == FailureKind::NotAttempted
 }
 
@@ -524,9 +522,7 @@ fn outcome(failure: &Failure) -> told::Outcome {
         (Effect::Partial, _) => told::Outcome::Partial,
         (Effect::RolledBack, _) => told::Outcome::RolledBack,
         (Effect::Unknown, _) => told::Outcome::Unknown,
-        (Effect::None, FailureKind::NotAttempted | FailureKind::Dependency) => {
-            told::Outcome::NotAttempted
-        }
+        (Effect::None, kind) if !kind.was_tried() => told::Outcome::NotAttempted,
         (Effect::None, _) => told::Outcome::NotApplied,
     }
 }
