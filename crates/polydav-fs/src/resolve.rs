@@ -96,8 +96,16 @@ impl Root {
 
     /// Whether it is certain that nothing is at `path`, or that a link lies on the way to it.
     pub(crate) fn lacks(&self, path: &ResourcePath) -> bool {
-        let found = open_at(&self.fd, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW);
-        matches!(found, Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+        matches!(self.open_itself(path), Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+    }
+
+    /// What is known of what lies at `path` itself; [`Errno::LOOP`] if a link lies on the way to it.
+    pub(crate) fn stat_itself(&self, path: &ResourcePath) -> Result<Statx, Errno> {
+        self.open_itself(path).and_then(stat)
+    }
+
+    fn open_itself(&self, path: &ResourcePath) -> Result<OwnedFd, Errno> {
+        open_at(&self.fd, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW)
     }
 
     /// Opens what lies at `path`, following links that stay beneath the root, the one at its end

@@ -1,12 +1,11 @@
 //! Steps that have to wait until those before them have acted, for reasons that no path tells
 //! ([`crate::stretch`] has those that paths tell).
 
-use polydav_store::{ResourcePath, Step};
-use rustix::fs::{OFlags, fstatvfs};
+use polydav_store::{Step, Store};
 use rustix::io::Errno;
 
 use crate::apply::Execution;
-use crate::resolve::{is_dir, is_link, open_at, stat};
+use crate::resolve::{is_dir, is_link};
 
 /// With less space than this, what is removed before may make the room that is needed.
 const SCARCE: u64 = 1 << 30;
@@ -22,7 +21,7 @@ impl Execution<'_> {
     /// Whether its conditions look at something that may change with what has another path: by a link,
     /// by another name of the same file; and the time of a collection is that of its members.
     fn may_look_at_what_others_change(&self, step: &Step) -> bool {
-        let is_shared = |path| match self.look_up(path) {
+        let is_shared = |path| match self.store.root.stat_itself(path) {
             Ok(stat) => is_dir(&stat) || is_link(&stat) || stat.stx_nlink > 1,
             Err(errno) => errno == Errno::LOOP,
         };
@@ -30,18 +29,12 @@ impl Execution<'_> {
     }
 
     fn may_lack_space(&self, step: &Step) -> bool {
-        let needed = step.copies().map_or(0, |source| match self.look_up(source) {
+        let needed = step.copies().map_or(0, |source| match self.store.root.stat_itself(source) {
             Ok(stat) if is_dir(&stat) => u64::MAX,
             Ok(stat) => stat.stx_size,
             Err(_) => 0,
         });
-        let free = fstatvfs(&self.store.root).map(|space| space.f_bavail * space.f_frsize);
-        free.is_ok_and(|free| free < SCARCE.max(needed))
-    }
-
-    /// What is known of what lies at a path itself; [`Errno::LOOP`] if a link leads there.
-    fn look_up(&self, path: &ResourcePath) -> Result<rustix::fs::Statx, Errno> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        open_at(&self.store.root, path.as_bytes(), flags).and_then(stat)
+        let space = self.store.space(step.subject()).ok().flatten();
+        space.is_some_and(|space| space.available < SCARCE.max(needed))
     }
 }
