@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use polydav_store::{
     BatchEnd, BatchId, BatchLedger, BatchState, Commit, Durability, Failure, FailureKind,
-    KeptBatch, Principal, Receipt, ResourcePath,
+    KeptBatch, Principal, Receipt, ResourcePath, RunId,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -109,6 +109,7 @@ impl BatchLedger for State {
         durability: Durability,
     ) -> Result<(), Failure> {
         let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let marked = runs_of(&self.receipts(batch)?);
         let ended = self.change(durability, |changes| {
             changes
                 .transaction()
@@ -124,7 +125,7 @@ impl BatchLedger for State {
                     end.cancelled,
                 ])?;
             // Nobody asks for the fate of its commits any more.
-            forget_marks(changes.transaction(), batch)?;
+            forget_marks(changes.transaction(), &marked)?;
             forget_receipts(changes.transaction(), batch)
         });
         ended.map_err(failure)
@@ -166,19 +167,16 @@ impl State {
     }
 }
 
-/// Forgets the marks that the receipts of a batch name, as far as they are kept here.
-fn forget_marks(connection: &rusqlite::Connection, batch: BatchId) -> rusqlite::Result<()> {
-    let mut receipts = connection.prepare_cached("SELECT receipt FROM receipt WHERE batch = ?1")?;
-    let mut rows = receipts.query([batch.0.to_be_bytes()])?;
-    let mut runs = HashSet::new();
-    while let Some(row) = rows.next()? {
-        if let Ok(Receipt { commit: Commit::Named(name), .. }) =
-            Receipt::decode(row.get_ref(0)?.as_blob()?)
-            && let Some((run, _)) = named(&name)
-        {
-            runs.insert(run);
-        }
-    }
+/// The runs whose commits receipts name, as far as those are ours.
+fn runs_of(receipts: &[(Vec<u8>, bool)]) -> HashSet<RunId> {
+    let run = |(receipt, _): &(Vec<u8>, bool)| match Receipt::decode(receipt).ok()?.commit {
+        Commit::Named(name) => Some(named(&name)?.0),
+        Commit::Nameless | Commit::Nothing => None,
+    };
+    receipts.iter().filter_map(run).collect()
+}
+
+fn forget_marks(connection: &rusqlite::Connection, runs: &HashSet<RunId>) -> rusqlite::Result<()> {
     let mut forget = connection.prepare_cached("DELETE FROM mark WHERE run = ?1")?;
     runs.iter().try_for_each(|run| forget.execute([run.0.to_be_bytes()]).map(drop))
 }
@@ -222,7 +220,7 @@ fn failure(error: rusqlite::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use polydav_store::{Done, RunId};
+    use polydav_store::Done;
 
     use super::*;
     use crate::name_of;
