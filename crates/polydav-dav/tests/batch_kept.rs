@@ -397,19 +397,30 @@ fn jobs_of_one_step_take_a_slot_too() {
     ended(&world, &at);
 }
 
+fn with_one_slot() -> World {
+    let options = BatchOptions { running_max: 1, ..BatchOptions::default() };
+    World::with(Options { batch: options, ..Options::default() })
+}
+
+/// Operations of which there is much to tell.
+fn many_far(verb: &str) -> String {
+    let far = "n".repeat(200);
+    (0..5000).map(|at| format!("<{verb} href=\"/{far}/{at}\"/>")).collect()
+}
+
+/// An answer of which nothing was taken yet.
+fn hold(world: &World, text: &str) -> http::Response<polydav_dav::Body> {
+    let call = world.dav.call(request(text), Principal::Anonymous);
+    world.runtime.block_on(call)
+}
+
 /// Else clients that take nothing could have the server hold any number of them.
 #[test]
 fn a_large_answer_holds_a_slot_when_it_is_told_again() {
-    let options = BatchOptions { running_max: 1, ..BatchOptions::default() };
-    let world = World::with(Options { batch: options, ..Options::default() });
-    let far = "n".repeat(200);
-    let many: String = (0..5000).map(|at| format!("<delete href=\"/{far}/{at}\"/>")).collect();
+    let (world, many) = (with_one_slot(), many_far("delete"));
     let make = keyed("k", &many);
     assert!(world.ask(&make).bytes().len() > 1 << 20);
-    let hold = |text: &str| {
-        let call = world.dav.call(request(text), Principal::Anonymous);
-        world.runtime.block_on(call)
-    };
+    let hold = |text: &str| hold(&world, text);
     let held = hold(&make);
     assert_eq!(held.headers()["idempotent-replayed"], "true");
     assert_eq!(world.status(&make), 429);
@@ -485,16 +496,12 @@ fn what_planning_refused_of_an_interrupted_job_is_not_worth_sending_again() {
 
 #[test]
 fn what_is_left_of_a_job_takes_a_slot_to_tell() {
-    let options = BatchOptions { running_max: 1, ..BatchOptions::default() };
-    let world = World::with(Options { batch: options, ..Options::default() });
-    let far = "n".repeat(200);
-    let many: String = (0..5000).map(|at| format!("<mkcol href=\"/{far}/{at}\"/>")).collect();
+    let (world, many) = (with_one_slot(), many_far("mkcol"));
     world.runtime.block_on(world.dav.engine().drain());
     let at = world.ask(job(&many)).header("location").to_owned();
     assert_eq!(ended(&world, &at)["state"], "interrupted");
     let left = format!("GET {at}/retry");
-    let call = world.dav.call(request(&left), Principal::Anonymous);
-    let held = world.runtime.block_on(call);
+    let held = hold(&world, &left);
     assert_eq!((held.status().as_u16(), world.status(&left)), (200, 429));
     drop(held);
     assert_eq!(world.status(&left), 200);

@@ -153,8 +153,8 @@ fn a_folder_where_upper_and_lower_case_are_one_is_served_for_reading_only() {
     open(true).unwrap();
 }
 
-#[test]
-fn a_full_disk_leaves_everything_as_it_was() {
+/// Tests on a disk of three megabytes, if it may be made.
+fn on_a_small_disk(test: impl Fn(&World)) {
     if !is_root() {
         return;
     }
@@ -163,6 +163,13 @@ fn a_full_disk_leaves_everything_as_it_was() {
         let at = dir.path().join("root");
         let Some(_mount) = Mount::new(&at, "size=3m") else { return };
         let world = World::of(dir, full);
+        test(&world);
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_everything_as_it_was() {
+    on_a_small_disk(|world| {
         let big = "x".repeat(400_000);
         world.one(mkcol("a")).unwrap();
         for name in ["a/1", "a/2", "a/3"] {
@@ -177,24 +184,17 @@ fn a_full_disk_leaves_everything_as_it_was() {
             let failure = world.one(step).unwrap_err();
             assert_eq!((failure.kind, failure.effect), (FailureKind::NoSpace, Effect::None));
         }
-        assert_eq!(names(&world), ["a", "a/1", "a/2", "a/3", "t"]);
+        assert_eq!(names(world), ["a", "a/1", "a/2", "a/3", "t"]);
         assert_eq!(world.read("t"), b"small");
         world.one(delete("a/1")).unwrap();
         world.is_tidy();
-    }
+    });
 }
 
 /// Prepared together with what makes the room, it would find none.
 #[test]
 fn what_is_removed_makes_room_for_what_comes_behind() {
-    if !is_root() {
-        return;
-    }
-    for full in BOTH {
-        let dir = tempfile::TempDir::new().unwrap();
-        let at = dir.path().join("root");
-        let Some(_mount) = Mount::new(&at, "size=3m") else { return };
-        let world = World::of(dir, full);
+    on_a_small_disk(|world| {
         world.one(put("p", "x")).unwrap();
         world.one(patch("p", "p", "v")).unwrap();
         let big = "x".repeat(400_000);
@@ -205,7 +205,7 @@ fn what_is_removed_makes_room_for_what_comes_behind() {
             vec![delete("f0"), put("n", &big), delete("f1"), copy("n", "m", Overwrite::Refuse)];
         let outcomes = world.run(steps);
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-    }
+    });
 }
 
 #[test]

@@ -692,8 +692,12 @@ mod tests {
             json("{\"$base64\": \"AAEC\", \"$text\": \"\"}"),
         ];
         assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn base64_that_is_none_is_told_by_its_key() {
         let wrong = r#"[{"op": "create", "href": "t/", "values": {"a": {"$base64": "="}}}]"#;
-        let wrong = super::tests::json(wrong).unwrap().operations.remove(0).action.unwrap_err();
+        let wrong = json(wrong).unwrap().operations.remove(0).action.unwrap_err();
         assert_eq!(wrong.name, "$base64");
     }
 
