@@ -2,6 +2,7 @@
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,16 @@ use polydav_dav::{BatchCounts, BatchOptions, Options};
 use polydav_store::FailureKind::Internal;
 use polydav_store::kit::{mkcol, put};
 use polydav_store::layer::{Fault, Faulty};
-use polydav_store::{MemoryLedger, MemoryStore, Principal};
+use polydav_store::{MemoryLedger, MemoryStore, Principal, Run};
 use serde_json::Value;
 use world::gate::{gated, gated_for};
 use world::{Made, World, answer, batch, batch_with, named, request};
 
 const NONE: [&str; 0] = [];
+
+/// How many operations run at once, and more than that.
+const PART: usize = Run::STEPS_MAX;
+const MANY: usize = 3 * PART + 10;
 
 /// Every operation there is.
 const ALL: &str = "<mkcol href=\"/c/\"/>\
@@ -84,6 +89,49 @@ fn every_operation_is_done_in_its_order() {
 }
 
 /// A client has one parser, and takes no 200 for "all well".
+/// They run part by part; what is told is one document all the same.
+#[test]
+fn what_is_told_does_not_depend_on_how_many_run_at_once() {
+    let mut operations: Vec<_> = (0..MANY).map(|n| format!("<mkcol href=\"/{n}/\"/>")).collect();
+    let mut expected: Vec<_> = (0..MANY).map(|n| format!("mkcol /{n}/ 201 applied")).collect();
+    let (gone, bad, end) = (PART + 1, 2 * PART + 1, MANY);
+    for (at, operation, told) in [
+        (gone, "delete id='g' href='/gone'", "delete /gone 404 not-applied".to_owned()),
+        (bad, "delete id='b' href='http://b/'", "delete http://b/ 502 not-applied".to_owned()),
+        (end - 4, "mkcol needs='g' href='/x/'", skipped("mkcol /x/", gone)),
+        (end - 3, "mkcol needs='b' href='/y/'", skipped("mkcol /y/", bad)),
+        (end - 2, "mkcol href='/2/'", "mkcol /2/ 405 not-applied".to_owned()),
+        (end - 1, "delete href='/nothing'", "delete /nothing 404 not-applied".to_owned()),
+    ] {
+        (operations[at], expected[at]) = (format!("<{operation}/>"), told);
+    }
+    let told = |mode: &str, is_dry: bool| {
+        let attributes = format!("mode=\"{mode}\" dry-run=\"{is_dry}\"");
+        let reply = World::new().ask(batch_with(&attributes, &operations.concat()));
+        let hrefs: BTreeSet<_> = reply.hrefs().into_iter().collect();
+        assert_eq!(hrefs.len(), MANY, "each has an href of its own (RFC 4918 \u{a7}14.24)");
+        reply.items()
+    };
+    assert_eq!(told("best-effort", false), expected);
+    let would = expected.iter().map(|told| told.replace("201 applied", "201 would-apply"));
+    assert_eq!(told("best-effort", true), would.collect::<Vec<_>>());
+    for told in &mut expected[gone + 1..] {
+        let asked: Vec<_> = told.split(' ').take(2).collect();
+        *told = skipped(&asked.join(" "), gone);
+    }
+    assert_eq!(told("stop", false), expected);
+    expected.iter_mut().for_each(|told| {
+        let asked: Vec<_> = told.split(' ').take(2).collect();
+        *told = skipped(&asked.join(" "), bad);
+    });
+    expected[bad] = "delete http://b/ 502 not-applied".to_owned();
+    assert_eq!(told("atomic", false), expected);
+}
+
+fn skipped(asked: &str, because_of: usize) -> String {
+    format!("{asked} 424 not-attempted because of {because_of}")
+}
+
 #[test]
 fn an_accepted_document_is_answered_by_207_always() {
     let world = World::new();

@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 
 /// The claims of one store.
 #[derive(Debug, Clone, Default)]
-pub struct Claims(Arc<Mutex<Table>>);
+pub(crate) struct Claims(Arc<Mutex<Table>>);
 
 /// The patience was over before the paths were free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Busy;
+pub(crate) struct Busy;
 
 /// A claim that is held, or waits. Dropped: given up.
 #[derive(Debug)]
-pub struct Claim {
+pub(crate) struct Claim {
     claims: Claims,
     ticket: u64,
 }
@@ -35,11 +35,12 @@ struct Table {
 }
 
 /// The trees at some paths, in order; none contains another.
-#[derive(Debug)]
-struct Trees(Vec<ResourcePath>);
+#[derive(Debug, Default)]
+pub(crate) struct Trees(Vec<ResourcePath>);
 
 impl Trees {
-    fn new(mut paths: Vec<ResourcePath>) -> Self {
+    /// Those at these paths.
+    pub(crate) fn new(mut paths: Vec<ResourcePath>) -> Self {
         // Stable, for that is fast where there is some order already.
         paths.sort();
         // A tree lies together in that order.
@@ -60,12 +61,12 @@ impl Trees {
 }
 
 impl Claims {
-    /// Claims the trees at `paths` together, waiting up to `patience` for those who asked before.
+    /// Claims `trees` together, waiting up to `patience` for those who asked before.
     ///
     /// # Errors
     /// [`Busy`] if the patience was over.
-    pub async fn take(&self, paths: Vec<ResourcePath>, patience: Duration) -> Result<Claim, Busy> {
-        let (claim, granted) = self.ask(Trees::new(paths));
+    pub(crate) async fn take(&self, trees: Trees, patience: Duration) -> Result<Claim, Busy> {
+        let (claim, granted) = self.ask(trees);
         let Some(granted) = granted else { return Ok(claim) };
         match tokio::time::timeout(patience, granted).await {
             Ok(Ok(())) => Ok(claim),
@@ -75,7 +76,7 @@ impl Claims {
 
     /// How many claims there have been, unless somebody claims the tree at `path`, or one that it
     /// overlaps with: the same number again says that nobody did meanwhile.
-    pub fn count_without(&self, path: &ResourcePath) -> Option<u64> {
+    pub(crate) fn count_without(&self, path: &ResourcePath) -> Option<u64> {
         let tree = Trees::new(vec![path.clone()]);
         let table = self.table();
         let is_claimed = table.claims.values().any(|claimed| claimed.overlap(&tree));
@@ -135,12 +136,12 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3600);
 
-    fn paths(list: &[&str]) -> Vec<ResourcePath> {
-        list.iter().map(|joined| ResourcePath::parse(joined).unwrap()).collect()
+    fn trees(list: &[&str]) -> Trees {
+        Trees::new(list.iter().map(|joined| ResourcePath::parse(joined).unwrap()).collect())
     }
 
     async fn take<const N: usize>(claims: &Claims, list: [&str; N]) -> Claim {
-        claims.take(paths(&list), LONG).await.unwrap()
+        claims.take(trees(&list), LONG).await.unwrap()
     }
 
     fn is_pending(future: std::pin::Pin<&mut impl Future>) -> bool {
@@ -198,7 +199,7 @@ mod tests {
     async fn patience_ends() {
         let claims = Claims::default();
         let _first = take(&claims, ["a"]).await;
-        assert_eq!(claims.take(paths(&["a/b"]), LONG).await.unwrap_err(), Busy);
+        assert_eq!(claims.take(trees(&["a/b"]), LONG).await.unwrap_err(), Busy);
         assert!(claims.table().waiting.is_empty());
     }
 }

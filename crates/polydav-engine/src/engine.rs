@@ -1,4 +1,4 @@
-//! `Engine`: claims the paths of a plan, cuts it into runs, and collects the outcomes.
+//! `Engine`: claims the paths of a plan, cuts it into runs, and passes the outcomes on.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,12 +11,13 @@ use polydav_store::{
     Needed, OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store, View,
 };
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::batches::{Batches, KeepLimits, Ticket, is_to_be_tried_again};
-use crate::claim::Claims;
+use crate::claim::{Claims, Trees};
 use crate::locking::LockLimits;
 use crate::locks::Locks;
-use crate::plan::{Plan, PlanMode};
+use crate::plan::{Listed, Plan, PlanMode, Steps};
 
 /// Where time and randomness come from.
 #[derive(Clone)]
@@ -186,37 +187,46 @@ impl Engine {
     /// It runs to its end even if the future returned is dropped.
     pub async fn run(&self, plan: Plan) -> Vec<Outcome> {
         let count = plan.steps.len();
-        let inner = Arc::clone(&self.inner);
-        self.to_the_end(count, inner.run(plan)).await
+        self.pass(plan.map(Listed::from)).await.map_or_else(|| broken(count), Listed::into_outcomes)
     }
 
-    /// Tells what would come of a plan, in a [rehearsal](Store::rehearsal) of the store: nothing is
-    /// changed. What others do meanwhile may make it come out differently.
+    /// Tells what would come of a plan, as [`Engine::run`] does, in a
+    /// [rehearsal](Store::rehearsal) of the store: nothing is changed. What others do meanwhile may
+    /// make it come out differently.
     pub async fn rehearse(&self, plan: Plan) -> Vec<Outcome> {
         let count = plan.steps.len();
-        let inner = Arc::clone(&self.inner);
-        self.to_the_end(count, inner.rehearse(plan)).await
+        let listed = self.pass_in_rehearsal(plan.map(Listed::from)).await;
+        listed.map_or_else(|| broken(count), Listed::into_outcomes)
     }
 
-    /// The outcomes of a plan of so many steps, which runs in a task that ends whatever happens.
-    async fn to_the_end(
+    /// Runs a plan whose steps are made while it runs; `None` if that ended in a panic, and it isn't
+    /// known what of it was done.
+    ///
+    /// It runs to its end even if the future returned is dropped.
+    pub async fn pass<S: Steps>(&self, plan: Plan<S>) -> Option<S> {
+        let inner = Arc::clone(&self.inner);
+        self.to_the_end(inner.run(plan)).await
+    }
+
+    /// The same in a rehearsal, as [`Engine::rehearse`] has it.
+    pub async fn pass_in_rehearsal<S: Steps>(&self, plan: Plan<S>) -> Option<S> {
+        let inner = Arc::clone(&self.inner);
+        self.to_the_end(inner.rehearse(plan)).await
+    }
+
+    /// What a task comes to that ends whatever happens; `None` if it ended in a panic.
+    async fn to_the_end<T: Send + 'static>(
         &self,
-        count: usize,
-        run: impl Future<Output = Vec<Outcome>> + Send + 'static,
-    ) -> Vec<Outcome> {
+        run: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         let running = self.inner.running.subscribe();
         let task = tokio::spawn(async move {
-            let outcomes = run.await;
+            let done = run.await;
             drop(running);
-            outcomes
+            done
         });
-        match task.await {
-            Ok(outcomes) => outcomes,
-            Err(panic) => {
-                tracing::error!(%panic, "a plan ended in a panic");
-                (0..count).map(|_| Err(unknown("the server failed"))).collect()
-            }
-        }
+        let said = |panic: &JoinError| tracing::error!(%panic, "a plan ended in a panic");
+        task.await.inspect_err(said).ok()
     }
 
     /// Does blocking work on the engine's behalf, in a task that ends whatever happens.
@@ -285,77 +295,139 @@ impl Manner {
     }
 }
 
+/// Steps of a plan that run together.
+struct Part {
+    /// What they are reported under, and how those went that an earlier process did.
+    known: Vec<(usize, Option<Outcome>)>,
+    /// The others.
+    steps: Vec<Step>,
+    /// What those claim.
+    trees: Trees,
+}
+
+impl Part {
+    /// The next steps that run together; `None` if that was all.
+    async fn next_of<S: Steps>(steps: S, manner: &Manner) -> (S, Option<Self>) {
+        let max = if manner.mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
+        let (rest, steps) = steps.next(max).await;
+        let part = (!steps.is_empty()).then(|| Self::new(steps, manner));
+        (rest, part)
+    }
+
+    fn new(mut steps: Vec<Step>, manner: &Manner) -> Self {
+        let known = steps.iter().map(|step| (step.index(), manner.known(step).cloned()));
+        let known: Vec<_> = known.collect();
+        steps.retain(|step| manner.known(step).is_none());
+        let trees = Trees::new(claimed(&steps));
+        Self { known, steps, trees }
+    }
+
+    /// How those went that an earlier process did.
+    fn known(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.known.iter().filter_map(|(index, outcome)| Some((*index, outcome.as_ref()?)))
+    }
+
+    /// What becomes of the others if none of them is tried, since another failed.
+    fn refuse(&self) -> Vec<Outcome> {
+        let told = |step| Err(refused(step, FailureKind::Dependency));
+        self.steps.iter().map(told).collect()
+    }
+
+    /// All outcomes: those of the others are `told`.
+    fn join(self, told: Vec<Outcome>, needed: &mut Needed) -> Vec<Outcome> {
+        let mut told = told.into_iter();
+        let all = self.known.into_iter().map(|(index, known)| {
+            let outcome = known.or_else(|| told.next());
+            let outcome = outcome.unwrap_or_else(|| Err(unknown("it was not told of")));
+            needed.note(index, &outcome);
+            outcome
+        });
+        all.collect()
+    }
+}
+
+/// The paths that steps claim.
+fn claimed(steps: &[Step]) -> Vec<ResourcePath> {
+    let mut paths = Vec::with_capacity(2 * steps.len());
+    // Lists of what to move mostly have an order; so have their sources, and their targets.
+    paths.extend(steps.iter().filter_map(|step| step.claims().next()).cloned());
+    paths.extend(steps.iter().flat_map(|step| step.claims().skip(1)).cloned());
+    // Nothing that a condition looks at may change either before the step has acted.
+    paths.extend(steps.iter().flat_map(Step::watches).cloned());
+    paths
+}
+
+/// A part on its way.
+enum Running {
+    /// On a thread that may block: so many steps.
+    In(JoinHandle<Vec<Outcome>>, usize),
+    /// None of its steps is tried.
+    Not(Vec<Outcome>),
+}
+
+impl Running {
+    async fn outcomes(self) -> Vec<Outcome> {
+        match self {
+            Self::Not(outcomes) => outcomes,
+            Self::In(task, count) => task.await.unwrap_or_else(|panic| {
+                tracing::error!(%panic, "a run ended in a panic");
+                broken(count)
+            }),
+        }
+    }
+}
+
+/// Tells all steps that none of them can be tried.
+async fn refuse_all<S: Steps>(steps: S, failure: &Failure) -> S {
+    let (mut rest, mut steps) = steps.next(Run::STEPS_MAX).await;
+    while !steps.is_empty() {
+        let because = |step: &Step| Failure { path: step.subject().clone(), ..failure.clone() };
+        rest.told(steps.iter().map(|step| Err(because(step))).collect());
+        (rest, steps) = rest.next(Run::STEPS_MAX).await;
+    }
+    rest
+}
+
 impl Inner {
-    async fn run(self: Arc<Self>, plan: Plan) -> Vec<Outcome> {
+    /// Runs a plan in parts. While one of them runs, the next is made ready, and those before are
+    /// told of.
+    async fn run<S: Steps>(self: Arc<Self>, plan: Plan<S>) -> S {
         let Plan { steps, mode, cancel, ticket } = plan;
         let cancel = self.cancel(cancel, ticket.clone());
         let manner = Manner { mode, cancel, ticket };
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(steps.len());
-        let mut needed = Needed::by(&steps);
-        let mut steps = steps.into_iter();
-        loop {
-            let count = if mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
-            let part: Vec<Step> = steps.by_ref().take(count).collect();
-            if part.is_empty() {
-                return outcomes;
-            }
-            let is_over = outcomes.iter().any(|outcome| manner.stops_at(outcome));
-            outcomes.extend(self.run_rest(part, is_over, &manner, &mut needed).await);
+        let mut needed = steps.needed();
+        let mut is_over = false;
+        let (mut steps, mut next) = Part::next_of(steps, &manner).await;
+        while let Some(mut part) = next {
+            part.known().for_each(|(index, outcome)| needed.note(index, outcome));
+            is_over |= part.known().any(|(_, outcome)| manner.stops_at(outcome));
+            let running = match is_over {
+                true => Running::Not(part.refuse()),
+                false => self.begin(&mut part, &manner, &needed).await,
+            };
+            (steps, next) = Part::next_of(steps, &manner).await;
+            let outcomes = part.join(running.outcomes().await, &mut needed);
+            is_over |= outcomes.iter().any(|outcome| manner.stops_at(outcome));
+            steps.told(outcomes);
         }
-    }
-
-    /// Runs those of the steps that no earlier process did.
-    async fn run_rest(
-        self: &Arc<Self>,
-        part: Vec<Step>,
-        mut is_over: bool,
-        manner: &Manner,
-        needed: &mut Needed,
-    ) -> Vec<Outcome> {
-        let indices: Vec<_> = part.iter().map(Step::index).collect();
-        let known: Vec<_> = part.iter().map(|step| manner.known(step).cloned()).collect();
-        for (index, outcome) in indices.iter().zip(&known) {
-            if let Some(outcome) = outcome {
-                needed.note(*index, outcome);
-                is_over |= manner.stops_at(outcome);
-            }
-        }
-        let rest = part.into_iter().zip(&known);
-        let rest: Vec<_> =
-            rest.filter(|(_, known)| known.is_none()).map(|(step, _)| step).collect();
-        let told = if is_over {
-            rest.iter().map(|step| Err(refused(step, FailureKind::Dependency))).collect()
-        } else {
-            self.run_part(rest, manner, needed.clone()).await
-        };
-        let mut told = told.into_iter();
-        let told = known.into_iter().map(|known| {
-            known.or_else(|| told.next()).unwrap_or_else(|| Err(unknown("it was not told of")))
-        });
-        let told: Vec<_> = told.collect();
-        indices.iter().zip(&told).for_each(|(index, outcome)| needed.note(*index, outcome));
-        told
+        steps
     }
 
     /// Runs a plan over a rehearsal, with locks and claims of its own. It begins and ends where it may
     /// block.
-    async fn rehearse(self: Arc<Self>, plan: Plan) -> Vec<Outcome> {
+    async fn rehearse<S: Steps>(self: Arc<Self>, plan: Plan<S>) -> S {
         let begun = tokio::task::spawn_blocking(move || self.rehearsal()).await;
         let rehearsal = match begun {
             Ok(Ok(rehearsal)) => Arc::new(rehearsal),
-            Ok(Err(failure)) => {
-                let because =
-                    |step: &Step| Failure { path: step.subject().clone(), ..failure.clone() };
-                return plan.steps.iter().map(|step| Err(because(step))).collect();
-            }
+            Ok(Err(failure)) => return refuse_all(plan.steps, &failure).await,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        let outcomes = Arc::clone(&rehearsal).run(plan).await;
+        let steps = Arc::clone(&rehearsal).run(plan).await;
         let ended = tokio::task::spawn_blocking(move || drop(rehearsal)).await;
         if let Err(panic) = ended {
             tracing::error!(%panic, "the end of a rehearsal ended in a panic");
         }
-        outcomes
+        steps
     }
 
     fn rehearsal(&self) -> Result<Self, Failure> {
@@ -379,36 +451,27 @@ impl Inner {
         })
     }
 
-    /// Claims the paths of all steps and runs them in one hop; `needed` is what is known from before.
-    async fn run_part(
-        self: &Arc<Self>,
-        steps: Vec<Step>,
-        manner: &Manner,
-        mut needed: Needed,
-    ) -> Vec<Outcome> {
+    /// Claims what a part changes, and begins to run it in one hop; `needed` is what is known from
+    /// before.
+    async fn begin(self: &Arc<Self>, part: &mut Part, manner: &Manner, needed: &Needed) -> Running {
+        let steps = std::mem::take(&mut part.steps);
         if steps.is_empty() {
-            return Vec::new();
+            return Running::Not(Vec::new());
         }
-        // Nothing that a condition looks at may change either before the step has acted.
-        let mut paths = Vec::with_capacity(2 * steps.len());
-        // Lists of what to move mostly have an order; so have their sources, and their targets.
-        paths.extend(steps.iter().filter_map(|step| step.claims().next()).cloned());
-        paths.extend(steps.iter().flat_map(|step| step.claims().skip(1)).cloned());
-        paths.extend(steps.iter().flat_map(Step::watches).cloned());
-        let Ok(claim) = self.claims.take(paths, self.options.patience).await else {
-            return busy(&steps, &mut needed);
-        };
         let count = steps.len();
-        let (inner, manner) = (Arc::clone(self), manner.clone());
+        let (mut needed, manner) = (needed.clone(), manner.clone());
+        let trees = std::mem::take(&mut part.trees);
+        let Ok(claim) = self.claims.take(trees, self.options.patience).await else {
+            return Running::Not(busy(&steps, &mut needed));
+        };
+        // It is waited for though nobody asks for its outcomes any more.
+        let (inner, held) = (Arc::clone(self), self.running.subscribe());
         let task = tokio::task::spawn_blocking(move || {
             let outcomes = inner.apply(steps, &manner, needed);
-            drop(claim);
+            drop((claim, held));
             outcomes
         });
-        task.await.unwrap_or_else(|panic| {
-            tracing::error!(%panic, "a run ended in a panic");
-            (0..count).map(|_| Err(unknown("the server failed"))).collect()
-        })
+        Running::In(task, count)
     }
 
     /// Applies claimed steps. After a step that may end locks a run ends, so that the steps behind
@@ -605,6 +668,11 @@ fn busy(steps: &[Step], needed: &mut Needed) -> Vec<Outcome> {
         outcome
     };
     steps.iter().map(told).collect()
+}
+
+/// What is told of steps that ended in a panic.
+fn broken(count: usize) -> Vec<Outcome> {
+    (0..count).map(|_| Err(unknown("the server failed"))).collect()
 }
 
 fn unknown(detail: &str) -> Failure {

@@ -1,9 +1,10 @@
 //! The engine of polydav: how plans run over a store.
 //!
 //! Every request that changes something is a [`Plan`]: a list of steps. The engine claims the
-//! paths of up to a thousand steps at once, hands them to the store as a run in one hop to a
-//! blocking thread, ends the locks of what is gone, and gives back an outcome for every step. A
-//! single PUT is a plan of one step; so is LOCK on a URL where nothing lies yet.
+//! paths of up to [`Run::STEPS_MAX`](polydav_store::Run::STEPS_MAX) steps at once, hands them to the
+//! store as a run in one hop to a blocking thread, ends the locks of what is gone, and gives back an
+//! outcome for every step. A single PUT is a plan of one step; so is LOCK on a URL where nothing lies
+//! yet. The [`Steps`] of a long plan can be made, and told of, while others of them run.
 //!
 //! A plan that began to run ends, whatever becomes of the request that asked for it: it runs in a
 //! task of its own, and [`Engine::drain`] waits for it.
@@ -18,7 +19,6 @@ mod locks;
 mod plan;
 
 pub use batches::{Batches, Entry, Job, JobState, KeepLimits, NewBatch, Ticket, Unkept};
-pub use claim::{Busy, Claim, Claims};
 pub use engine::{Engine, Environment, LiveView, Options};
 pub use locking::{LockLimits, LockRequest, Locked, RefreshRequest, UnlockRequest};
-pub use plan::{Plan, PlanMode};
+pub use plan::{Plan, PlanMode, Steps};

@@ -10,6 +10,7 @@ use polydav_store::{
     Member, Members, Needed, ResourcePath, Step, View,
 };
 
+use crate::claim::Trees;
 use crate::engine::{Engine, Inner, LiveView, Manner};
 
 /// The bounds of locks.
@@ -128,7 +129,7 @@ impl Engine {
         work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let subject = paths.first().cloned().unwrap_or_default();
-        let claim = self.inner.claims.take(paths, self.inner.options.patience).await;
+        let claim = self.inner.claims.take(Trees::new(paths), self.inner.options.patience).await;
         let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, subject)) };
         self.blocking(move |inner| {
             let result = work(inner);

@@ -1,8 +1,10 @@
-//! `Plan`: what a request wants done.
+//! `Plan`: what a request wants done; `Steps`: where that comes from.
 
+use std::future::{Future, ready};
 use std::sync::Arc;
+use std::vec;
 
-use polydav_store::{Cancel, Step};
+use polydav_store::{Cancel, Needed, Outcome, Step};
 
 use crate::Ticket;
 
@@ -22,9 +24,9 @@ pub enum PlanMode {
 
 /// Steps to be done in order, and how.
 #[derive(Debug)]
-pub struct Plan {
-    /// The steps. Their outcomes come in the same order.
-    pub steps: Vec<Step>,
+pub struct Plan<S = Vec<Step>> {
+    /// The steps: a list, or [what makes them](Steps). Their outcomes come in the same order.
+    pub steps: S,
     /// What a failure means.
     pub mode: PlanMode,
     /// Asked before every step whether to go on.
@@ -42,5 +44,61 @@ impl Plan {
             cancel: Cancel::never(),
             ticket: None,
         }
+    }
+}
+
+impl<S> Plan<S> {
+    /// The same with other steps.
+    pub(crate) fn map<T>(self, steps: impl FnOnce(S) -> T) -> Plan<T> {
+        let Self { steps: list, mode, cancel, ticket } = self;
+        Plan { steps: steps(list), mode, cancel, ticket }
+    }
+}
+
+/// Where the steps of a plan come from, and where it is told what became of them.
+pub trait Steps: Sized + Send + 'static {
+    /// What the steps need of each other.
+    fn needed(&self) -> Needed;
+
+    /// The next steps, at most `max`; none if there are no more. What was given before runs meanwhile.
+    fn next(self, max: usize) -> impl Future<Output = (Self, Vec<Step>)> + Send;
+
+    /// What became of the steps that were given first among those not told of, all that were given at
+    /// once: an outcome for each.
+    fn told(&mut self, outcomes: Vec<Outcome>);
+}
+
+/// Steps that are all there from the beginning.
+pub(crate) struct Listed {
+    needed: Needed,
+    steps: vec::IntoIter<Step>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Listed {
+    pub(crate) fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes
+    }
+}
+
+impl From<Vec<Step>> for Listed {
+    fn from(steps: Vec<Step>) -> Self {
+        let (needed, outcomes) = (Needed::by(&steps), Vec::with_capacity(steps.len()));
+        Self { needed, steps: steps.into_iter(), outcomes }
+    }
+}
+
+impl Steps for Listed {
+    fn needed(&self) -> Needed {
+        self.needed.clone()
+    }
+
+    fn next(mut self, max: usize) -> impl Future<Output = (Self, Vec<Step>)> + Send {
+        let steps = self.steps.by_ref().take(max).collect();
+        ready((self, steps))
+    }
+
+    fn told(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes.extend(outcomes);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_engine::{
-    Engine, Environment, LockLimits, LockRequest, Options, Plan, PlanMode, RefreshRequest,
+    Engine, Environment, LockLimits, LockRequest, Options, Plan, PlanMode, RefreshRequest, Steps,
     UnlockRequest,
 };
 use polydav_store::layer::{Fault, Faulty};
@@ -15,8 +15,8 @@ use polydav_store::schema::{Access, Column, Origin, Table, Type};
 use polydav_store::{
     Action, Broken, Cancel, Condition, Content, Effect, Failure, FailureKind, Field, Guard, IfList,
     Ledger, Lock, LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryRecords,
-    MemoryStore, Outcome, Overwrite, Principal, Report, ResourcePath, Run, Select, Step, Store,
-    Value, View as _, delegate,
+    MemoryStore, Needed, Outcome, Overwrite, Principal, Report, ResourcePath, Run, Select, Step,
+    Store, Value, View as _, delegate,
 };
 
 fn path(joined: &str) -> ResourcePath {
@@ -720,6 +720,83 @@ async fn a_store_that_panics_leaves_its_steps_unknown_and_its_paths_free() {
         let failure = outcomes[0].as_ref().unwrap_err();
         assert_eq!((failure.kind, failure.effect), (FailureKind::Internal, Effect::Unknown));
     }
+}
+
+/// Steps that are given one at a time. When it is asked for the second one, something happens.
+struct OneByOne<F> {
+    left: std::vec::IntoIter<Step>,
+    asked: usize,
+    second: F,
+    /// Before the so many-eth was asked for, this was told.
+    told: Vec<(usize, Option<FailureKind>)>,
+}
+
+impl<F: Fn() + Send + Sync + 'static> OneByOne<F> {
+    fn of(actions: impl IntoIterator<Item = Action>, second: F) -> Plan<Self> {
+        let guarded = actions.into_iter().map(|action| (Guard::default(), action));
+        let Plan { steps, mode, cancel, ticket } = plan(guarded.collect(), PlanMode::BestEffort);
+        let steps = Self { left: steps.into_iter(), asked: 0, second, told: Vec::new() };
+        Plan { steps, mode, cancel, ticket }
+    }
+}
+
+impl<F: Fn() + Send + Sync + 'static> Steps for OneByOne<F> {
+    fn needed(&self) -> Needed {
+        Needed::default()
+    }
+
+    async fn next(mut self, _: usize) -> (Self, Vec<Step>) {
+        self.asked += 1;
+        if self.asked == 2 {
+            (self.second)();
+        }
+        let steps = self.left.next().into_iter().collect();
+        (self, steps)
+    }
+
+    fn told(&mut self, outcomes: Vec<Outcome>) {
+        self.told.extend(kinds(&outcomes).into_iter().map(|kind| (self.asked, kind)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_steps_run_the_next_are_made_and_those_before_are_told_of() {
+    let store = Gated::new(Gate::Closed, false);
+    let engine = engine_over(store.clone());
+    // The first ends only once the second was asked for.
+    let plan = OneByOne::of([mkcol("a"), remove("b"), put("a/f")], move || store.set(Gate::Open));
+    let steps = tokio::time::timeout(Duration::from_secs(60), engine.pass(plan)).await;
+    let steps = steps.expect("what runs waits for nobody").unwrap();
+    assert_eq!(steps.told, [(2, None), (3, Some(FailureKind::NotFound)), (4, None)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_cannot_be_made_leave_those_before_done_and_their_paths_free() {
+    let store = Gated::new(Gate::Closed, false);
+    let engine = engine_over(store.clone());
+    let second = || panic!("steps that can't be made");
+    assert!(engine.pass(OneByOne::of([mkcol("a"), mkcol("b")], second)).await.is_none());
+    store.set(Gate::Open);
+    store.wait_while(Gate::Open);
+    engine.drain().await;
+    assert!(store.stat(&path("a"), &Select::None).is_ok());
+    assert!(engine.stillness(&path("a")).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_are_made_later_are_rehearsed_too_and_refused_if_nothing_can_be() {
+    let world = World::new();
+    let actions = || [mkcol("a"), put("a/f"), put("b/f")];
+    let rehearsed = world.engine.pass_in_rehearsal(OneByOne::of(actions(), || ())).await.unwrap();
+    let missing = Some(FailureKind::ParentMissing);
+    assert_eq!(rehearsed.told, [(2, None), (3, None), (4, missing)]);
+    assert!(!world.has("a"));
+    // A store that can't be rehearsed.
+    let (environment, ledger) = (Clock::default().environment(), MemoryLedger::default());
+    let store = Arc::new(Faulty::new(MemoryStore::new()));
+    let engine = Engine::open(store, Arc::new(ledger), environment, Options::default()).unwrap();
+    let refused = engine.pass_in_rehearsal(OneByOne::of(actions(), || ())).await.unwrap();
+    assert_eq!(refused.told, [1, 2, 3].map(|asked| (asked, Some(FailureKind::Unsupported))));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@
 //!
 //! All methods of [`Store`] and [`Ledger`] block, and are called from threads that may block. The
 //! guard, the act and the commit of a whole run thus share one section without a suspension point,
-//! and the caller pays for one hop to such a thread for up to a thousand steps.
+//! and the caller pays for one hop to such a thread for up to [`Run::STEPS_MAX`] steps.
 
 mod datum;
 mod delegate;

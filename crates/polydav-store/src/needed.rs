@@ -38,6 +38,11 @@ impl Needed {
         Self(fates)
     }
 
+    /// That steps of these indices are needed, of which nothing is known yet.
+    pub fn of(needs: impl IntoIterator<Item = usize>) -> Self {
+        Self(needs.into_iter().map(|need| (need, Fate::Open)).collect())
+    }
+
     /// Takes note of the outcome of a step; of several, the last counts.
     pub fn note(&mut self, index: usize, outcome: &Outcome) {
         if let Some(fate) = self.0.get_mut(&index) {

@@ -23,7 +23,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::kept::{self, Came, Course, JobWish, Kept, RowKey, Wish};
-use super::reply::is_not_attempted;
+use super::told::is_not_attempted;
 use super::{Outer, Planner, Slot, slot_for};
 use crate::body::Body;
 use crate::change::created_or_empty;
@@ -186,8 +186,8 @@ async fn retry(
         };
         let batch = BatchRequest::parse(format, body, &base.collection(), &options.batch.limits)?;
         let course = if is_interrupted {
-            let outer = Guard::default();
-            let planner = Planner::new(&outer, &base, &options, &**engine.store());
+            let store = engine.store().clone();
+            let planner = Planner::new(Guard::default(), base, options, store);
             let known = batches.known_outcomes(id)?;
             course_of(&known, &planner.refused(&batch))
         } else {

@@ -1,7 +1,7 @@
 //! `POST /batch-operation`: many operations in one request, and a 207 that tells of each.
 //!
-//! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them;
-//! `describe` tells what may be asked for.
+//! `plan` makes steps of the document, the engine runs them, `reply` tells what became of them
+//! (`told`); `passage` has all three go on beside each other. `describe` tells what may be asked for.
 //! [`serve`] is that way without the document: arrays of records go it too. `stream` is the way of
 //! NDJSON, of which a piece runs while the next arrives.
 //!
@@ -10,12 +10,14 @@
 mod describe;
 mod job;
 mod kept;
+mod passage;
 mod plan;
 mod reply;
 mod stream;
+mod told;
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,10 +33,12 @@ use tokio::time::Instant;
 pub(crate) use self::describe::describe;
 pub(crate) use self::job::{Asking, answer as answer_job, run as run_step};
 use self::kept::{JobWish, Kept, Wish};
+pub(crate) use self::passage::Operations;
+use self::passage::{Passage, Selection};
 pub(crate) use self::plan::{Item, Planned, Planner, Verdict};
 pub(crate) use self::reply::Answer;
+use self::reply::Written;
 use crate::body::Body;
-use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::request::{Request, is_reserved};
 use crate::site::Base;
@@ -214,8 +218,7 @@ pub(crate) async fn batch(
     if format == Format::NdJson {
         return stream::stream(service, request, entered, start).await;
     }
-    let read =
-        move |body: &[u8], asked: &Asked, planner: &Planner<'_>| read(format, body, asked, planner);
+    let read = move |body: &[u8], asked: &Asked, planner| read(format, body, asked, planner);
     serve(service, request, entered, start, read).await
 }
 
@@ -226,9 +229,7 @@ pub(crate) async fn serve(
     mut request: Request,
     entered: Entered,
     start: Bytes,
-    read: impl FnOnce(&[u8], &Asked, &Planner<'_>) -> Result<(Vec<Planned>, Answer), Problem>
-    + Send
-    + 'static,
+    read: impl FnOnce(&[u8], &Asked, Planner) -> Result<(Operations, Answer), Problem> + Send + 'static,
 ) -> Result<Response<Body>, Problem> {
     let Service { engine, options, .. } = service;
     let Entered { asked, slot } = entered;
@@ -239,15 +240,11 @@ pub(crate) async fn serve(
     let BatchOptions { deadline, job_deadline, .. } = options.batch;
     let principal = request.principal.clone();
     let outer = Outer::of(&request)?;
-    let submitted = outer.submitted();
-    let (base, options, store) = (request.base, options.clone(), engine.store().clone());
-    let read = move || {
-        let planner = Planner::new(&submitted, &base, &options, &*store);
-        let (planned, answer) = read(&body, &asked, &planner)?;
-        Ok::<_, Problem>((planned, answer, base))
-    };
-    let (planned, mut answer, base) = intake::blocking(read).await?;
-    let total = planned.len();
+    let (base, store) = (request.base, engine.store().clone());
+    let planner = Planner::new(outer.submitted(), base.clone(), options.clone(), store);
+    let read = move || read(&body, &asked, planner);
+    let (operations, mut answer) = intake::blocking(read).await?;
+    let total = operations.len();
     let wish = answer.wish.take();
     let wait = wish.as_ref().and_then(|wish| wish.job.as_ref()).map(|job| job.wait);
     let ticket = match wish {
@@ -265,7 +262,7 @@ pub(crate) async fn serve(
     let hrefs = base.clone();
     let batch = Batch { engine: engine.clone(), base, answer, id, ticket, slot };
     // The batch ends, and holds its slot so long, even if the client hangs up.
-    let task = tokio::spawn(batch.run(planned, deadline));
+    let task = tokio::spawn(batch.run(operations, deadline));
     let Some(wait) = wait else { return task.await.map_err(intake::panicked)? };
     job::answer_within(wait, task, || job::accepted(&hrefs, BatchId(id), total)).await
 }
@@ -283,22 +280,27 @@ struct Batch {
 impl Batch {
     async fn run(
         self,
-        planned: Vec<Planned>,
+        operations: Operations,
         deadline: Instant,
     ) -> Result<Response<Body>, Problem> {
         let Self { engine, base, answer, id, ticket, slot } = self;
         let _held = engine.hold();
         let (mode, is_dry) = (answer.mode, answer.is_dry);
-        let how = How { mode, is_dry, deadline, ticket: ticket.clone() };
-        let told = run(&engine, planned, how).await;
-        // What the server left when it went down goes on if it is sent again.
-        let is_cut = engine.is_draining() && told.iter().any(reply::Told::was_left);
-        let ticket = ticket.filter(|_| !is_cut);
+        let writing = answer.begin(id, operations.len(), ticket.is_some())?;
+        let selection = Selection::new(mode, ticket.clone());
+        let around = (base, engine.store().clone());
+        let steps = Passage::new(operations, selection, writing, around);
+        let plan = plan(steps, mode, deadline, ticket.clone());
+        let passed = match is_dry {
+            true => engine.pass_in_rehearsal(plan).await,
+            false => engine.pass(plan).await,
+        };
+        let passed = passed.ok_or_else(Problem::internal)?;
         let write = move || {
-            let store = engine.store();
-            let (response, course) =
-                answer.write(told, Naming { base: &base, store: &**store }, id)?;
-            if let Some(ticket) = ticket {
+            let Written { response, course, was_left } = passed.end()?;
+            // What the server left when it went down goes on if it is sent again.
+            let is_cut = was_left && engine.is_draining();
+            if let (Some(ticket), Some(course), false) = (ticket, course, is_cut) {
                 Kept::new(&response, course).keep(&ticket);
             }
             Ok::<_, Problem>(response.map(|text| slot.body(text).into()))
@@ -307,24 +309,40 @@ impl Batch {
     }
 }
 
-/// Reads and plans the whole document: nothing runs before it is known to be good.
+/// Steps to be done as a batch has it.
+fn plan<S>(
+    steps: S,
+    mode: document::Mode,
+    deadline: Instant,
+    ticket: Option<Arc<Ticket>>,
+) -> Plan<S> {
+    let mode = match mode {
+        document::Mode::BestEffort => PlanMode::BestEffort,
+        document::Mode::Stop => PlanMode::Stop,
+        document::Mode::Atomic => PlanMode::Atomic,
+    };
+    Plan { steps, mode, cancel: Cancel::when(move || Instant::now() >= deadline), ticket }
+}
+
+/// Reads the whole document: nothing runs before it is known to be good.
 fn read(
     format: Format,
     body: &[u8],
     asked: &Asked,
-    planner: &Planner<'_>,
-) -> Result<(Vec<Planned>, Answer), Problem> {
+    planner: Planner,
+) -> Result<(Operations, Answer), Problem> {
     let limits = &planner.options.batch.limits;
     let batch = BatchRequest::parse(format, body, &planner.base.collection(), limits)?;
     let mut answer = Answer::new(asked, format, batch.mode);
     answer.strict |= batch.strict;
-    answer.wish = wish(asked, format, body, &batch, planner.base)?;
+    answer.wish = wish(asked, format, body, &batch, &planner.base)?;
     answer.is_dry = batch.dry_run;
-    let planned = planner.plan(batch);
+    let (base, store) = (planner.base.clone(), planner.store.clone());
+    let mut operations = planner.plan(batch);
     if answer.mode == document::Mode::Atomic {
-        planner.check_whole(&planned)?;
+        operations.plan_whole(&base, &*store)?;
     }
-    Ok((planned, answer))
+    Ok((operations, answer))
 }
 
 /// That word of a batch be kept, if the request has a key or asks for a job.
@@ -440,56 +458,4 @@ impl From<InvalidBatch> for Problem {
     fn from(error: InvalidBatch) -> Self {
         Self::new(status::of_fault(error.fault), error.to_string())
     }
-}
-
-/// How a batch is run.
-struct How {
-    mode: document::Mode,
-    /// Whether it is only rehearsed.
-    is_dry: bool,
-    deadline: Instant,
-    ticket: Option<Arc<Ticket>>,
-}
-
-/// Runs what was planned, or rehearses it, and says what became of each operation.
-async fn run(engine: &Engine, planned: Vec<Planned>, how: How) -> Vec<reply::Told> {
-    use document::Mode::{Atomic, BestEffort, Stop};
-    let How { mode, is_dry, deadline, ticket } = how;
-    let mut steps = Vec::with_capacity(planned.len());
-    let mut told = Vec::with_capacity(planned.len());
-    // Of what is to be done whole, nothing runs if an operation is known to fail.
-    let mut doomed = mode == Atomic && planned.iter().any(Planned::is_refused);
-    let mut failing = HashSet::new();
-    for planned in planned {
-        let (item, step) = planned.into_parts();
-        // In mode stop nothing runs behind an operation that is known to fail, and nothing ever that
-        // needs one.
-        let hangs = item.needs.iter().any(|need| failing.contains(need));
-        let step = step.filter(|_| !doomed && !hangs);
-        doomed |= mode == Stop && item.verdict.is_some();
-        if hangs || item.verdict.is_some() {
-            failing.insert(item.index);
-        }
-        if let (None, Some(ticket)) = (&step, &ticket) {
-            ticket.pass_over(item.verdict.is_some());
-        }
-        told.push(reply::Told::new(item, step.is_some()));
-        steps.extend(step);
-    }
-    let plan = Plan {
-        steps,
-        mode: match mode {
-            BestEffort => PlanMode::BestEffort,
-            Stop => PlanMode::Stop,
-            Atomic => PlanMode::Atomic,
-        },
-        cancel: Cancel::when(move || Instant::now() >= deadline),
-        ticket,
-    };
-    let outcomes = if is_dry { engine.rehearse(plan).await } else { engine.run(plan).await };
-    let mut outcomes = outcomes.into_iter();
-    for item in told.iter_mut().filter(|item| item.was_sent()) {
-        item.outcome = outcomes.next();
-    }
-    told
 }

@@ -1,7 +1,7 @@
 //! From the operations of a document to steps.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use http::StatusCode;
 use multistatus::PropStat;
@@ -15,11 +15,11 @@ use polydav_proto::header::{
 };
 use polydav_proto::reference::Reference;
 use polydav_store::{
-    Action, Content, Depth, Failure, Field, Fields, Guard, Overwrite, ResourcePath, Step, Store,
-    Value,
+    Action, Content, Depth, Failure, Field, Fields, Guard, Needed, Overwrite, ResourcePath, Step,
+    Store, Value,
 };
 
-use crate::problem::Problem;
+use super::passage::Operations;
 use crate::record::body;
 use crate::request::is_reserved;
 use crate::site::Base;
@@ -95,78 +95,54 @@ impl Planned {
         self.item.verdict.is_some()
     }
 
+    /// What is to be done, if anything is.
+    pub(super) fn step(&self) -> Option<&Step> {
+        self.step.as_ref()
+    }
+
     pub(crate) fn into_parts(self) -> (Item, Option<Step>) {
         (self.item, self.step)
     }
 }
 
 /// What the planning of each operation needs.
-pub(crate) struct Planner<'a> {
+pub(crate) struct Planner {
     /// What the header submits for all operations.
-    pub(crate) outer: &'a Guard,
-    pub(crate) base: &'a Base,
-    pub(crate) options: &'a Options,
+    pub(crate) outer: Guard,
+    pub(crate) base: Base,
+    pub(crate) options: Options,
     /// Takes the longer contents in.
-    pub(crate) store: &'a dyn Store,
+    pub(crate) store: Arc<dyn Store>,
     /// How many more fields the records may have that are put.
-    fields_left: Cell<usize>,
+    fields_left: usize,
     /// Whether nothing is to come of it: then no content is taken in.
-    is_dry: Cell<bool>,
+    is_dry: bool,
 }
 
-impl<'a> Planner<'a> {
-    pub(crate) fn new(
-        outer: &'a Guard,
-        base: &'a Base,
-        options: &'a Options,
-        store: &'a dyn Store,
-    ) -> Self {
-        let fields_left = Cell::new(options.batch.limits.fields_max);
-        Self { outer, base, options, store, fields_left, is_dry: Cell::new(false) }
+impl Planner {
+    pub(crate) fn new(outer: Guard, base: Base, options: Options, store: Arc<dyn Store>) -> Self {
+        let fields_left = options.batch.limits.fields_max;
+        Self { outer, base, options, store, fields_left, is_dry: false }
     }
 
-    /// Plans every operation. Blocks.
-    pub(crate) fn plan(&self, batch: BatchRequest) -> Vec<Planned> {
-        self.is_dry.set(batch.dry_run);
-        let swapped = overwrites_later_source(&batch.operations);
-        let operations = batch.operations.into_iter();
-        operations.map(|operation| self.plan_one(operation, &swapped)).collect()
+    /// The operations of a batch, and which of them others need. Blocks.
+    pub(crate) fn plan(mut self, batch: BatchRequest) -> Operations {
+        self.is_dry = batch.dry_run;
+        let operations = batch.operations;
+        let needed = Needed::of(operations.iter().flat_map(Operation::required));
+        let swapped = overwrites_later_source(&operations);
+        let plan = move |operation| self.plan_one(operation, &swapped);
+        Operations::new(operations.into_iter().map(plan)).needing(needed)
     }
 
     /// Which operations fail before they are tried. Blocks.
-    pub(crate) fn refused(&self, batch: &BatchRequest) -> Vec<bool> {
-        let planned = self.plan(BatchRequest { dry_run: true, ..batch.clone() });
-        planned.iter().map(Planned::is_refused).collect()
-    }
-
-    /// Refuses a batch that can't be done whole.
-    pub(crate) fn check_whole(&self, planned: &[Planned]) -> Result<(), Problem> {
-        let mounts = self.store.mounts();
-        let mount_of = |path: &ResourcePath| {
-            let around = mounts.iter().filter(|mount| mount.contains(path));
-            around.max_by_key(|mount| mount.as_bytes().len())
-        };
-        let steps = planned.iter().filter_map(|planned| planned.step.as_ref());
-        let paths = steps.flat_map(|step| step.claims().chain(step.watches()));
-        let met: BTreeSet<_> = paths.filter_map(mount_of).collect();
-        let name = |mount: &&ResourcePath| self.base.href(mount, true);
-        let said = match &met.iter().collect::<Vec<_>>()[..] {
-            [] => return Ok(()),
-            [mount] if self.store.capabilities(mount).atomic => return Ok(()),
-            [mount] => format!("changes below {} can't be undone", name(mount)),
-            several => {
-                let names: Vec<_> = several.iter().map(|mount| name(mount)).collect();
-                format!(
-                    "{} are different mounts, and only one can be changed whole",
-                    names.join(", ")
-                )
-            }
-        };
-        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("mode \"atomic\": {said}")))
+    pub(crate) fn refused(self, batch: &BatchRequest) -> Vec<bool> {
+        let batch = BatchRequest { dry_run: true, ..batch.clone() };
+        self.plan(batch).map(|planned| planned.is_refused()).collect()
     }
 
     /// Plans an operation; those of `swapped` would overwrite what others take. Blocks.
-    pub(crate) fn plan_one(&self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
+    pub(crate) fn plan_one(&mut self, operation: Operation, swapped: &BTreeSet<usize>) -> Planned {
         let Operation { index, id, verb, href, needs, action } = operation;
         let mut item = Item { id, ..Item::new(index, verb, href) };
         let step = match action {
@@ -176,7 +152,12 @@ impl<'a> Planner<'a> {
         Planned::new(item, step.map(|step| step.needing(needs)))
     }
 
-    fn step(&self, item: &mut Item, asked: Asked, is_swap: bool) -> Result<Step, Verdict> {
+    /// What is planned next has the bounds of a document of its own.
+    pub(crate) fn begin_document(&mut self) {
+        self.fields_left = self.options.batch.limits.fields_max;
+    }
+
+    fn step(&mut self, item: &mut Item, asked: Asked, is_swap: bool) -> Result<Step, Verdict> {
         let slash = asked.resource.path.has_slash();
         let path = self.resolve(&asked.resource)?;
         let is_collection = slash || matches!(asked.kind, Kind::MkCol);
@@ -216,7 +197,7 @@ impl<'a> Planner<'a> {
     fn guard_of(&self, conditions: &Conditions) -> Guard {
         let mut guard = self.outer.clone();
         if let Some(field) = &conditions.state {
-            guard::add_if(&mut guard, field, self.base);
+            guard::add_if(&mut guard, field, &self.base);
         }
         guard::submit(&mut guard, conditions.tokens.iter().map(|token| token.as_str()));
         guard.if_match = conditions.if_match.as_ref().map(guard::strong);
@@ -225,7 +206,12 @@ impl<'a> Planner<'a> {
         guard
     }
 
-    fn action(&self, item: &mut Item, path: ResourcePath, kind: Kind) -> Result<Action, Verdict> {
+    fn action(
+        &mut self,
+        item: &mut Item,
+        path: ResourcePath,
+        kind: Kind,
+    ) -> Result<Action, Verdict> {
         Ok(match kind {
             Kind::MkCol => Action::MakeCollection { target: path },
             Kind::Put { content_type, content } => {
@@ -268,12 +254,12 @@ impl<'a> Planner<'a> {
     fn file(&self, path: &ResourcePath, content: Vec<u8>) -> Result<Content, Verdict> {
         match self.options.exceeds_put(content.len() as u64) {
             Some(detail) => Err(Verdict::Refused(StatusCode::PAYLOAD_TOO_LARGE, detail)),
-            None if self.is_dry.get() => Ok(Content::Inline(content.into())),
-            None => Ok(intake::keep(self.store, path, content)),
+            None if self.is_dry => Ok(Content::Inline(content.into())),
+            None => Ok(intake::keep(&*self.store, path, content)),
         }
     }
 
-    fn record(&self, content_type: Option<&str>, content: &[u8]) -> Result<Content, Verdict> {
+    fn record(&mut self, content_type: Option<&str>, content: &[u8]) -> Result<Content, Verdict> {
         let media = content_type.map(|media| ContentType::parse(media.as_bytes()));
         if let Some(Ok(media)) = media
             && !body::may_be_json(&media)
@@ -281,10 +267,10 @@ impl<'a> Planner<'a> {
             let detail = body::no_json(&media);
             return Err(Verdict::Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        let limits = Limits { fields_max: self.fields_left.get(), ..self.options.batch.limits };
+        let limits = Limits { fields_max: self.fields_left, ..self.options.batch.limits };
         match body::read(content, &limits) {
             Ok(record) => {
-                self.fields_left.set(limits.fields_max - record.len());
+                self.fields_left = limits.fields_max - record.len();
                 Ok(Content::Record(record))
             }
             Err(error) => {

@@ -9,10 +9,11 @@ use multistatus::{
 };
 use polydav_proto::batch::{Format, Mode as AskedMode, Verb};
 use polydav_proto::header::Return;
-use polydav_store::{Added, Done, Effect, Failure, FailureKind, Outcome, ResourcePath, Retry};
+use polydav_store::{Added, Done, Effect, Failure, FailureKind, ResourcePath, Retry};
 
 use super::kept::{Came, Course, RowKey, Wish};
 use super::plan::{Item, Verdict};
+use super::told::{Causes, Told, note_culprit};
 use super::{Asked, BatchCounts};
 use crate::naming::Naming;
 use crate::problem::{self, Problem};
@@ -22,150 +23,10 @@ use crate::{proppatch, reply, status};
 /// The most members told of in one answer.
 const MEMBERS_MAX: usize = 10_000;
 
-/// An operation and what became of it.
-pub(super) struct Told {
-    item: Item,
-    sent: bool,
-    pub(super) outcome: Option<Outcome>,
-    /// The operation it wasn't tried because of.
-    cause: Option<usize>,
-}
-
-impl Told {
-    pub(super) fn new(item: Item, sent: bool) -> Self {
-        Self { item, sent, outcome: None, cause: None }
-    }
-
-    /// Whether it went to the engine.
-    pub(super) fn was_sent(&self) -> bool {
-        self.sent
-    }
-
-    /// What would be made has no entity tag yet, and no name that the store gives.
-    fn forget_names(&mut self) {
-        match &mut self.outcome {
-            Some(Ok(done)) => *done = Done { created: done.created, ..Done::default() },
-            Some(Err(failure)) => failure.etag = None,
-            None => {}
-        }
-    }
-
-    fn has_failed(&self) -> bool {
-        self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
-    }
-
-    /// Whether it wasn't tried because of one that it needs.
-    fn hangs_on_need(&self) -> bool {
-        match (&self.outcome, &self.item.verdict) {
-            (Some(Err(failure)), _) => failure.kind == FailureKind::Dependency,
-            (None, None | Some(Verdict::Protected(_))) => true,
-            (None, Some(_)) | (Some(Ok(_)), _) => false,
-        }
-    }
-
-    /// Whether it failed by itself.
-    fn is_culprit(&self) -> bool {
-        match &self.outcome {
-            None => self.item.verdict.is_some(),
-            Some(Ok(_)) => false,
-            Some(Err(failure)) => failure.kind.was_tried(),
-        }
-    }
-
-    /// Whether it wasn't tried for lack of time, or because the server goes down.
-    pub(super) fn was_left(&self) -> bool {
-        matches!(&self.outcome, Some(Err(failure)) if is_not_attempted(failure))
-    }
-
-    fn left_all_as_it_was(&self) -> bool {
-        match &self.outcome {
-            Some(Ok(_)) => self.item.verdict.is_some(),
-            Some(Err(failure)) => failure.effect == Effect::None,
-            None => true,
-        }
-    }
-}
-
-/// In mode best-effort: what needs an operation that failed hangs on that one.
-fn note_needs(told: &mut [Told]) {
-    for at in 0..told.len() {
-        if told[at].hangs_on_need() {
-            let mut needs = told[at].item.needs.iter().copied();
-            told[at].cause = needs.find(|&need| told[need].has_failed());
-        }
-    }
-}
-
-/// In mode atomic: all others hang on the operation that failed. If none did, the commit failed:
-/// then this gives why.
-fn note_culprit(told: &mut [Told]) -> Option<String> {
-    let hangs = |told: &Told| match &told.outcome {
-        None => true,
-        Some(Err(failure)) => failure.kind == FailureKind::Dependency,
-        Some(Ok(_)) => false,
-    };
-    match told.iter().position(Told::is_culprit) {
-        Some(culprit) => {
-            let others = told.iter_mut().enumerate().filter(|(at, _)| *at != culprit);
-            let hanging = others.map(|(_, told)| told).filter(|told| hangs(told));
-            hanging.for_each(|told| told.cause = Some(culprit));
-            None
-        }
-        None => told.iter().find_map(|told| match &told.outcome {
-            Some(Err(failure)) if hangs(told) => Some(problem::sentence(failure).into_owned()),
-            _ => None,
-        }),
-    }
-}
-
-/// In mode stop: why nothing runs any more.
-pub(super) enum Halt {
-    /// The operation of this index failed.
-    Failed(usize),
-    /// An operation before was not tried either, for lack of time.
-    Unreached(Failure),
-}
-
-/// In mode stop: whatever stands behind the first failure wasn't tried because of it.
-pub(super) fn note_cause(told: &mut [Told]) -> Option<Halt> {
-    let first = told.iter().position(Told::has_failed)?;
-    let (before, behind) = told.split_at_mut(first + 1);
-    let halt = match &before[first] {
-        Told { outcome: Some(Err(failure)), .. } if is_not_attempted(failure) => {
-            Halt::Unreached(failure.clone())
-        }
-        failed => Halt::Failed(failed.item.index),
-    };
-    halt.note(behind);
-    Some(halt)
-}
-
-impl Halt {
-    /// Notes it in what stands behind. What was done all the same, or may have been, is told as what
-    /// it is.
-    pub(super) fn note(&self, behind: &mut [Told]) {
-        match self {
-            Self::Unreached(failure) => {
-                behind.iter_mut().for_each(|item| item.outcome = Some(Err(failure.clone())));
-            }
-            Self::Failed(index) => {
-                for item in behind.iter_mut().filter(|item| item.left_all_as_it_was()) {
-                    item.cause = Some(*index);
-                    item.outcome = None;
-                }
-            }
-        }
-    }
-}
-
 fn tell_as_dry(item: &mut told::Item) {
     if item.outcome == told::Outcome::Applied {
         item.outcome = told::Outcome::WouldApply;
     }
-}
-
-pub(super) fn is_not_attempted(failure: &Failure) -> bool {
-    failure.kind == FailureKind::NotAttempted
 }
 
 /// How the answer is to be written.
@@ -193,51 +54,75 @@ impl Answer {
         }
     }
 
-    /// Writes the answer; `id` names what has no URL of its own. Gives also how the batch went.
-    pub(super) fn write(
-        self,
-        mut all: Vec<Told>,
-        naming: Naming<'_>,
-        id: u128,
-    ) -> Result<(Response<Vec<u8>>, Course), Problem> {
+    /// Begins to write the answer to a batch of so many operations; `id` names what has no URL of its
+    /// own.
+    pub(super) fn begin(self, id: u128, total: usize, keeps: bool) -> Result<Writing, Problem> {
         let mut telling = Telling::new(self.mode, self.minimal, id);
-        match self.mode {
-            AskedMode::BestEffort => note_needs(&mut all),
-            AskedMode::Stop => drop(note_cause(&mut all)),
-            AskedMode::Atomic => telling.summary.commit_error = note_culprit(&mut all),
-        }
-        let mut document = Document::begin(self.format, all.len())?;
-        let course = course(&all);
         telling.is_dry = self.is_dry;
-        telling.tell(all, naming, |response| document.write(response))?;
+        let document = Document::begin(self.format, total)?;
+        let course = keeps.then(Course::default);
+        Ok(Writing { answer: self, telling, document, course, was_left: false })
+    }
+}
+
+/// An answer in the making.
+pub(super) struct Writing {
+    answer: Answer,
+    telling: Telling,
+    document: Document,
+    /// How the batch went, if word of it is kept.
+    course: Option<Course>,
+    /// Whether an operation wasn't tried for lack of time, or because the server goes down.
+    was_left: bool,
+}
+
+/// An answer that is written, and what is to be known of its batch.
+pub(super) struct Written {
+    pub(super) response: Response<Vec<u8>>,
+    pub(super) course: Option<Course>,
+    pub(super) was_left: bool,
+}
+
+impl Writing {
+    /// Writes of operations that were answered.
+    pub(super) fn tell(&mut self, mut all: Vec<Told>, naming: Naming<'_>) -> Result<(), Problem> {
+        self.was_left |= all.iter().any(Told::was_left);
+        self.telling.note_causes(&mut all);
+        if let Some(course) = &mut self.course {
+            all.iter().for_each(|told| note_course(course, told));
+        }
+        let Self { telling, document, .. } = self;
+        telling.tell(all, naming, |response| document.write(response))
+    }
+
+    pub(super) fn end(self) -> Result<Written, Problem> {
+        let Self { answer, telling, document, course, was_left } = self;
         let summary = telling.summary;
         let mut response = document.end(&summary)?;
-        if self.minimal {
+        if answer.minimal {
             reply::note_minimal(&mut response);
         }
-        if self.strict && summary.succeeded < summary.total {
+        if answer.strict && summary.succeeded < summary.total {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
         response.headers_mut().insert(told::BATCH_RESULT, summary.to_header());
         response.extensions_mut().insert(BatchCounts::from(&summary));
-        Ok((response, course))
+        Ok(Written { response, course, was_left })
     }
 }
 
-/// What is to be known of a batch later.
-fn course(all: &[Told]) -> Course {
-    let came = |told: &Told| match verdict(told) {
+/// Takes note of what is to be known of an operation later.
+fn note_course(course: &mut Course, told: &Told) {
+    course.came.push(match verdict(told) {
         (status, ..) if status.is_success() => Came::Done,
         (_, _, Some(ToldRetry::Safe)) => Came::Again,
         _ => Came::Failed,
-    };
-    let key = |told: &Told| {
-        let Some(Ok(Done { added: Some(Added { key: Some(key), .. }), .. })) = &told.outcome else {
-            return None;
-        };
-        Some((told.item.index, RowKey::of(key)?))
-    };
-    Course { came: all.iter().map(came).collect(), keys: all.iter().filter_map(key).collect() }
+    });
+    if let Some(Ok(Done { added: Some(Added { key: Some(key), .. }), .. })) = &told.outcome
+        && let Some(key) = RowKey::of(key)
+    {
+        course.keys.push((told.item.index, key));
+    }
 }
 
 /// Tells of operations and counts them, all at once or piece by piece.
@@ -247,6 +132,9 @@ pub(super) struct Telling {
     is_dry: bool,
     id: u128,
     members_left: usize,
+    causes: Causes,
+    /// What was told of under its own href.
+    resources: HashSet<ResourcePath>,
     pub(super) summary: Summary,
 }
 
@@ -258,6 +146,8 @@ impl Telling {
             is_dry: false,
             id,
             members_left: MEMBERS_MAX,
+            causes: Causes::default(),
+            resources: HashSet::new(),
             summary: Summary::default(),
         };
         telling.set_mode(mode);
@@ -272,6 +162,27 @@ impl Telling {
         };
     }
 
+    /// Notes why those weren't tried that weren't.
+    pub(super) fn note_causes(&mut self, told: &mut [Told]) {
+        match self.summary.mode {
+            Mode::BestEffort => self.causes.note_needs(told),
+            Mode::Stop => self.causes.note_halt(told),
+            Mode::Atomic => self.summary.commit_error = note_culprit(told),
+        }
+    }
+
+    /// Whether no further operation is tried, in mode stop.
+    pub(super) fn is_halted(&self) -> bool {
+        self.causes.is_halted()
+    }
+
+    /// Forgets of which operations it told. Those to come need none of them, and may be told of under
+    /// the same hrefs.
+    pub(super) fn forget(&mut self) {
+        self.causes.forget_needs();
+        self.resources.clear();
+    }
+
     /// Has `write` write of each. No href stands in two of the responses.
     pub(super) fn tell(
         &mut self,
@@ -282,10 +193,8 @@ impl Telling {
         if self.is_dry {
             all.iter_mut().for_each(Told::forget_names);
         }
-        let (id, hrefs) = (self.id, HashSet::with_capacity(all.len()));
-        let mut teller = Teller { naming, id, hrefs, members_left: self.members_left };
         for told in &all {
-            let mut response = teller.tell(told);
+            let mut response = Teller { naming, telling: self }.tell(told);
             if self.is_dry {
                 response.item.iter_mut().for_each(tell_as_dry);
             }
@@ -294,12 +203,11 @@ impl Telling {
                 write(&response)?;
             }
         }
-        self.members_left = teller.members_left;
         Ok(())
     }
 }
 
-/// An answer in the making, item by item.
+/// The text of an answer in the making, item by item.
 enum Document {
     Xml(Writer<Vec<u8>>),
     Json(JsonWriter<Vec<u8>>, Layout),
@@ -359,16 +267,14 @@ fn has_succeeded(response: &multistatus::Response) -> bool {
     response.item.as_ref().is_some_and(|item| item.status.is_success())
 }
 
-/// Tells of the operations one after the other; no href stands in two responses.
+/// Tells of one operation.
 struct Teller<'a> {
     naming: Naming<'a>,
-    id: u128,
-    hrefs: HashSet<&'a ResourcePath>,
-    members_left: usize,
+    telling: &'a mut Telling,
 }
 
-impl<'a> Teller<'a> {
-    fn tell(&mut self, told: &'a Told) -> multistatus::Response {
+impl Teller<'_> {
+    fn tell(&mut self, told: &Told) -> multistatus::Response {
         let href = self.href(told);
         let item = self.item(told);
         match (&told.item.verdict, &told.outcome, &told.item.update) {
@@ -415,19 +321,20 @@ impl<'a> Teller<'a> {
     }
 
     /// The resource's own href in the first response about it, else one that only this item has.
-    fn href(&mut self, told: &'a Told) -> String {
+    fn href(&mut self, told: &Told) -> String {
         let item = &told.item;
         let resource = match &told.outcome {
             Some(Ok(Done { added: Some(added), .. })) => Some((&added.path, false)),
             _ => item.resource.as_ref().map(|(path, is_collection)| (path, *is_collection)),
         };
         if let Some((path, is_collection)) = resource
-            && self.hrefs.insert(path)
+            && !self.telling.resources.contains(path)
         {
+            self.telling.resources.insert(path.clone());
             return self.naming.base.href(path, is_collection);
         }
         let batch = String::from_utf8_lossy(BATCH);
-        let place = format!("{batch}/{:032x}/items/{}", self.id, item.index);
+        let place = format!("{batch}/{:032x}/items/{}", self.telling.id, item.index);
         let path = ResourcePath::parse(place).expect("it is made of digits and letters");
         self.naming.base.href(&path, false)
     }
@@ -455,8 +362,8 @@ impl<'a> Teller<'a> {
         problem::log(failure);
         item.column = failure.column.as_deref().map(str::to_owned);
         let members = failure.members.list();
-        let count = members.len().min(self.members_left);
-        self.members_left -= count;
+        let count = members.len().min(self.telling.members_left);
+        self.telling.members_left -= count;
         item.members_truncated = count < members.len() || failure.members.untold() > 0;
         item.members = members[..count]
             .iter()

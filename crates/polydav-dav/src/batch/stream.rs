@@ -17,19 +17,19 @@ use multistatus::{JsonWriter, Layout, NDJSON_CONTENT_TYPE};
 use polydav_engine::Engine;
 use polydav_proto::batch::{Cutter, Format, Limits, Lines, Mode};
 use polydav_proto::header::Return;
-use polydav_store::Guard;
 use tokio::time::{Instant, timeout_at};
 
+use super::passage::Selection;
 use super::plan::{Planned, Planner};
-use super::reply::{Halt, Telling, Told, broken, note_cause};
-use super::{Asked, BatchTally, Entered, How, Outer, run};
+use super::reply::{Telling, broken};
+use super::told::{Told, note_outcomes};
+use super::{Asked, BatchTally, Entered, Outer, plan};
 use crate::body::{Body, Incoming};
 use crate::naming::Naming;
 use crate::output::{Broken, Output};
 use crate::problem::Problem;
 use crate::request::Request;
-use crate::site::Base;
-use crate::{Options, Service, intake, reply};
+use crate::{Service, intake, reply};
 
 /// Answers NDJSON, of which `start` was taken in already.
 pub(super) async fn stream(
@@ -54,11 +54,8 @@ pub(super) async fn stream(
     let telling = Telling::new(Mode::BestEffort, minimal, engine.environment().random());
     let batch = Batch {
         lines: Lines::new(&request.base.collection(), limits),
-        outer: submitted,
-        base: request.base,
-        options: options.clone(),
+        planner: Planner::new(submitted, request.base, options.clone(), engine.store().clone()),
         engine: engine.clone(),
-        halt: None,
         telling,
         tally,
         writer: JsonWriter::new(Vec::new(), Layout::Lines).map_err(broken)?,
@@ -170,12 +167,8 @@ impl Arrival {
 /// A batch on its way.
 struct Batch {
     lines: Lines,
-    outer: Guard,
-    base: Base,
-    options: Options,
+    planner: Planner,
     engine: Engine,
-    /// In mode stop, once an operation failed.
-    halt: Option<Halt>,
     telling: Telling,
     tally: BatchTally,
     writer: JsonWriter<Vec<u8>>,
@@ -207,9 +200,7 @@ impl Batch {
             return None;
         }
         if !planned.is_empty() {
-            let mode = batch.lines.mode();
-            let how = How { mode, is_dry: false, deadline, ticket: None };
-            let running = run(&batch.engine, planned, how);
+            let running = run(&batch.engine, planned, batch.lines.mode(), deadline);
             let told = meanwhile(running, arrival.take_in(Cutter::is_full)).await;
             batch = blocking(move || batch.tell(told)).await??;
         }
@@ -227,12 +218,14 @@ impl Batch {
     /// Blocks.
     fn plan(mut self, text: &[u8]) -> (Self, Result<Vec<Planned>, Problem>) {
         let planned = self.lines.read(text).map_err(Problem::from).map(|operations| {
-            let store = &**self.engine.store();
-            let plan = |operation| match self.halt {
-                Some(_) => Planned::skipped(operation),
-                // Each has the bounds of a document.
-                None => Planner::new(&self.outer, &self.base, &self.options, store)
-                    .plan_one(operation, &BTreeSet::new()),
+            let is_halted = self.telling.is_halted();
+            let plan = |operation| match is_halted {
+                true => Planned::skipped(operation),
+                false => {
+                    // Each has the bounds of a document.
+                    self.planner.begin_document();
+                    self.planner.plan_one(operation, &BTreeSet::new())
+                }
             };
             operations.into_iter().map(plan).collect()
         });
@@ -242,13 +235,10 @@ impl Batch {
 
     /// Tells of a piece, and waits until the client is not far behind; `None` if it is gone. Blocks.
     fn tell(mut self, mut told: Vec<Told>) -> Option<Self> {
-        match &self.halt {
-            Some(halt) => halt.note(&mut told),
-            None if self.lines.mode() == Mode::Stop => self.halt = note_cause(&mut told),
-            None => {}
-        }
-        let store = self.engine.store().clone();
-        let naming = Naming { base: &self.base, store: &*store };
+        self.telling.forget();
+        self.telling.note_causes(&mut told);
+        let Planner { base, store, .. } = &self.planner;
+        let naming = Naming { base, store: &**store };
         let writer = &mut self.writer;
         let write = |response: &_| writer.response(response).map_err(broken);
         let written = self.telling.tell(told, naming, write);
@@ -281,6 +271,21 @@ impl Batch {
             output.break_off(broken);
         }
     }
+}
+
+/// Runs the operations of a piece, and says what became of each.
+async fn run(engine: &Engine, planned: Vec<Planned>, mode: Mode, deadline: Instant) -> Vec<Told> {
+    let mut selection = Selection::new(mode, None);
+    let mut steps = Vec::with_capacity(planned.len());
+    let pass = |planned| {
+        let (told, step) = selection.pass(planned);
+        steps.extend(step);
+        told
+    };
+    let mut told: Vec<_> = planned.into_iter().map(pass).collect();
+    let outcomes = engine.run(plan(steps, mode, deadline, None)).await;
+    note_outcomes(told.iter_mut(), outcomes);
+    told
 }
 
 /// Why no further operation starts.

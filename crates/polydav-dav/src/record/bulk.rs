@@ -6,7 +6,7 @@ use polydav_proto::batch::{Format, Mode, Verb};
 use polydav_store::{Action, Failure, FailureKind, Fields, ResourcePath, Step};
 
 use super::{body, takes_records};
-use crate::batch::{self, Answer, Item, Planned, Planner, Verdict};
+use crate::batch::{self, Answer, Item, Operations, Planned, Planner, Verdict};
 use crate::body::Body;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -24,9 +24,9 @@ pub(super) async fn bulk(
     let entered = batch::enter(service, &request)?;
     batch::serve(service, request, entered, start, move |body, asked, planner| {
         let records = body::read_list(body, &planner.options.batch.limits)?;
-        let plan = |(index, record)| plan_one(planner, &collection, verb, index, record);
-        let planned = records.into_iter().enumerate().map(plan).collect();
-        Ok((planned, Answer::new(asked, Format::Json, Mode::BestEffort)))
+        let plan = move |(index, record)| plan_one(&planner, &collection, verb, index, record);
+        let operations = Operations::new(records.into_iter().enumerate().map(plan));
+        Ok((operations, Answer::new(asked, Format::Json, Mode::BestEffort)))
     })
     .await
 }
@@ -44,7 +44,7 @@ async fn check(service: Service<'_>, collection: &ResourcePath) -> Result<(), Pr
 }
 
 fn plan_one(
-    planner: &Planner<'_>,
+    planner: &Planner,
     collection: &ResourcePath,
     verb: Verb,
     index: usize,

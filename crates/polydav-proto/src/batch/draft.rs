@@ -111,7 +111,9 @@ impl Drafts {
         let mut reader = Reader::new(self.format, base, limits);
         let items = self.items.into_iter().enumerate();
         let operations = items.map(|(index, draft)| reader.operation(index, draft));
-        let operations = operations.collect::<Result<_, _>>()?;
+        let mut operations = operations.collect::<Result<Vec<_>, _>>()?;
+        // They lie where the drafts lay, which are larger.
+        operations.shrink_to_fit();
         Ok(BatchRequest { mode, strict, key, dry_run, operations, base: reader.base })
     }
 

@@ -282,6 +282,21 @@ pub struct Conditions {
     pub tokens: Vec<StateToken>,
 }
 
+impl Operation {
+    /// The operations that must have succeeded before: also those that its values refer to.
+    pub fn required(&self) -> impl Iterator<Item = usize> {
+        let fields = match self.action.as_ref().map(|action| &action.kind) {
+            Ok(Kind::Create(fields) | Kind::Update(fields)) => &fields[..],
+            _ => &[],
+        };
+        let referred = fields.iter().filter_map(|field| match field.value {
+            Value::Ref(index) => Some(index),
+            _ => None,
+        });
+        self.needs.iter().copied().chain(referred)
+    }
+}
+
 impl Action {
     /// How many bytes its paths have.
     fn path_bytes(&self) -> usize {

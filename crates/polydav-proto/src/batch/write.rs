@@ -81,21 +81,6 @@ impl BatchRequest {
     }
 }
 
-impl Operation {
-    /// The operations that must have succeeded before it: also those that its values refer to.
-    fn required(&self) -> impl Iterator<Item = usize> {
-        let fields = match self.action.as_ref().map(|action| &action.kind) {
-            Ok(Kind::Create(fields) | Kind::Update(fields)) => &fields[..],
-            _ => &[],
-        };
-        let referred = fields.iter().filter_map(|field| match field.value {
-            Value::Ref(index) => Some(index),
-            _ => None,
-        });
-        self.needs.iter().copied().chain(referred)
-    }
-}
-
 /// No document says this.
 struct Unsayable;
 
