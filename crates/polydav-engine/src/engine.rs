@@ -285,8 +285,8 @@ impl Manner {
     }
 
     /// How a step went that an earlier process did, or may have done.
-    fn known(&self, step: &Step) -> Option<&Outcome> {
-        self.ticket.as_ref()?.known(step.index())
+    fn known(&self, index: usize) -> Option<&Outcome> {
+        self.ticket.as_ref()?.known(index)
     }
 
     /// Whether nothing may be done behind a step that went so.
@@ -297,11 +297,11 @@ impl Manner {
 
 /// Steps of a plan that run together.
 struct Part {
-    /// What they are reported under, and how those went that an earlier process did.
-    known: Vec<(usize, Option<Outcome>)>,
-    /// The others.
+    /// What they are reported under.
+    indices: Vec<usize>,
+    /// Those that no earlier process did.
     steps: Vec<Step>,
-    /// What those claim.
+    /// What these claim.
     trees: Trees,
 }
 
@@ -315,32 +315,27 @@ impl Part {
     }
 
     fn new(mut steps: Vec<Step>, manner: &Manner) -> Self {
-        let known = steps.iter().map(|step| (step.index(), manner.known(step).cloned()));
-        let known: Vec<_> = known.collect();
-        steps.retain(|step| manner.known(step).is_none());
+        let indices = steps.iter().map(Step::index).collect();
+        steps.retain(|step| manner.known(step.index()).is_none());
         let trees = Trees::new(claimed(&steps));
-        Self { known, steps, trees }
+        Self { indices, steps, trees }
     }
 
-    /// How those went that an earlier process did.
-    fn known(&self) -> impl Iterator<Item = (usize, &Outcome)> {
-        self.known.iter().filter_map(|(index, outcome)| Some((*index, outcome.as_ref()?)))
-    }
-
-    /// What becomes of the others if none of them is tried, since another failed.
+    /// What becomes of the steps if none is tried, since another failed.
     fn refuse(&self) -> Vec<Outcome> {
         let told = |step| Err(refused(step, FailureKind::Dependency));
         self.steps.iter().map(told).collect()
     }
 
-    /// All outcomes: those of the others are `told`.
-    fn join(self, told: Vec<Outcome>, needed: &mut Needed) -> Vec<Outcome> {
+    /// The outcomes of all, of which those are `told` that weren't known.
+    fn join(&self, told: Vec<Outcome>, manner: &Manner) -> Vec<Outcome> {
+        if told.len() == self.indices.len() {
+            return told;
+        }
         let mut told = told.into_iter();
-        let all = self.known.into_iter().map(|(index, known)| {
-            let outcome = known.or_else(|| told.next());
-            let outcome = outcome.unwrap_or_else(|| Err(unknown("it was not told of")));
-            needed.note(index, &outcome);
-            outcome
+        let all = self.indices.iter().map(|index| {
+            let outcome = manner.known(*index).cloned().or_else(|| told.next());
+            outcome.unwrap_or_else(|| Err(unknown("it was not told of")))
         });
         all.collect()
     }
@@ -399,15 +394,22 @@ impl Inner {
         let mut is_over = false;
         let (mut steps, mut next) = Part::next_of(steps, &manner).await;
         while let Some(mut part) = next {
-            part.known().for_each(|(index, outcome)| needed.note(index, outcome));
-            is_over |= part.known().any(|(_, outcome)| manner.stops_at(outcome));
+            let known = |index: &usize| Some((*index, manner.known(*index)?));
+            for (index, outcome) in part.indices.iter().filter_map(known) {
+                needed.note(index, outcome);
+                is_over |= manner.stops_at(outcome);
+            }
             let running = match is_over {
                 true => Running::Not(part.refuse()),
                 false => self.begin(&mut part, &manner, &needed).await,
             };
             (steps, next) = Part::next_of(steps, &manner).await;
-            let outcomes = part.join(running.outcomes().await, &mut needed);
-            is_over |= outcomes.iter().any(|outcome| manner.stops_at(outcome));
+            let told = running.outcomes().await;
+            let outcomes = part.join(told, &manner);
+            for (index, outcome) in part.indices.iter().zip(&outcomes) {
+                needed.note(*index, outcome);
+                is_over |= manner.stops_at(outcome);
+            }
             steps.told(outcomes);
         }
         steps

@@ -315,6 +315,7 @@ impl<'a> Execution<'a> {
     pub(crate) fn perform(&mut self, steps: &mut vec::IntoIter<Step>, count: usize) -> usize {
         let mut opened = self.open(steps, count);
         let performed = opened.len();
+        self.pending.reserve(performed);
         self.sync_content(&mut opened);
         self.commit_before(&mut opened);
         for Opened { index, path, at_stake, prepared } in opened {
