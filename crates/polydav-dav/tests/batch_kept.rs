@@ -441,10 +441,14 @@ fn a_job_that_the_server_left_when_it_went_down_is_interrupted() {
     let world = World::new().given([put("a", "x")]);
     world.runtime.block_on(world.dav.engine().drain());
     let single = "DELETE /a\nPrefer: respond-async\n\n".to_owned();
-    for asked in [single, job("<delete href=\"/a\"/>")] {
+    let batch = job("<delete href=\"/a\"/>");
+    for (asked, what_to_do) in [(single, "send it again"), (batch, "retry has what is left of it")]
+    {
         let at = world.ask(&asked).header("location").to_owned();
         assert_eq!(ended(&world, &at)["state"], "interrupted", "{asked}");
-        assert_eq!(world.ask(format!("GET {at}/result")).status, 409, "{asked}");
+        let result = world.ask(format!("GET {at}/result"));
+        assert_eq!(result.status, 409, "{asked}");
+        assert!(result.text().contains(what_to_do), "{}", result.text());
     }
     assert_eq!(world.status("GET /a"), 200);
 }

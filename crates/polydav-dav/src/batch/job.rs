@@ -144,19 +144,23 @@ async fn result(
     principal: Principal,
     job: &Job,
 ) -> Result<Response<Body>, Problem> {
+    let (batches, owner) = (Arc::clone(service.engine.batches()), principal.clone());
     match job.state {
         JobState::Running => {
             let detail = "the job is still running";
             return Err(Problem::new(StatusCode::CONFLICT, detail).with_header(RETRY_AFTER, "1"));
         }
         JobState::Interrupted => {
-            let detail = "the server ended before the job did; retry has what is left of it";
+            let document = intake::blocking(move || batches.document(id, &owner)).await?;
+            let what_to_do = match read_document(&document) {
+                Some(_) => "retry has what is left of it",
+                None => "send it again",
+            };
+            let detail = format!("the server ended before the job did: {what_to_do}");
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         }
         JobState::Cancelled | JobState::Finished => {}
     }
-    let batches = Arc::clone(service.engine.batches());
-    let owner = principal.clone();
     let kept = Kept::decode(intake::blocking(move || batches.answer(id, &owner)).await?)?;
     let slot = slot_for(service, &principal, kept.length())?;
     Ok(kept.into_response(slot))

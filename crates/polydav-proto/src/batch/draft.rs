@@ -369,8 +369,9 @@ impl Reader {
                 DraftValue::Ready(value) => value,
                 DraftValue::Base64(text) => match self.decode("$base64", text) {
                     Ok(bytes) => Value::Bytes(bytes),
-                    Err(invalid) => {
-                        wrong = wrong.or(Some(invalid));
+                    Err(InvalidValue { name: key, message }) => {
+                        let message = format!("column {name}: {message}");
+                        wrong = wrong.or(Some(InvalidValue { name: key, message }));
                         continue;
                     }
                 },

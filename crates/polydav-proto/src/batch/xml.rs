@@ -512,7 +512,7 @@ mod tests {
         }
         let wrong = "<field name='b' encoding='base64'>?</field><field name='c'>d</field>";
         let error = fields(wrong).unwrap_err();
-        assert!(error.to_string().starts_with("encoding: expected base64"), "{error}");
+        assert!(error.to_string().starts_with("encoding: column b: expected base64"), "{error}");
     }
 
     #[test]
