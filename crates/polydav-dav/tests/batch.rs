@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use multistatus::Report;
 use multistatus::batch::Retry;
+use multistatus::xml::Element;
+use multistatus::{Report, Response};
 use polydav_dav::{BatchCounts, BatchOptions, Options};
 use polydav_store::FailureKind::Internal;
 use polydav_store::kit::{mkcol, put};
@@ -126,6 +127,23 @@ fn what_is_told_does_not_depend_on_how_many_run_at_once() {
     });
     expected[bad] = "delete http://b/ 502 not-applied".to_owned();
     assert_eq!(told("atomic", false), expected);
+}
+
+/// It is named when nothing runs any more, not at some moment in between.
+#[test]
+fn what_failed_is_named_as_it_is_in_the_end() {
+    let world = World::new().given([mkcol("x")]);
+    let token = world.lock("/x");
+    let mut operations: Vec<_> = (0..MANY).map(|n| format!("<mkcol href=\"/{n}/\"/>")).collect();
+    operations[0] = "<delete href=\"/x/\"/>".to_owned();
+    operations[2 * PART] = format!("<delete href=\"/x/\" if=\"(&lt;{token}&gt;)\"/>");
+    let reply = world.ask(batch(&operations.concat()));
+    let told = reply.multistatus();
+    let [locked, unlocked] = [0, 2 * PART].map(|at| &told.responses[at]);
+    let status = |response: &Response| response.item.as_ref().unwrap().status.as_u16();
+    assert_eq!([locked, unlocked].map(status), [423, 204]);
+    let named = locked.conditions.iter().flat_map(|condition| condition.elements());
+    assert_eq!(named.map(Element::text).collect::<Vec<_>>(), ["/x"]);
 }
 
 fn skipped(asked: &str, because_of: usize) -> String {

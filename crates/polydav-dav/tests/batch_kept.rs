@@ -454,7 +454,7 @@ fn a_job_that_the_server_left_when_it_went_down_is_interrupted() {
 }
 
 #[test]
-fn a_job_counts_what_is_known_to_fail_from_the_beginning() {
+fn a_job_counts_what_is_known_to_fail_as_soon_as_it_is_planned() {
     let (world, reached, go) = gated(1);
     let operations = "<mkcol href=\"/a/\" id=\"a\"/><put href=\"/b/\" id=\"b\"/>\
                       <mkcol href=\"/c/\" needs=\"b\"/>";

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
 use polydav_store::{
     BatchLedger, Cancel, Commit, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView,
     Needed, OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store, View,
@@ -329,7 +331,8 @@ impl Part {
 
     /// The outcomes of all, of which those are `told` that weren't known.
     fn join(&self, told: Vec<Outcome>, manner: &Manner) -> Vec<Outcome> {
-        if told.len() == self.indices.len() {
+        let none_is_known = told.len() == self.indices.len();
+        if none_is_known {
             return told;
         }
         let mut told = told.into_iter();
@@ -354,17 +357,17 @@ fn claimed(steps: &[Step]) -> Vec<ResourcePath> {
 
 /// A part on its way.
 enum Running {
-    /// On a thread that may block: so many steps.
-    In(JoinHandle<Vec<Outcome>>, usize),
+    /// So many steps, on a thread that may block.
+    Spawned { task: JoinHandle<Vec<Outcome>>, count: usize },
     /// None of its steps is tried.
-    Not(Vec<Outcome>),
+    Ended(Vec<Outcome>),
 }
 
 impl Running {
     async fn outcomes(self) -> Vec<Outcome> {
         match self {
-            Self::Not(outcomes) => outcomes,
-            Self::In(task, count) => task.await.unwrap_or_else(|panic| {
+            Self::Ended(outcomes) => outcomes,
+            Self::Spawned { task, count } => task.await.unwrap_or_else(|panic| {
                 tracing::error!(%panic, "a run ended in a panic");
                 broken(count)
             }),
@@ -400,11 +403,13 @@ impl Inner {
                 is_over |= manner.stops_at(outcome);
             }
             let running = match is_over {
-                true => Running::Not(part.refuse()),
+                true => Running::Ended(part.refuse()),
                 false => self.begin(&mut part, &manner, &needed).await,
             };
-            (steps, next) = Part::next_of(steps, &manner).await;
+            let made = AssertUnwindSafe(Part::next_of(steps, &manner)).catch_unwind().await;
+            // Whatever becomes of those behind it, what runs is waited for.
             let told = running.outcomes().await;
+            (steps, next) = made.unwrap_or_else(|panic| resume_unwind(panic));
             let outcomes = part.join(told, &manner);
             for (index, outcome) in part.indices.iter().zip(&outcomes) {
                 needed.note(*index, outcome);
@@ -422,7 +427,7 @@ impl Inner {
         let rehearsal = match begun {
             Ok(Ok(rehearsal)) => Arc::new(rehearsal),
             Ok(Err(failure)) => return refuse_all(plan.steps, &failure).await,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            Err(panic) => resume_unwind(panic.into_panic()),
         };
         let steps = Arc::clone(&rehearsal).run(plan).await;
         let ended = tokio::task::spawn_blocking(move || drop(rehearsal)).await;
@@ -458,22 +463,21 @@ impl Inner {
     async fn begin(self: &Arc<Self>, part: &mut Part, manner: &Manner, needed: &Needed) -> Running {
         let steps = std::mem::take(&mut part.steps);
         if steps.is_empty() {
-            return Running::Not(Vec::new());
+            return Running::Ended(Vec::new());
         }
         let count = steps.len();
         let (mut needed, manner) = (needed.clone(), manner.clone());
         let trees = std::mem::take(&mut part.trees);
         let Ok(claim) = self.claims.take(trees, self.options.patience).await else {
-            return Running::Not(busy(&steps, &mut needed));
+            return Running::Ended(busy(&steps, &mut needed));
         };
-        // It is waited for though nobody asks for its outcomes any more.
-        let (inner, held) = (Arc::clone(self), self.running.subscribe());
+        let inner = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || {
             let outcomes = inner.apply(steps, &manner, needed);
-            drop((claim, held));
+            drop(claim);
             outcomes
         });
-        Running::In(task, count)
+        Running::Spawned { task, count }
     }
 
     /// Applies claimed steps. After a step that may end locks a run ends, so that the steps behind

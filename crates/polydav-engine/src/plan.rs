@@ -57,14 +57,15 @@ impl<S> Plan<S> {
 
 /// Where the steps of a plan come from, and where it is told what became of them.
 pub trait Steps: Sized + Send + 'static {
-    /// What the steps need of each other.
+    /// What the steps need of each other. What isn't in it is never met.
     fn needed(&self) -> Needed;
 
-    /// The next steps, at most `max`; none if there are no more. What was given before runs meanwhile.
+    /// The next steps, at most `max`; none if there are no more. Those given before run meanwhile, and
+    /// are told of later: whoever waits here has all wait that stands behind.
     fn next(self, max: usize) -> impl Future<Output = (Self, Vec<Step>)> + Send;
 
-    /// What became of the steps that were given first among those not told of, all that were given at
-    /// once: an outcome for each.
+    /// The outcomes of the oldest steps that [`Steps::next`] gave at once and that have none yet, in
+    /// their order.
     fn told(&mut self, outcomes: Vec<Outcome>);
 }
 

@@ -285,21 +285,22 @@ impl Batch {
     ) -> Result<Response<Body>, Problem> {
         let Self { engine, base, answer, id, ticket, slot } = self;
         let _held = engine.hold();
-        let (mode, is_dry) = (answer.mode, answer.is_dry);
+        let Answer { mode, is_dry, is_doomed, .. } = answer;
         let writing = answer.begin(id, operations.len(), ticket.is_some())?;
-        let selection = Selection::new(mode, ticket.clone());
+        let selection = Selection::new(mode, is_doomed, ticket.clone());
         let around = (base, engine.store().clone());
         let steps = Passage::new(operations, selection, writing, around);
-        let plan = plan(steps, mode, deadline, ticket.clone());
+        let plan = plan_of(steps, mode, deadline, ticket.clone());
         let passed = match is_dry {
             true => engine.pass_in_rehearsal(plan).await,
             false => engine.pass(plan).await,
         };
         let passed = passed.ok_or_else(Problem::internal)?;
+        let is_going_down = engine.is_draining();
         let write = move || {
             let Written { response, course, was_left } = passed.end()?;
             // What the server left when it went down goes on if it is sent again.
-            let is_cut = was_left && engine.is_draining();
+            let is_cut = was_left && is_going_down;
             if let (Some(ticket), Some(course), false) = (ticket, course, is_cut) {
                 Kept::new(&response, course).keep(&ticket);
             }
@@ -310,7 +311,7 @@ impl Batch {
 }
 
 /// Steps to be done as a batch has it.
-fn plan<S>(
+fn plan_of<S>(
     steps: S,
     mode: document::Mode,
     deadline: Instant,
@@ -340,7 +341,9 @@ fn read(
     let (base, store) = (planner.base.clone(), planner.store.clone());
     let mut operations = planner.plan(batch);
     if answer.mode == document::Mode::Atomic {
-        operations.plan_whole(&base, &*store)?;
+        let planned = operations.plan_all();
+        plan::check_whole(planned, &base, &*store)?;
+        answer.is_doomed = planned.iter().any(Planned::is_refused);
     }
     Ok((operations, answer))
 }

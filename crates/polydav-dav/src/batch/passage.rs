@@ -3,14 +3,13 @@
 //! What runs is never waited for by what can be done beside it: while some operations run, the next
 //! are planned, and those before are told of.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::{iter, vec};
 
-use http::StatusCode;
 use polydav_engine::{Steps, Ticket};
 use polydav_proto::batch::Mode;
-use polydav_store::{Needed, Outcome, ResourcePath, Run, Step, Store};
+use polydav_store::{Needed, Outcome, Run, Step, Store};
 
 use super::plan::Planned;
 use super::reply::{Writing, Written};
@@ -19,8 +18,8 @@ use crate::naming::Naming;
 use crate::problem::Problem;
 use crate::site::Base;
 
-/// The operations of a batch, in their order: planned as they are taken, but for the first of them.
-/// Taking them blocks.
+/// The operations of a batch, in their order. They are planned as they are taken, which blocks; as
+/// many as run at once are planned from the beginning.
 pub(crate) struct Operations {
     /// Which of them others need.
     needed: Needed,
@@ -29,21 +28,21 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    /// Those that this plans; none needs another. Blocks.
-    pub(crate) fn new(mut rest: impl ExactSizeIterator<Item = Planned> + Send + 'static) -> Self {
+    /// Those that this plans; of which these are needed. Blocks.
+    pub(crate) fn new(
+        needed: Needed,
+        mut rest: impl ExactSizeIterator<Item = Planned> + Send + 'static,
+    ) -> Self {
         // As many as run first: they are wanted at once.
         let planned: Vec<_> = rest.by_ref().take(Run::STEPS_MAX).collect();
-        Self { needed: Needed::default(), planned: planned.into_iter(), rest: Box::new(rest) }
+        Self { needed, planned: planned.into_iter(), rest: Box::new(rest) }
     }
 
-    /// The same, of which others need these.
-    pub(super) fn needing(self, needed: Needed) -> Self {
-        Self { needed, ..self }
-    }
-
-    /// Whether one that is planned already is known to fail.
-    fn is_any_refused(&self) -> bool {
-        self.planned.as_slice().iter().any(Planned::is_refused)
+    /// All of them, planned. Blocks.
+    pub(super) fn plan_all(&mut self) -> &[Planned] {
+        self.planned = self.by_ref().collect::<Vec<_>>().into_iter();
+        self.rest = Box::new(iter::empty());
+        self.planned.as_slice()
     }
 
     /// The next that is planned already, which doesn't block. Behind the last their room is given back.
@@ -53,34 +52,6 @@ impl Operations {
             self.planned = Vec::new().into_iter();
         }
         next
-    }
-
-    /// Plans all of them, and refuses a batch that can't be done whole. Blocks.
-    pub(super) fn plan_whole(&mut self, base: &Base, store: &dyn Store) -> Result<(), Problem> {
-        self.planned = self.by_ref().collect::<Vec<_>>().into_iter();
-        self.rest = Box::new(iter::empty());
-        let mounts = store.mounts();
-        let mount_of = |path: &ResourcePath| {
-            let around = mounts.iter().filter(|mount| mount.contains(path));
-            around.max_by_key(|mount| mount.as_bytes().len())
-        };
-        let steps = self.planned.as_slice().iter().filter_map(Planned::step);
-        let paths = steps.flat_map(|step| step.claims().chain(step.watches()));
-        let met: BTreeSet<_> = paths.filter_map(mount_of).collect();
-        let name = |mount: &&ResourcePath| base.href(mount, true);
-        let said = match &met.iter().collect::<Vec<_>>()[..] {
-            [] => return Ok(()),
-            [mount] if store.capabilities(mount).atomic => return Ok(()),
-            [mount] => format!("changes below {} can't be undone", name(mount)),
-            several => {
-                let names: Vec<_> = several.iter().map(|mount| name(mount)).collect();
-                format!(
-                    "{} are different mounts, and only one can be changed whole",
-                    names.join(", ")
-                )
-            }
-        };
-        Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("mode \"atomic\": {said}")))
     }
 }
 
@@ -110,8 +81,9 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    pub(super) fn new(mode: Mode, ticket: Option<Arc<Ticket>>) -> Self {
-        Self { mode, is_over: false, failing: HashSet::new(), ticket }
+    /// Of a batch that `is_doomed`, none is: it is to be done whole, and one is known to fail.
+    pub(super) fn new(mode: Mode, is_doomed: bool, ticket: Option<Arc<Ticket>>) -> Self {
+        Self { mode, is_over: is_doomed, failing: HashSet::new(), ticket }
     }
 
     /// An operation that is on its way, and its step, if that is sent.
@@ -149,27 +121,30 @@ impl Passage {
     /// Nothing is sent yet.
     pub(super) fn new(
         operations: Operations,
-        mut selection: Selection,
+        selection: Selection,
         writing: Writing,
         (base, store): (Base, Arc<dyn Store>),
     ) -> Self {
-        // Of what is to be done whole, nothing runs if an operation is known to fail.
-        selection.is_over |= selection.mode == Mode::Atomic && operations.is_any_refused();
         let (untold, writing) = (VecDeque::new(), Ok(writing));
         Self { operations, selection, untold, answered: 0, writing, base, store }
     }
 
     /// The answer, and what is to be known of the batch. Blocks.
     pub(super) fn end(mut self) -> Result<Written, Problem> {
-        self.answered = self.untold.len();
-        self.tell();
+        self.tell(self.untold.len());
         self.writing?.end()
     }
 
-    /// Tells of those that were answered. Blocks.
-    fn tell(&mut self) {
-        let told: Vec<_> = self.untold.drain(..self.answered).collect();
-        self.answered = 0;
+    /// How many can be told of while others run. What failed is not: what lies there is named as it is
+    /// in the end, and the store may be busy until then. Nor is what stands behind it.
+    fn tellable(&self) -> usize {
+        self.untold.iter().take(self.answered).take_while(|told| !told.has_failed()).count()
+    }
+
+    /// Tells of the next `count`. Blocks.
+    fn tell(&mut self, count: usize) {
+        let told: Vec<_> = self.untold.drain(..count).collect();
+        self.answered = self.answered.saturating_sub(count);
         let naming = Naming { base: &self.base, store: &*self.store };
         if let Ok(writing) = &mut self.writing
             && let Err(problem) = writing.tell(told, naming)
@@ -205,12 +180,12 @@ impl Steps for Passage {
 
     async fn next(mut self, max: usize) -> (Self, Vec<Step>) {
         let steps = self.send(max, Operations::next_planned);
-        let has_more = self.operations.len() > 0 || self.answered > 0;
-        if !steps.is_empty() || !has_more {
+        let tellable = self.tellable();
+        if !steps.is_empty() || (self.operations.len() == 0 && tellable == 0) {
             return (self, steps);
         }
         let aside = tokio::task::spawn_blocking(move || {
-            self.tell();
+            self.tell(tellable);
             let steps = self.send(max, Operations::next);
             (self, steps)
         });

@@ -20,6 +20,7 @@ use polydav_store::{
 };
 
 use super::passage::Operations;
+use crate::problem::Problem;
 use crate::record::body;
 use crate::request::is_reserved;
 use crate::site::Base;
@@ -91,7 +92,7 @@ impl Planned {
     }
 
     /// Whether it is known to fail.
-    pub(crate) fn is_refused(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.item.verdict.is_some()
     }
 
@@ -132,7 +133,7 @@ impl Planner {
         let needed = Needed::of(operations.iter().flat_map(Operation::required));
         let swapped = overwrites_later_source(&operations);
         let plan = move |operation| self.plan_one(operation, &swapped);
-        Operations::new(operations.into_iter().map(plan)).needing(needed)
+        Operations::new(needed, operations.into_iter().map(plan))
     }
 
     /// Which operations fail before they are tried. Blocks.
@@ -293,6 +294,33 @@ impl Planner {
         };
         Ok((target, overwrite))
     }
+}
+
+/// Refuses a batch that can't be done whole.
+pub(super) fn check_whole(
+    planned: &[Planned],
+    base: &Base,
+    store: &dyn Store,
+) -> Result<(), Problem> {
+    let mounts = store.mounts();
+    let mount_of = |path: &ResourcePath| {
+        let around = mounts.iter().filter(|mount| mount.contains(path));
+        around.max_by_key(|mount| mount.as_bytes().len())
+    };
+    let steps = planned.iter().filter_map(Planned::step);
+    let paths = steps.flat_map(|step| step.claims().chain(step.watches()));
+    let met: BTreeSet<_> = paths.filter_map(mount_of).collect();
+    let name = |mount: &&ResourcePath| base.href(mount, true);
+    let said = match &met.iter().collect::<Vec<_>>()[..] {
+        [] => return Ok(()),
+        [mount] if store.capabilities(mount).atomic => return Ok(()),
+        [mount] => format!("changes below {} can't be undone", name(mount)),
+        several => {
+            let names: Vec<_> = several.iter().map(|mount| name(mount)).collect();
+            format!("{} are different mounts, and only one can be changed whole", names.join(", "))
+        }
+    };
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("mode \"atomic\": {said}")))
 }
 
 /// Columns as stores know them.

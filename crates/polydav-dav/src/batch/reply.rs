@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use http::{HeaderValue, Response, StatusCode};
-use multistatus::batch::{self as told, Member, Mode, Retry as ToldRetry, Summary};
+use multistatus::batch::{self as wire, Member, Mode, Retry as ToldRetry, Summary};
 use multistatus::{
     JSON_CONTENT_TYPE, JsonWriter, Layout, NDJSON_CONTENT_TYPE, PropStat, Report, Trailer, Writer,
 };
@@ -23,9 +23,9 @@ use crate::{proppatch, reply, status};
 /// The most members told of in one answer.
 const MEMBERS_MAX: usize = 10_000;
 
-fn tell_as_dry(item: &mut told::Item) {
-    if item.outcome == told::Outcome::Applied {
-        item.outcome = told::Outcome::WouldApply;
+fn tell_as_dry(item: &mut wire::Item) {
+    if item.outcome == wire::Outcome::Applied {
+        item.outcome = wire::Outcome::WouldApply;
     }
 }
 
@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     minimal: bool,
     /// Whether nothing is done: then it is told what would be.
     pub(super) is_dry: bool,
+    /// Whether nothing may be done: it is to be done whole, and an operation is known to fail.
+    pub(super) is_doomed: bool,
     pub(super) mode: AskedMode,
     /// That word of it be kept.
     pub(super) wish: Option<Wish>,
@@ -49,6 +51,7 @@ impl Answer {
             strict: asked.prefer.batch_strict,
             minimal: asked.prefer.answer == Some(Return::Minimal),
             is_dry: false,
+            is_doomed: false,
             mode,
             wish: None,
         }
@@ -105,7 +108,7 @@ impl Writing {
         if answer.strict && summary.succeeded < summary.total {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
-        response.headers_mut().insert(told::BATCH_RESULT, summary.to_header());
+        response.headers_mut().insert(wire::BATCH_RESULT, summary.to_header());
         response.extensions_mut().insert(BatchCounts::from(&summary));
         Ok(Written { response, course, was_left })
     }
@@ -339,10 +342,10 @@ impl Teller<'_> {
         self.naming.base.href(&path, false)
     }
 
-    fn item(&mut self, told: &Told) -> told::Item {
+    fn item(&mut self, told: &Told) -> wire::Item {
         let (status, outcome, retry) = verdict(told);
         let (index, op) = (told.item.index as u64, told.item.verb.as_str());
-        let mut item = told::Item::new(index, op, &told.item.href, status);
+        let mut item = wire::Item::new(index, op, &told.item.href, status);
         item.id.clone_from(&told.item.id);
         item.outcome = outcome;
         item.retry = retry;
@@ -356,7 +359,7 @@ impl Teller<'_> {
     fn failed(
         &mut self,
         href: String,
-        mut item: told::Item,
+        mut item: wire::Item,
         failure: &Failure,
     ) -> multistatus::Response {
         problem::log(failure);
@@ -387,12 +390,12 @@ fn with_report(response: multistatus::Response, stats: Vec<PropStat>) -> multist
     multistatus::Response { report: Report::Properties(stats), ..response }
 }
 
-fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
+fn verdict(told: &Told) -> (StatusCode, wire::Outcome, Option<ToldRetry>) {
     match (&told.outcome, &told.item.verdict) {
         // Whatever else it was held to, it changed nothing.
         (Some(Ok(_)) | None, Some(Verdict::Protected(stats))) if told.cause.is_none() => {
             let status = stats.first().map_or(StatusCode::FORBIDDEN, |stat| stat.status);
-            (status, told::Outcome::NotApplied, Some(ToldRetry::Fix))
+            (status, wire::Outcome::NotApplied, Some(ToldRetry::Fix))
         }
         (Some(Ok(done)), _) => {
             let status = match told.item.verb {
@@ -400,7 +403,7 @@ fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
                 Verb::Update | Verb::PropPatch => StatusCode::OK,
                 _ => StatusCode::NO_CONTENT,
             };
-            (status, told::Outcome::Applied, None)
+            (status, wire::Outcome::Applied, None)
         }
         (Some(Err(failure)), _) => {
             // It hangs on no other: the commit of all was refused.
@@ -416,21 +419,21 @@ fn verdict(told: &Told) -> (StatusCode, told::Outcome, Option<ToldRetry>) {
                 StatusCode::BAD_GATEWAY | StatusCode::FORBIDDEN => ToldRetry::Never,
                 _ => ToldRetry::Fix,
             };
-            (*status, told::Outcome::NotApplied, Some(retry))
+            (*status, wire::Outcome::NotApplied, Some(retry))
         }
         (None, _) => {
-            (StatusCode::FAILED_DEPENDENCY, told::Outcome::NotAttempted, Some(ToldRetry::Safe))
+            (StatusCode::FAILED_DEPENDENCY, wire::Outcome::NotAttempted, Some(ToldRetry::Safe))
         }
     }
 }
 
-fn outcome(failure: &Failure) -> told::Outcome {
+fn outcome(failure: &Failure) -> wire::Outcome {
     match (failure.effect, failure.kind) {
-        (Effect::Partial, _) => told::Outcome::Partial,
-        (Effect::RolledBack, _) => told::Outcome::RolledBack,
-        (Effect::Unknown, _) => told::Outcome::Unknown,
-        (Effect::None, kind) if !kind.was_tried() => told::Outcome::NotAttempted,
-        (Effect::None, _) => told::Outcome::NotApplied,
+        (Effect::Partial, _) => wire::Outcome::Partial,
+        (Effect::RolledBack, _) => wire::Outcome::RolledBack,
+        (Effect::Unknown, _) => wire::Outcome::Unknown,
+        (Effect::None, kind) if !kind.was_tried() => wire::Outcome::NotAttempted,
+        (Effect::None, _) => wire::Outcome::NotApplied,
     }
 }
 

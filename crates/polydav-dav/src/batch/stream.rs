@@ -23,7 +23,7 @@ use super::passage::Selection;
 use super::plan::{Planned, Planner};
 use super::reply::{Telling, broken};
 use super::told::{Told, note_outcomes};
-use super::{Asked, BatchTally, Entered, Outer, plan};
+use super::{Asked, BatchTally, Entered, Outer, plan_of};
 use crate::body::{Body, Incoming};
 use crate::naming::Naming;
 use crate::output::{Broken, Output};
@@ -275,7 +275,7 @@ impl Batch {
 
 /// Runs the operations of a piece, and says what became of each.
 async fn run(engine: &Engine, planned: Vec<Planned>, mode: Mode, deadline: Instant) -> Vec<Told> {
-    let mut selection = Selection::new(mode, None);
+    let mut selection = Selection::new(mode, false, None);
     let mut steps = Vec::with_capacity(planned.len());
     let pass = |planned| {
         let (told, step) = selection.pass(planned);
@@ -283,7 +283,7 @@ async fn run(engine: &Engine, planned: Vec<Planned>, mode: Mode, deadline: Insta
         told
     };
     let mut told: Vec<_> = planned.into_iter().map(pass).collect();
-    let outcomes = engine.run(plan(steps, mode, deadline, None)).await;
+    let outcomes = engine.run(plan_of(steps, mode, deadline, None)).await;
     note_outcomes(told.iter_mut(), outcomes);
     told
 }

@@ -31,7 +31,8 @@ impl Told {
         }
     }
 
-    fn has_failed(&self) -> bool {
+    /// Whether it failed, or wasn't tried.
+    pub(super) fn has_failed(&self) -> bool {
         self.item.verdict.is_some() || !matches!(self.outcome, Some(Ok(_)))
     }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 use polydav_proto::batch::{Format, Mode, Verb};
-use polydav_store::{Action, Failure, FailureKind, Fields, ResourcePath, Step};
+use polydav_store::{Action, Failure, FailureKind, Fields, Needed, ResourcePath, Step};
 
 use super::{body, takes_records};
 use crate::batch::{self, Answer, Item, Operations, Planned, Planner, Verdict};
@@ -25,7 +25,8 @@ pub(super) async fn bulk(
     batch::serve(service, request, entered, start, move |body, asked, planner| {
         let records = body::read_list(body, &planner.options.batch.limits)?;
         let plan = move |(index, record)| plan_one(&planner, &collection, verb, index, record);
-        let operations = Operations::new(records.into_iter().enumerate().map(plan));
+        let operations =
+            Operations::new(Needed::default(), records.into_iter().enumerate().map(plan));
         Ok((operations, Answer::new(asked, Format::Json, Mode::BestEffort)))
     })
     .await
