@@ -72,8 +72,7 @@ impl Client {
         headers: &[&str],
         body: &[u8],
     ) -> Result<Answer> {
-        let mut request = self.head(method, target, headers, body.len() as u64);
-        request.extend_from_slice(body);
+        let request = request(self.server, (method, target), headers, body);
         let start = Instant::now();
         self.stream.write_all(&request)?;
         self.receive(start)
@@ -81,7 +80,7 @@ impl Client {
 
     /// Sends a request with a body of `length` bytes, in portions of `portion`.
     pub(crate) fn upload(&mut self, target: &str, portion: &[u8], length: u64) -> Result<Answer> {
-        let head = self.head("PUT", target, &[], length);
+        let head = head(self.server, ("PUT", target), &[], length);
         let start = Instant::now();
         self.stream.write_all(&head)?;
         let mut left = length;
@@ -91,16 +90,6 @@ impl Client {
             left -= count;
         }
         self.receive(start)
-    }
-
-    fn head(&self, method: &str, target: &str, headers: &[&str], length: u64) -> Vec<u8> {
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.server);
-        for header in headers {
-            head += header;
-            head += "\r\n";
-        }
-        head += &format!("Content-Length: {length}\r\n\r\n");
-        head.into_bytes()
     }
 
     fn receive(&mut self, start: Instant) -> Result<Answer> {
@@ -116,8 +105,7 @@ impl Client {
             }
             filled += count;
         };
-        let head = String::from_utf8_lossy(&self.buffer[..end]).to_lowercase();
-        let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
+        let (status, head) = head_of(&self.buffer[..end])?;
         let mut content = Content::new(status, &head)?;
         content.take(&self.buffer[end..filled]);
         while !content.is_whole() {
@@ -132,8 +120,42 @@ impl Client {
     }
 }
 
+/// A request, as it is sent.
+pub(crate) fn request(
+    server: SocketAddr,
+    line: (&str, &str),
+    headers: &[&str],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut request = head(server, line, headers, body.len() as u64);
+    request.extend_from_slice(body);
+    request
+}
+
+fn head(
+    server: SocketAddr,
+    (method, target): (&str, &str),
+    headers: &[&str],
+    length: u64,
+) -> Vec<u8> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {server}\r\n");
+    for header in headers {
+        head += header;
+        head += "\r\n";
+    }
+    head += &format!("Content-Length: {length}\r\n\r\n");
+    head.into_bytes()
+}
+
+/// The status and the header section, in lower case.
+pub(crate) fn head_of(bytes: &[u8]) -> Result<(u16, String)> {
+    let head = String::from_utf8_lossy(bytes).to_lowercase();
+    let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
+    Ok((status, head))
+}
+
 /// Content that comes in.
-struct Content {
+pub(crate) struct Content {
     /// Its announced length; without, it is chunked.
     announced: Option<u64>,
     length: u64,
@@ -162,13 +184,21 @@ impl Content {
         Ok(Self { announced, length: 0, responses: 0, tail: Vec::new(), counts })
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    /// That of an answer whose elements nobody counts.
+    pub(crate) fn uncounted(status: u16, head: &str) -> Result<Self> {
+        Ok(Self { counts: false, ..Self::new(status, head)? })
+    }
+
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
-        // What stands across two portions is found at their seam.
-        let seam = self.tail.len().saturating_sub(MARK.len() - 1);
-        let ahead = bytes.len().min(MARK.len() - 1);
-        let joined = [&self.tail[seam..], &bytes[..ahead]].concat();
+        if self.announced.is_some() && !self.counts {
+            return;
+        }
         if self.counts {
+            // What stands across two portions is found at their seam.
+            let seam = self.tail.len().saturating_sub(MARK.len() - 1);
+            let ahead = bytes.len().min(MARK.len() - 1);
+            let joined = [&self.tail[seam..], &bytes[..ahead]].concat();
             self.responses += find_iter(&joined, MARK).count() + find_iter(bytes, MARK).count();
         }
         let keep = bytes.len().saturating_sub(2 * MARK.len());
@@ -177,7 +207,7 @@ impl Content {
         self.tail.drain(..surplus);
     }
 
-    fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         match self.announced {
             Some(announced) => self.length >= announced,
             None => self.tail.ends_with(LAST_CHUNK) || self.tail == LAST_CHUNK[2..],

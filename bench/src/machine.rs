@@ -16,12 +16,14 @@ pub(crate) fn describe() -> Result<String> {
     let (nginx, rustc) = (said("nginx", &["-v"]), said("rustc", &["--version"]));
     let apache = said("apache2", &["-v"]);
     let apache = apache.lines().next().unwrap_or("unknown");
+    let lighttpd = said("lighttpd", &["-v"]);
+    let lighttpd = lighttpd.lines().next().unwrap_or("unknown");
     let (sqlite, postgres) = (rusqlite::version(), said("psql", &["--version"]));
     Ok(format!(
         "| with | |\n|---|---|\n| processor | {model}, {cores} cores |\n| memory | {memory} |\n\
          | kernel | Linux {kernel} |\n| polydav | {} at {commit}, release build |\n\
          | compiler | {rustc} |\n\
-         | peers | {nginx}, module dav-ext, two workers; {apache}, mod_dav, event MPM |\n\
+         | peers | {nginx}, module dav-ext, two workers; {apache}, mod_dav, event MPM; {lighttpd}, mod_webdav |\n\
          | databases | SQLite {sqlite}; {postgres} |\n",
         env!("CARGO_PKG_VERSION")
     ))

@@ -12,6 +12,7 @@
 mod batch;
 mod client;
 mod content;
+mod drive;
 mod image;
 mod listing;
 mod load;
@@ -22,6 +23,7 @@ mod polydav;
 mod process;
 mod records;
 mod report;
+mod requests;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,7 +36,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--runs N] [--quick] [PART]...
-  PART     one of: listing, batch, content, records; all, if none is named
+  PART     one of: listing, requests, batch, content, records; all, if none is named
   --runs   how often each is measured (7)
   --quick  a tenth of everything, and nothing written down: to see whether it works
 ";
@@ -57,7 +59,9 @@ impl Settings {
             match &*argument {
                 "--quick" => settings.shrink = 10,
                 "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse()?,
-                "listing" | "batch" | "content" | "records" => settings.parts.push(argument),
+                "listing" | "requests" | "batch" | "content" | "records" => {
+                    settings.parts.push(argument);
+                }
                 // Its name before there was more to it.
                 "moves" => settings.parts.push("batch".to_owned()),
                 _ => return Err(USAGE.into()),
@@ -91,6 +95,9 @@ fn run(settings: &Settings) -> Result {
     let mut report = Report::default();
     if settings.wants("listing") {
         listing::measure(image.path(), settings, &mut report)?;
+    }
+    if settings.wants("requests") {
+        requests::measure(image.path(), settings, &mut report)?;
     }
     if settings.wants("batch") {
         batch::measure(image.path(), settings, &mut report)?;

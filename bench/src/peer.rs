@@ -1,12 +1,14 @@
 //! The servers that polydav is compared with, each configured to do nothing else.
 
 mod apache;
+mod lighttpd;
 mod nginx;
 
 use std::fs::{Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -42,6 +44,13 @@ impl Peer {
         Self::serve(folder, command, apache::configuration)
     }
 
+    /// lighttpd with mod_webdav: the peer that keeps properties in SQLite.
+    pub(crate) fn lighttpd(folder: &Path) -> Result<Self> {
+        let mut command = Command::new("lighttpd");
+        command.args(["-D", "-f"]);
+        Self::serve(folder, command, lighttpd::configuration)
+    }
+
     /// Serves a folder by a command whose last argument is a configuration, and waits until that
     /// works.
     fn serve(
@@ -61,7 +70,8 @@ impl Peer {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let file = home.path().join("configuration");
         std::fs::write(&file, configuration(home.path(), folder, address))?;
-        let child = command.arg(&file).stdin(Stdio::null()).spawn();
+        // Asked to end, lighttpd passes that on to its whole process group.
+        let child = command.arg(&file).stdin(Stdio::null()).process_group(0).spawn();
         let child = child.map_err(|error| format!("{name}: {error}"))?;
         let peer = Self { _process: Process(child), address, _home: home };
         let start = Instant::now();

@@ -65,7 +65,7 @@ impl Report {
         format!(
             "# Performance\n\n\
              Written by `cargo xtask bench` (as root, with Debian's `nginx`, \
-             `libnginx-mod-http-dav-ext`, `apache2` and `postgresql`; it makes a journaled ext4 image of its own and removes \
+             `libnginx-mod-http-dav-ext`, `apache2`, `lighttpd-mod-webdav` and `postgresql`; it makes a journaled ext4 image of its own and removes \
              it).\nMedians of {runs} runs, in which polydav and what it is compared \
              with take turns. Seconds are this machine's; ratios last longer.\n\n{}\n\
              How it is measured:\n\n\
@@ -73,6 +73,11 @@ impl Report {
              before the first such request.\n\
              - Listings ask for `allprop`: nine properties of each resource here, six with nginx. \
              nginx refuses Depth infinity, and is asked for each folder in turn on one connection.\n\
+             - Requests on 32 connections are sent by one thread, one in flight on each. The fastest \
+             is that of the peers that do the work, and do it right: lighttpd's COPY makes hard links \
+             and isn't counted, nginx has no dead properties and keeps no lock across a restart, \
+             Apache's lock database breaks on 32 connections. No peer syncs files. polydav runs with \
+             relaxed durability; *in full* it syncs before it answers.\n\
              - *Bare calls* are what the fastest program could do, by handles of the folders: a loop \
              of `renameat2(RENAME_NOREPLACE)`, of `unlinkat`, or of `openat` and `write`. Only \
              polydav in `full` syncs, and Apache does with each property. Every turn \

@@ -1,0 +1,74 @@
+//! What people ask a server for, one request after the other, on one connection or on many, beside
+//! the servers that they use today.
+
+mod ground;
+mod script;
+mod work;
+
+use std::path::Path;
+
+use crate::load::Load;
+use crate::report::{Goal, Report};
+use crate::{Result, Settings, median};
+
+use self::ground::{Contestant, Ground};
+use self::work::{Measure, WORKS, Work};
+
+/// Measures all of it: everybody does each work in turns.
+pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) -> Result {
+    let ground = Ground::make(image, settings)?;
+    for work in &WORKS {
+        let everyone = ground.contestants().filter(|who| work.is_for(who));
+        let mut figures: Vec<_> = everyone.map(|who| Figures { who, loads: Vec::new() }).collect();
+        // The first round only warms the caches.
+        for round in 0..=settings.runs {
+            for Figures { who, loads } in &mut figures {
+                let load = ground.turn(who, work, round);
+                let load = load.map_err(|error| format!("{}, {}: {error}", work.what, who.name))?;
+                if round > 0 {
+                    loads.push(load);
+                }
+            }
+        }
+        tell(work, settings, &figures, report);
+    }
+    Ok(())
+}
+
+/// What a work took someone.
+struct Figures<'a> {
+    who: &'a Contestant,
+    loads: Vec<Load>,
+}
+
+impl Figures<'_> {
+    /// What counts of it.
+    fn figure(&self, work: &Work, settings: &Settings) -> f64 {
+        let took = self.loads.iter().map(|load| load.took).collect();
+        work.measure.figure(median::seconds(took), settings)
+    }
+
+    /// How much of the processors asking had.
+    fn share(&self) -> f64 {
+        median::of(self.loads.iter().map(|load| load.share).collect())
+    }
+}
+
+fn tell(work: &Work, settings: &Settings, all: &[Figures<'_>], report: &mut Report) {
+    let figure = |figures: &Figures<'_>| figures.figure(work, settings);
+    let say = |figures: &Figures<'_>| {
+        format!("{} {}", figures.who.name, work.measure.say(figure(figures)))
+    };
+    let said: Vec<_> = all.iter().map(say).collect();
+    let share = all.iter().map(Figures::share).fold(0.0, f64::max);
+    let said = format!("{}; asking took {:.0} % at most", said.join(", "), 100.0 * share);
+    let ours = all.iter().find(|figures| figures.who.is_ours()).map(figure);
+    let models = all.iter().filter(|figures| work.is_model(figures.who)).map(figure);
+    let theirs = models.reduce(|a, b| work.measure.better(a, b));
+    let ratio = ours.zip(theirs).map_or(f64::NAN, |(ours, theirs)| ours / theirs);
+    let goal = match work.measure {
+        Measure::Seconds => Goal::AtMost(work.goal, "of the fastest"),
+        Measure::Rate(_) | Measure::Bytes(_) => Goal::AtLeast(work.goal, "of the fastest"),
+    };
+    report.add(work.what, work.measure.name(), said, ratio, goal);
+}
