@@ -375,6 +375,22 @@ impl Running {
     }
 }
 
+/// What those steps have to know that stand behind others.
+struct Behind {
+    needed: Needed,
+    /// Whether none is tried any more.
+    is_over: bool,
+}
+
+impl Behind {
+    fn note<'a>(&mut self, outcomes: impl Iterator<Item = (usize, &'a Outcome)>, manner: &Manner) {
+        for (index, outcome) in outcomes {
+            self.needed.note(index, outcome);
+            self.is_over |= manner.stops_at(outcome);
+        }
+    }
+}
+
 /// Tells all steps that none of them can be tried.
 async fn refuse_all<S: Steps>(steps: S, failure: &Failure) -> S {
     let (mut rest, mut steps) = steps.next(Run::STEPS_MAX).await;
@@ -393,28 +409,21 @@ impl Inner {
         let Plan { steps, mode, cancel, ticket } = plan;
         let cancel = self.cancel(cancel, ticket.clone());
         let manner = Manner { mode, cancel, ticket };
-        let mut needed = steps.needed();
-        let mut is_over = false;
+        let mut behind = Behind { needed: steps.needed(), is_over: false };
         let (mut steps, mut next) = Part::next_of(steps, &manner).await;
         while let Some(mut part) = next {
             let known = |index: &usize| Some((*index, manner.known(*index)?));
-            for (index, outcome) in part.indices.iter().filter_map(known) {
-                needed.note(index, outcome);
-                is_over |= manner.stops_at(outcome);
-            }
-            let running = match is_over {
+            behind.note(part.indices.iter().filter_map(known), &manner);
+            let running = match behind.is_over {
                 true => Running::Ended(part.refuse()),
-                false => self.begin(&mut part, &manner, &needed).await,
+                false => self.begin(&mut part, &manner, &behind.needed).await,
             };
             let made = AssertUnwindSafe(Part::next_of(steps, &manner)).catch_unwind().await;
             // Whatever becomes of those behind it, what runs is waited for.
             let told = running.outcomes().await;
             (steps, next) = made.unwrap_or_else(|panic| resume_unwind(panic));
             let outcomes = part.join(told, &manner);
-            for (index, outcome) in part.indices.iter().zip(&outcomes) {
-                needed.note(*index, outcome);
-                is_over |= manner.stops_at(outcome);
-            }
+            behind.note(part.indices.iter().copied().zip(&outcomes), &manner);
             steps.told(outcomes);
         }
         steps

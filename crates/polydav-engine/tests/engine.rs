@@ -404,11 +404,7 @@ async fn a_refresh_prolongs_rfc4918_9_10_2() {
     world.engine.refresh(request.clone()).await.unwrap();
     world.clock.advance(59);
     assert_eq!(world.one(Guard::default(), put("f")).await, Err(FailureKind::Locked));
-    let stranger = Guard {
-        principal: Principal::Named("eve".into()),
-        tokens: [lock.token.clone()].into_iter().collect(),
-        ..Guard::default()
-    };
+    let stranger = Guard { principal: Principal::Named("eve".into()), ..with(&lock.token) };
     let refused = world.engine.refresh(RefreshRequest { guard: stranger, ..request }).await;
     assert_eq!(refused.unwrap_err().kind, FailureKind::Precondition);
 }
@@ -417,11 +413,7 @@ async fn a_refresh_prolongs_rfc4918_9_10_2() {
 async fn only_its_owner_unlocks_and_uses_a_lock() {
     let world = World::new();
     let lock = world.lock("f", LockDepth::Zero).await.unwrap();
-    let eve = Guard {
-        principal: Principal::Named("eve".into()),
-        tokens: [lock.token.clone()].into_iter().collect(),
-        ..Guard::default()
-    };
+    let eve = Guard { principal: Principal::Named("eve".into()), ..with(&lock.token) };
     assert_eq!(world.one(eve.clone(), put("f")).await, Err(FailureKind::Locked));
     let request = UnlockRequest { path: path("f"), token: lock.token.clone(), guard: eve };
     assert_eq!(world.engine.unlock(request).await.unwrap_err().kind, FailureKind::Forbidden);
@@ -522,11 +514,8 @@ async fn a_move_leaves_the_locks_of_the_source_behind_rfc4918_7_6() {
     world.run(vec![put("f"), put("g")]).await;
     let source = world.lock("f", LockDepth::Zero).await.unwrap();
     let target = world.lock("g", LockDepth::Zero).await.unwrap();
-    let both = Guard {
-        tokens: [source.token.clone(), target.token.clone()].into_iter().collect(),
-        ..Guard::default()
-    };
-    assert_eq!(world.one(both, rename("f", "g")).await, Ok(()));
+    let guard = both(&source.token, &target.token);
+    assert_eq!(world.one(guard, rename("f", "g")).await, Ok(()));
     let view = world.engine.view();
     assert!(view.locks().covering(&path("f")).is_empty());
     assert_eq!(view.locks().covering(&path("g"))[0].token, target.token);
@@ -815,8 +804,7 @@ async fn a_rehearsal_tells_what_would_come_of_a_plan_and_changes_nothing() {
         let world = World::new();
         world.run(vec![mkcol("a"), put("a/f"), put("g")]).await;
         let lock = world.lock("a/f", LockDepth::Zero).await.unwrap();
-        let guard =
-            Guard { tokens: [lock.token.clone()].into_iter().collect(), ..Guard::default() };
+        let guard = with(&lock.token);
         let steps = || {
             vec![
                 (guard.clone(), remove("a")),

@@ -338,9 +338,10 @@ fn read(
     answer.strict |= batch.strict;
     answer.wish = wish(asked, format, body, &batch, &planner.base)?;
     answer.is_dry = batch.dry_run;
-    let (base, store) = (planner.base.clone(), planner.store.clone());
+    let is_whole = answer.mode == document::Mode::Atomic;
+    let around = is_whole.then(|| (planner.base.clone(), planner.store.clone()));
     let mut operations = planner.plan(batch);
-    if answer.mode == document::Mode::Atomic {
+    if let Some((base, store)) = around {
         let planned = operations.plan_all();
         plan::check_whole(planned, &base, &*store)?;
         answer.is_doomed = planned.iter().any(Planned::is_refused);

@@ -137,9 +137,11 @@ impl Planner {
     }
 
     /// Which operations fail before they are tried. Blocks.
-    pub(crate) fn refused(self, batch: &BatchRequest) -> Vec<bool> {
-        let batch = BatchRequest { dry_run: true, ..batch.clone() };
-        self.plan(batch).map(|planned| planned.is_refused()).collect()
+    pub(crate) fn refused(mut self, batch: &BatchRequest) -> Vec<bool> {
+        self.is_dry = true;
+        let swapped = overwrites_later_source(&batch.operations);
+        let operations = batch.operations.iter().cloned();
+        operations.map(|operation| self.plan_one(operation, &swapped).is_refused()).collect()
     }
 
     /// Plans an operation; those of `swapped` would overwrite what others take. Blocks.

@@ -64,13 +64,13 @@ impl Answer {
         telling.is_dry = self.is_dry;
         let document = Document::begin(self.format, total)?;
         let course = keeps.then(Course::default);
-        Ok(Writing { answer: self, telling, document, course, was_left: false })
+        Ok(Writing { strict: self.strict, telling, document, course, was_left: false })
     }
 }
 
 /// An answer in the making.
 pub(super) struct Writing {
-    answer: Answer,
+    strict: bool,
     telling: Telling,
     document: Document,
     /// How the batch went, if word of it is kept.
@@ -99,13 +99,13 @@ impl Writing {
     }
 
     pub(super) fn end(self) -> Result<Written, Problem> {
-        let Self { answer, telling, document, course, was_left } = self;
-        let summary = telling.summary;
+        let Self { strict, telling, document, course, was_left } = self;
+        let Telling { minimal, summary, .. } = telling;
         let mut response = document.end(&summary)?;
-        if answer.minimal {
+        if minimal {
             reply::note_minimal(&mut response);
         }
-        if answer.strict && summary.succeeded < summary.total {
+        if strict && summary.succeeded < summary.total {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
         response.headers_mut().insert(wire::BATCH_RESULT, summary.to_header());
