@@ -93,30 +93,17 @@ impl Client {
     }
 
     fn receive(&mut self, start: Instant) -> Result<Answer> {
-        let mut filled = self.stream.read(&mut self.buffer)?;
-        let first = start.elapsed();
-        let end = loop {
-            if let Some(at) = find(&self.buffer[..filled], b"\r\n\r\n") {
-                break at + 4;
-            }
-            let count = self.stream.read(&mut self.buffer[filled..])?;
-            if count == 0 {
-                return Err("the answer breaks off".into());
-            }
-            filled += count;
-        };
-        let (status, head) = head_of(&self.buffer[..end])?;
-        let mut content = Content::new(status, &head)?;
-        content.take(&self.buffer[end..filled]);
-        while !content.is_whole() {
+        let (mut coming, mut first) = (Coming::counted(), None);
+        loop {
             let count = self.stream.read(&mut self.buffer)?;
-            if count == 0 {
-                return Err("the answer breaks off".into());
+            let first = *first.get_or_insert_with(|| start.elapsed());
+            if coming.take(&self.buffer[..count])? {
+                let (status, head, content) = coming.into_parts()?;
+                let Content { length, responses, .. } = content;
+                let whole = start.elapsed();
+                return Ok(Answer { status, head, length, responses, first, whole });
             }
-            content.take(&self.buffer[..count]);
         }
-        let (length, responses) = (content.length, content.responses);
-        Ok(Answer { status, head, length, responses, first, whole: start.elapsed() })
     }
 }
 
@@ -147,11 +134,51 @@ fn head(
     head.into_bytes()
 }
 
-/// The status and the header section, in lower case.
-pub(crate) fn head_of(bytes: &[u8]) -> Result<(u16, String)> {
-    let head = String::from_utf8_lossy(bytes).to_lowercase();
-    let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
-    Ok((status, head))
+/// An answer that comes in.
+pub(crate) struct Coming {
+    /// As long as the header section isn't whole, what came of it.
+    begun: Vec<u8>,
+    /// Behind it, the status, the section in lower case, and the content.
+    rest: Option<(u16, String, Content)>,
+    /// Whether elements are counted.
+    counts: bool,
+}
+
+impl Coming {
+    /// One whose `response` elements are counted.
+    fn counted() -> Self {
+        Self { begun: Vec::new(), rest: None, counts: true }
+    }
+
+    /// One whose elements nobody asks for.
+    pub(crate) fn uncounted() -> Self {
+        Self { counts: false, ..Self::counted() }
+    }
+
+    /// Takes in what came, which is nothing at the end of the connection; whether that was all.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool> {
+        if bytes.is_empty() {
+            return Err("the answer breaks off".into());
+        }
+        if let Some((.., content)) = &mut self.rest {
+            content.take(bytes);
+            return Ok(content.is_whole());
+        }
+        self.begun.extend_from_slice(bytes);
+        let Some(at) = find(&self.begun, b"\r\n\r\n") else { return Ok(false) };
+        let head = String::from_utf8_lossy(&self.begun[..at + 4]).to_lowercase();
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or("no status")?;
+        let mut content = Content::new(status, &head, self.counts)?;
+        content.take(&self.begun[at + 4..]);
+        let is_whole = content.is_whole();
+        self.rest = Some((status, head, content));
+        Ok(is_whole)
+    }
+
+    /// The status, the header section in lower case, and the content.
+    pub(crate) fn into_parts(self) -> Result<(u16, String, Content)> {
+        Ok(self.rest.ok_or("the answer breaks off")?)
+    }
 }
 
 /// Content that comes in.
@@ -170,7 +197,7 @@ const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 const MARK: &[u8] = b"<D:response>";
 
 impl Content {
-    fn new(status: u16, head: &str) -> Result<Self> {
+    fn new(status: u16, head: &str, counts: bool) -> Result<Self> {
         let announced = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let announced = match status {
             204 => Some(0),
@@ -179,17 +206,13 @@ impl Content {
         if announced.is_none() && !head.contains("transfer-encoding: chunked") {
             return Err("an answer has neither length nor chunks".into());
         }
-        let counts = head.contains("content-type: application/xml")
+        let is_xml = head.contains("content-type: application/xml")
             || head.contains("content-type: text/xml");
+        let counts = counts && is_xml;
         Ok(Self { announced, length: 0, responses: 0, tail: Vec::new(), counts })
     }
 
-    /// That of an answer whose elements nobody counts.
-    pub(crate) fn uncounted(status: u16, head: &str) -> Result<Self> {
-        Ok(Self { counts: false, ..Self::new(status, head)? })
-    }
-
-    pub(crate) fn take(&mut self, bytes: &[u8]) {
+    fn take(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
         if self.announced.is_some() && !self.counts {
             return;
@@ -207,7 +230,7 @@ impl Content {
         self.tail.drain(..surplus);
     }
 
-    pub(crate) fn is_whole(&self) -> bool {
+    fn is_whole(&self) -> bool {
         match self.announced {
             Some(announced) => self.length >= announced,
             None => self.tail.ends_with(LAST_CHUNK) || self.tail == LAST_CHUNK[2..],

@@ -3,14 +3,13 @@
 
 use std::net::SocketAddr;
 
-use memchr::memmem::find;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::Result;
-use crate::client::{Content, head_of};
+use crate::client::Coming;
 use crate::load::{Load, measured};
 
 /// Bytes taken in at a time.
@@ -68,26 +67,12 @@ async fn play(mut stream: TcpStream, mut script: impl Script) -> Result {
 
 /// Takes an answer in, and keeps its header section.
 async fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<(u16, String)> {
-    let mut filled = 0;
-    let end = loop {
-        let count = stream.read(&mut buffer[filled..]).await?;
-        if count == 0 {
-            return Err("the answer breaks off".into());
-        }
-        filled += count;
-        if let Some(at) = find(&buffer[..filled], b"\r\n\r\n") {
-            break at + 4;
-        }
-    };
-    let (status, head) = head_of(&buffer[..end])?;
-    let mut content = Content::uncounted(status, &head)?;
-    content.take(&buffer[end..filled]);
-    while !content.is_whole() {
+    let mut coming = Coming::uncounted();
+    loop {
         let count = stream.read(buffer).await?;
-        if count == 0 {
-            return Err("the answer breaks off".into());
+        if coming.take(&buffer[..count])? {
+            let (status, head, _) = coming.into_parts()?;
+            return Ok((status, head));
         }
-        content.take(&buffer[..count]);
     }
-    Ok((status, head))
 }

@@ -14,10 +14,9 @@ pub(crate) fn describe() -> Result<String> {
     let kernel = kernel.trim();
     let commit = said("git", &["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"]);
     let (nginx, rustc) = (said("nginx", &["-v"]), said("rustc", &["--version"]));
-    let apache = said("apache2", &["-v"]);
-    let apache = apache.lines().next().unwrap_or("unknown");
-    let lighttpd = said("lighttpd", &["-v"]);
-    let lighttpd = lighttpd.lines().next().unwrap_or("unknown");
+    let [apache, lighttpd] = ["apache2", "lighttpd"].map(|program| said(program, &["-v"]));
+    let [apache, lighttpd] =
+        [&apache, &lighttpd].map(|said| said.lines().next().unwrap_or("unknown"));
     let (sqlite, postgres) = (rusqlite::version(), said("psql", &["--version"]));
     Ok(format!(
         "| with | |\n|---|---|\n| processor | {model}, {cores} cores |\n| memory | {memory} |\n\

@@ -45,7 +45,7 @@ impl Figures<'_> {
     /// What counts of it.
     fn figure(&self, work: &Work, settings: &Settings) -> f64 {
         let took = self.loads.iter().map(|load| load.took).collect();
-        work.measure.figure(median::seconds(took), settings)
+        work.figure(median::seconds(took), settings)
     }
 
     /// How much of the processors asking had.
@@ -68,7 +68,7 @@ fn tell(work: &Work, settings: &Settings, all: &[Figures<'_>], report: &mut Repo
     let ratio = ours.zip(theirs).map_or(f64::NAN, |(ours, theirs)| ours / theirs);
     let goal = match work.measure {
         Measure::Seconds => Goal::AtMost(work.goal, "of the fastest"),
-        Measure::Rate(_) | Measure::Bytes(_) => Goal::AtLeast(work.goal, "of the fastest"),
+        Measure::Rate | Measure::Bytes(_) => Goal::AtLeast(work.goal, "of the fastest"),
     };
     report.add(work.what, work.measure.name(), said, ratio, goal);
 }

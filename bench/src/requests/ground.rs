@@ -16,7 +16,7 @@ use crate::polydav::Polydav;
 use crate::{Result, Settings};
 
 use super::script::{LockCycles, Queue};
-use super::work::{Ask, BIG_BYTES, COME, CONTENT, FILES, Work};
+use super::work::{Ask, BIG_BYTES, COME, CONTENT, DONE, FILES, Work};
 
 const PORTION: usize = 1 << 20;
 
@@ -108,9 +108,9 @@ impl Ground {
                 let bytes = bytes / self.shrink as u64;
                 let put = || client.upload(&format!("/{COME}/big"), &portion, bytes);
                 let (answer, load) = measured(put)?;
-                match answer.status {
-                    200 | 201 | 204 => Ok(load),
-                    _ => Err(format!("not done: {}", answer.head).into()),
+                match DONE.contains(&answer.status) {
+                    true => Ok(load),
+                    false => Err(format!("not done: {}", answer.head).into()),
                 }
             }
             Ask::Locks { count, connections } => {

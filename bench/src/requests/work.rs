@@ -43,25 +43,16 @@ pub(super) type Make = fn(&Contestant, usize, usize) -> Vec<u8>;
 pub(super) enum Measure {
     Seconds,
     /// How many in a second.
-    Rate(usize),
+    Rate,
     /// How many bytes, in 10^9 a second.
     Bytes(u64),
 }
 
 impl Measure {
-    /// Of work that took so long, and was made smaller by the settings.
-    pub(super) fn figure(self, seconds: f64, settings: &Settings) -> f64 {
-        match self {
-            Self::Seconds => seconds,
-            Self::Rate(count) => (count / settings.shrink) as f64 / seconds,
-            Self::Bytes(bytes) => (bytes / settings.shrink as u64) as f64 / 1e9 / seconds,
-        }
-    }
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Seconds => "whole",
-            Self::Rate(_) | Self::Bytes(_) => "speed",
+            Self::Rate | Self::Bytes(_) => "speed",
         }
     }
 
@@ -69,7 +60,7 @@ impl Measure {
         match self {
             Self::Seconds if figure < 0.01 => format!("{:.2} ms", figure * 1e3),
             Self::Seconds => format!("{figure:.3} s"),
-            Self::Rate(_) => format!("{figure:.0}/s"),
+            Self::Rate => format!("{figure:.0}/s"),
             Self::Bytes(_) => format!("{figure:.2} GB/s"),
         }
     }
@@ -77,12 +68,35 @@ impl Measure {
     pub(super) fn better(self, a: f64, b: f64) -> f64 {
         match self {
             Self::Seconds => a.min(b),
-            Self::Rate(_) | Self::Bytes(_) => a.max(b),
+            Self::Rate | Self::Bytes(_) => a.max(b),
         }
     }
 }
 
 impl Work {
+    /// The same, of which nobody but the models can be asked.
+    const fn of_models_alone(mut self) -> Self {
+        self.only_models = true;
+        self
+    }
+
+    /// What counts of it, if it took so long, and was made smaller by the settings.
+    pub(super) fn figure(&self, seconds: f64, settings: &Settings) -> f64 {
+        match self.measure {
+            Measure::Seconds => seconds,
+            Measure::Rate => (self.count() / settings.shrink) as f64 / seconds,
+            Measure::Bytes(bytes) => (bytes / settings.shrink as u64) as f64 / 1e9 / seconds,
+        }
+    }
+
+    /// How often something is asked for.
+    fn count(&self) -> usize {
+        match self.ask {
+            Ask::Each { count, .. } | Ask::Locks { count, .. } => count,
+            Ask::Upload(_) => 1,
+        }
+    }
+
     /// Whether someone can be asked for it.
     pub(super) fn is_for(&self, who: &Contestant) -> bool {
         match who.is_ours() {
@@ -99,7 +113,7 @@ impl Work {
 /// The folder of what is new in a turn.
 pub(super) const COME: &str = "come";
 /// Not all tell whether they made or replaced something.
-const DONE: &[u16] = &[200, 201, 204];
+pub(super) const DONE: &[u16] = &[200, 201, 204];
 const ALL: &[&str] = &["nginx", "apache", "lighttpd"];
 const NGINX: &[&str] = &["nginx"];
 
@@ -126,36 +140,24 @@ pub(super) const WORKS: [Work; 14] = [
     work(
         "PROPFIND Depth 0 of a file, 32 connections",
         each(20_000, look, &[207]),
-        Measure::Rate(20_000),
+        Measure::Rate,
         ALL,
         1.0,
     ),
-    work(
-        "GET of 4 KiB, 32 connections",
-        each(50_000, get, &[200]),
-        Measure::Rate(50_000),
-        NGINX,
-        1.0,
-    ),
+    work("GET of 4 KiB, 32 connections", each(50_000, get, &[200]), Measure::Rate, NGINX, 1.0),
     work("GET of 1 GiB", once(get_big, &[200]), Measure::Bytes(BIG_BYTES), NGINX, 0.7),
     work(
         "GET of 64 KiB ranges of 1 GiB, 32 connections",
         each(20_000, get_range, &[206]),
-        Measure::Rate(20_000),
+        Measure::Rate,
         NGINX,
         1.0,
     ),
-    work(
-        "PUT of 4 KiB, new, 32 connections",
-        each(FILES, put_new, DONE),
-        Measure::Rate(FILES),
-        ALL,
-        1.2,
-    ),
+    work("PUT of 4 KiB, new, 32 connections", each(FILES, put_new, DONE), Measure::Rate, ALL, 1.2),
     work(
         "PUT of 4 KiB, over another, 32 connections",
         each(FILES, put_over, DONE),
-        Measure::Rate(FILES),
+        Measure::Rate,
         ALL,
         0.9,
     ),
@@ -170,36 +172,30 @@ pub(super) const WORKS: [Work; 14] = [
     work("DELETE of a tree of 10,000", once(delete_tree, DONE), Measure::Seconds, ALL, 1.0),
     work("MOVE of a tree of 10,000", once(move_tree, DONE), Measure::Seconds, ALL, 2.0),
     work("10,000 MOVEs, 32 connections", each(FILES, move_file, DONE), Measure::Seconds, ALL, 1.0),
-    Work {
-        only_models: true,
-        ..work(
-            "PROPPATCH of 10,000 files, 32 connections",
-            each(FILES, patch, &[200, 204, 207]),
-            Measure::Seconds,
-            &["apache", "lighttpd"],
-            0.3,
-        )
-    },
-    Work {
-        only_models: true,
-        ..work(
-            "PROPFIND Depth 1 of that property",
-            once(look_for, &[207]),
-            Measure::Seconds,
-            &["apache", "lighttpd"],
-            1.0,
-        )
-    },
-    Work {
-        only_models: true,
-        ..work(
-            "LOCK and UNLOCK, 32 connections",
-            Ask::Locks { count: FILES, connections: MANY },
-            Measure::Rate(FILES),
-            &["nginx", "lighttpd"],
-            0.3,
-        )
-    },
+    work(
+        "PROPPATCH of 10,000 files, 32 connections",
+        each(FILES, patch, &[200, 204, 207]),
+        Measure::Seconds,
+        &["apache", "lighttpd"],
+        0.3,
+    )
+    .of_models_alone(),
+    work(
+        "PROPFIND Depth 1 of that property",
+        once(look_for, &[207]),
+        Measure::Seconds,
+        &["apache", "lighttpd"],
+        1.0,
+    )
+    .of_models_alone(),
+    work(
+        "LOCK and UNLOCK, 32 connections",
+        Ask::Locks { count: FILES, connections: MANY },
+        Measure::Rate,
+        &["nginx", "lighttpd"],
+        0.3,
+    )
+    .of_models_alone(),
 ];
 
 const XML: &str = "Content-Type: application/xml";
