@@ -8,13 +8,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use polydav_engine::Engine;
+use polydav_engine::{Engine, Environment, LiveView};
 use polydav_proto::header::{
     IfModifiedSince, IfNoneMatch, IfRange, InvalidHeader, Range as RangeField, Resolved, read,
 };
-use polydav_store::{
-    ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, ResourcePath, Select, View,
-};
+use polydav_store::{ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, ResourcePath, Select};
 
 use crate::body::{Body, Feed};
 use crate::problem::Problem;
@@ -44,19 +42,18 @@ pub(crate) async fn get(
     want: Want,
 ) -> Result<Response<Body>, Problem> {
     let conditions = Conditions::read(&request, want)?;
-    let engine = engine.clone();
-    let now = engine.environment().now();
-    let boundary = format!("{:032x}", engine.environment().random());
     let form = Form::chosen(&request)?;
-    let asked = Asked { path: request.path.clone(), conditions, want, form, boundary };
-    let no_query = request.query.as_ref().map(Query::refused);
-    let found = {
-        let engine = engine.clone();
-        intake::blocking(move || find(&engine, &asked, no_query))
+    let asked = Asked {
+        engine: engine.clone(),
+        path: request.path.clone(),
+        conditions,
+        want,
+        form,
+        query: request.query.as_ref().map(|query| query.at),
     };
-    match found.await? {
+    match intake::look(engine, move |view| asked.find(view)).await? {
         Found::File(mut response, entry) => {
-            headers_of_file(&mut response, &entry, now);
+            headers_of_file(&mut response, &entry, engine.environment().now());
             Ok(response)
         }
         Found::Collection(entry, members) => {
@@ -66,18 +63,20 @@ pub(crate) async fn get(
             }
             Ok(if want == Want::Header { header_of(response) } else { response })
         }
-        Found::Records => record::list(&engine, request, form, want).await,
+        Found::Records => record::list(engine, request, form, want).await,
         Found::Known => Ok(bare(StatusCode::NOT_MODIFIED)),
     }
 }
 
-/// What the blocking thread needs.
+/// What is to be looked for.
 struct Asked {
+    engine: Engine,
     path: ResourcePath,
     conditions: Conditions,
     want: Want,
     form: Form,
-    boundary: String,
+    /// Where a query began, which only a collection of records has.
+    query: Option<usize>,
 }
 
 enum Found {
@@ -157,73 +156,76 @@ fn whole_seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// All that blocks before the answer begins. `no_query` is what to say of a query, where only a
-/// collection of records has one.
-fn find(engine: &Engine, asked: &Asked, no_query: Option<Problem>) -> Result<Found, Problem> {
-    let Asked { path, conditions, want, form, boundary } = asked;
-    let store = engine.store();
-    let entry = store.stat(path, &Select::None);
-    let is_listing = |entry: &Entry| entry.is_collection() && entry.record;
-    let may_ask = match &entry {
-        Ok(entry) => is_listing(entry),
-        // That it can't be told is the better reason.
-        Err(failure) => failure.kind != FailureKind::NotFound,
-    };
-    if let Some(problem) = no_query
-        && !may_ask
-    {
-        return Err(problem);
+impl Asked {
+    fn find(&self, view: LiveView<'_>) -> Result<Found, Problem> {
+        let reading = match view.read(&self.path) {
+            Err(failure) if failure.kind == FailureKind::IsCollection => {
+                return self.find_collection(view);
+            }
+            // That it can't be told is the better reason.
+            Err(failure) if failure.kind != FailureKind::NotFound => return Err(failure.into()),
+            reading => {
+                self.refuse_query()?;
+                reading?
+            }
+        };
+        self.conditions.guard.judge(&view, &self.path, Some(&reading.entry))?;
+        let response = self.respond(view, &reading.entry, reading.content)?;
+        Ok(Found::File(response, reading.entry))
     }
-    let entry = entry?;
-    let view: &dyn View = &engine.view();
-    if entry.is_collection() {
-        conditions.guard.judge(view, path, Some(&entry))?;
+
+    fn find_collection(&self, view: LiveView<'_>) -> Result<Found, Problem> {
+        let Self { path, conditions, .. } = self;
+        let entry = view.stat(path, &Select::None)?;
+        if !entry.record {
+            self.refuse_query()?;
+        }
+        conditions.guard.judge(&view, path, Some(&entry))?;
         // Its page has no tag and no date: nothing but `*` can match.
         if conditions.none_match == Some(ETagMatch::Any) {
             return Ok(Found::Known);
         }
-        if entry.record && *form != Form::Html {
+        if entry.record && self.form != Form::Html {
             return Ok(Found::Records);
         }
-        let members = page::Members::read(&**store, path)?;
-        return Ok(Found::Collection(entry, members));
+        let members = page::Members::read(view, path)?;
+        Ok(Found::Collection(entry, members))
     }
-    let reading = store.read(path)?;
-    conditions.guard.judge(view, path, Some(&reading.entry))?;
-    let response = respond(&reading.entry, reading.content, conditions, *want, boundary)?;
-    Ok(Found::File(response, reading.entry))
-}
 
-fn respond(
-    entry: &Entry,
-    content: Arc<dyn ReadAt>,
-    conditions: &Conditions,
-    want: Want,
-    boundary: &str,
-) -> Result<Response<Body>, Failure> {
-    if conditions.is_known(entry) {
-        return Ok(bare(StatusCode::NOT_MODIFIED));
+    fn refuse_query(&self) -> Result<(), Problem> {
+        self.query.map_or(Ok(()), |at| Err(Query::refused(at)))
     }
-    let (status, kind, pieces) = match conditions.range_of(entry) {
-        Resolved::Whole => (StatusCode::OK, None, vec![Piece::Part(0..entry.length)]),
-        Resolved::Unsatisfiable => return Ok(unsatisfiable(entry.length)),
-        Resolved::Parts(parts) => {
-            let (field, pieces) = partial(&parts, entry, boundary);
-            (StatusCode::PARTIAL_CONTENT, Some(field), pieces)
+
+    fn respond(
+        &self,
+        view: LiveView<'_>,
+        entry: &Entry,
+        content: Arc<dyn ReadAt>,
+    ) -> Result<Response<Body>, Failure> {
+        if self.conditions.is_known(entry) {
+            return Ok(bare(StatusCode::NOT_MODIFIED));
         }
-    };
-    let length = pieces.iter().map(Piece::length).sum();
-    let body = match want {
-        Want::Header => Body::default(),
-        Want::Content => body_of(pieces, length, content)?,
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    if let Some((name, value)) = kind {
-        response.headers_mut().insert(name, value);
+        let (status, kind, pieces) = match self.conditions.range_of(entry) {
+            Resolved::Whole => (StatusCode::OK, None, vec![Piece::Part(0..entry.length)]),
+            Resolved::Unsatisfiable => return Ok(unsatisfiable(entry.length)),
+            Resolved::Parts(parts) => {
+                let (field, pieces) = partial(&parts, entry, self.engine.environment());
+                (StatusCode::PARTIAL_CONTENT, Some(field), pieces)
+            }
+        };
+        let length = pieces.iter().map(Piece::length).sum();
+        let body = match self.want {
+            Want::Header => Body::default(),
+            Want::Content => body_of(pieces, length, view, content)?,
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        if let Some((name, value)) = kind {
+            response.headers_mut().insert(name, value);
+        }
+        Ok(response)
     }
-    Ok(response)
 }
 
 /// What HEAD gets where GET gets this: the body's length in its place.
@@ -265,7 +267,7 @@ impl Piece {
 fn partial(
     parts: &[Range<u64>],
     entry: &Entry,
-    boundary: &str,
+    environment: &Environment,
 ) -> ((HeaderName, HeaderValue), Vec<Piece>) {
     let range =
         |part: &Range<u64>| format!("bytes {}-{}/{}", part.start, part.end - 1, entry.length);
@@ -273,6 +275,7 @@ fn partial(
         return ((header::CONTENT_RANGE, ascii(range(part))), vec![Piece::Part(part.clone())]);
     }
     let kind = live::content_type(entry);
+    let boundary = format!("{:032x}", environment.random());
     let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
     for part in parts {
         let head = format!(
@@ -291,7 +294,12 @@ fn ascii(text: String) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text)).expect("it is made of visible ASCII")
 }
 
-fn body_of(pieces: Vec<Piece>, length: u64, content: Arc<dyn ReadAt>) -> Result<Body, Failure> {
+fn body_of(
+    pieces: Vec<Piece>,
+    length: u64,
+    view: LiveView<'_>,
+    content: Arc<dyn ReadAt>,
+) -> Result<Body, Failure> {
     if length <= WHOLE_MAX {
         let mut whole = Vec::with_capacity(length as usize);
         for piece in pieces {
@@ -300,7 +308,9 @@ fn body_of(pieces: Vec<Piece>, length: u64, content: Arc<dyn ReadAt>) -> Result<
                 Piece::Part(part) => {
                     let start = whole.len();
                     whole.resize(start + (part.end - part.start) as usize, 0);
-                    read_full(&*content, &mut whole[start..], part.start)?;
+                    read_full(&mut whole[start..], part.start, |buffer, offset| {
+                        view.read_at(&*content, buffer, offset)
+                    })?;
                 }
             }
         }
@@ -329,7 +339,7 @@ fn stream(feed: &Feed, pieces: Vec<Piece>, content: &dyn ReadAt) -> Result<(), F
         while offset < part.end {
             let length = (part.end - offset).min(PORTION as u64) as usize;
             let mut portion = vec![0; length];
-            read_full(content, &mut portion, offset)?;
+            read_full(&mut portion, offset, |buffer, offset| content.read_at(buffer, offset))?;
             offset += length as u64;
             if feed.send(portion.into()).is_err() {
                 return Ok(());
@@ -339,10 +349,14 @@ fn stream(feed: &Feed, pieces: Vec<Piece>, content: &dyn ReadAt) -> Result<(), F
     Ok(())
 }
 
-fn read_full(content: &dyn ReadAt, buffer: &mut [u8], offset: u64) -> Result<(), Failure> {
+fn read_full(
+    buffer: &mut [u8],
+    offset: u64,
+    read_at: impl Fn(&mut [u8], u64) -> Result<usize, Failure>,
+) -> Result<(), Failure> {
     let mut done = 0;
     while done < buffer.len() {
-        match content.read_at(&mut buffer[done..], offset + done as u64)? {
+        match read_at(&mut buffer[done..], offset + done as u64)? {
             0 => {
                 let root = ResourcePath::root();
                 return Err(Failure::new(FailureKind::Internal, root)

@@ -5,7 +5,7 @@ use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use multistatus::xml::Limits;
-use polydav_engine::Engine;
+use polydav_engine::{Engine, LiveView};
 use polydav_proto::batch::Beginning;
 use polydav_proto::record::begins_list;
 use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
@@ -244,6 +244,14 @@ pub(crate) async fn blocking<T: Send + 'static, E: Into<Problem> + Send + 'stati
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
     aside(work).await?.map_err(Into::into)
+}
+
+/// Has `look` look at the store, on this thread if that has to wait for nothing.
+pub(crate) async fn look<T: Send + 'static, E: Into<Problem> + Send + 'static>(
+    engine: &Engine,
+    look: impl Fn(LiveView<'_>) -> Result<T, E> + Send + 'static,
+) -> Result<T, Problem> {
+    engine.look(look).await.map_err(panicked)?.map_err(Into::into)
 }
 
 /// Runs `work` on a thread that may block. Fails only if that panics.

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 
 use http::Response;
 use http::header::{self, HeaderValue};
+use polydav_engine::LiveView;
 use polydav_proto::header::write_date;
-use polydav_store::{Entry, Failure, ResourcePath, Select, Store, Visit, Walk, WalkDepth};
+use polydav_store::{Entry, Failure, ResourcePath, Select, Visit, Walk, WalkDepth};
 
 use crate::body::Body;
 use crate::request::is_reserved;
@@ -26,10 +27,10 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    pub(crate) fn read(store: &dyn Store, path: &ResourcePath) -> Result<Self, Failure> {
+    pub(crate) fn read(view: LiveView<'_>, path: &ResourcePath) -> Result<Self, Failure> {
         let mut members = Self { entries: Vec::new(), more: false, failed: 0 };
         let walk = Walk { depth: WalkDepth::One, select: Select::None };
-        store.walk(path, &walk, &mut |visit| {
+        view.walk(path, &walk, &mut |visit| {
             if members.entries.len() == MEMBERS_MAX {
                 members.more = true;
                 return ControlFlow::Break(());

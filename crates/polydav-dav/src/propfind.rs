@@ -7,7 +7,7 @@ use http::header::CONTENT_LOCATION;
 use http::{HeaderValue, Response, StatusCode};
 use multistatus::xml::{Fragment, Name};
 use multistatus::{Properties, Trailer, WriteError, Writer};
-use polydav_engine::Engine;
+use polydav_engine::{Engine, LiveView};
 use polydav_proto::body::PropFind;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Depth, Prefer, Return};
@@ -63,7 +63,10 @@ pub(crate) async fn propfind(
         walk,
         wanted,
     };
-    output::written(move |output| listing.write(output)).await
+    match listing.walk {
+        None => intake::look(engine, move |view| listing.alone(view)).await,
+        Some(_) => output::written(move |output| listing.write(output)).await,
+    }
 }
 
 fn finite_depth() -> Problem {
@@ -170,9 +173,28 @@ impl From<WriteError> for Broken {
     }
 }
 
+/// What the response of one resource takes at the beginning.
+const ALONE_BYTES: usize = 2 * 1024;
+
 impl Listing {
+    /// The answer that tells of the resource alone.
+    fn alone(&self, view: LiveView<'_>) -> Result<Response<Body>, Problem> {
+        let root = self.root(view)?;
+        let written = || {
+            let mut writer = Writer::new(Vec::with_capacity(ALONE_BYTES))?;
+            Row::new(self, view).write(&mut writer, &root)?;
+            writer.finish(&Trailer::default())
+        };
+        let body: Result<Vec<u8>, WriteError> = written();
+        let body = body.map_err(|error| {
+            tracing::error!(%error, "an answer could not be written");
+            Problem::internal()
+        })?;
+        Ok(self.header(&root).map(|()| body.into()))
+    }
+
     fn write(self, output: &mut Output) -> Result<(), Broken> {
-        let root = self.root().map_err(Broken::Unreadable)?;
+        let root = self.root(self.engine.view()).map_err(Broken::Unreadable)?;
         output.header = self.header(&root);
         self.respond(&root, output)
     }
@@ -193,15 +215,15 @@ impl Listing {
         response.map(drop)
     }
 
-    fn root(&self) -> Result<Entry, Failure> {
-        let entry = self.engine.store().stat(&self.path, &self.wanted.select)?;
-        self.guard.judge(&self.engine.view(), &self.path, Some(&entry))?;
+    fn root(&self, view: LiveView<'_>) -> Result<Entry, Failure> {
+        let entry = view.stat(&self.path, &self.wanted.select)?;
+        self.guard.judge(&view, &self.path, Some(&entry))?;
         Ok(entry)
     }
 
     fn respond(&self, root: &Entry, output: &mut Output) -> Result<(), Broken> {
         let mut writer = Writer::new(Output::buffer()).map_err(Broken::Failed)?;
-        let mut row = Row::new(self);
+        let mut row = Row::new(self, self.engine.view());
         if !self.noroot {
             row.write(&mut writer, root)?;
         }
@@ -238,6 +260,7 @@ fn property_bytes(visit: &Visit) -> usize {
 /// Writes the response of one resource after the other, in the same few buffers.
 struct Row<'a> {
     listing: &'a Listing,
+    view: LiveView<'a>,
     now: std::time::SystemTime,
     has_locks: bool,
     space: Option<Space>,
@@ -252,13 +275,13 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(listing: &'a Listing) -> Self {
-        let store = listing.engine.store();
-        let space = || store.space(&listing.path).ok().flatten();
+    fn new(listing: &'a Listing, view: LiveView<'a>) -> Self {
+        let space = || view.space(&listing.path).ok().flatten();
         Self {
             listing,
+            view,
             now: listing.engine.environment().now(),
-            has_locks: !listing.engine.view().locks().is_empty(),
+            has_locks: !view.locks().is_empty(),
             space: if listing.wanted.quota { space() } else { None },
             found: vec![false; listing.wanted.named.len()],
             parent: (Vec::new(), String::new()),
@@ -274,7 +297,7 @@ impl<'a> Row<'a> {
             return Ok(());
         }
         match visit {
-            Visit::Entry(entry) => self.write(writer, &entry),
+            Visit::Entry(entry) => Ok(self.write(writer, &entry)?),
             Visit::Cut(entry) => {
                 let href = self.listing.base.href(&entry.path, true);
                 let code = StatusCode::INSUFFICIENT_STORAGE;
@@ -292,13 +315,13 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), Broken> {
+    fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), WriteError> {
         let listing = self.listing;
         self.take_href(entry);
         if let Some(reason) = unservable(entry) {
             let response = multistatus::Response::status(&*self.href, StatusCode::FORBIDDEN)
                 .with_description(reason);
-            return Ok(writer.response(&response)?);
+            return writer.response(&response);
         }
         let locks = self.locks(&entry.path);
         let (base, now, space) = (&listing.base, self.now, self.space);
@@ -315,7 +338,7 @@ impl<'a> Row<'a> {
                 missing.for_each(|(named, _)| properties.empty(&named.name));
             });
         }
-        Ok(response.end()?)
+        response.end()
     }
 
     /// The href of a resource. Members come one after the other: that of their collection is kept.
@@ -343,7 +366,7 @@ impl<'a> Row<'a> {
         if !self.has_locks {
             return Vec::new();
         }
-        self.listing.engine.view().locks().covering(path)
+        self.view.locks().covering(path)
     }
 
     /// Writes the properties the resource has; notes those that were named.

@@ -30,13 +30,13 @@ pub(crate) struct Request {
 pub(crate) struct Query {
     pub(crate) text: String,
     /// Where it began.
-    at: usize,
+    pub(crate) at: usize,
 }
 
 impl Query {
-    /// What to say where no resource has one.
-    pub(crate) fn refused(&self) -> Problem {
-        InvalidReference { offset: self.at, kind: InvalidKind::Query }.into()
+    /// What to say of one that began there, where no resource has one.
+    pub(crate) fn refused(at: usize) -> Problem {
+        InvalidReference { offset: at, kind: InvalidKind::Query }.into()
     }
 }
 
@@ -65,7 +65,7 @@ impl Request {
         let headers = parts.headers;
         let request = Self { path, slash, query, headers, base, principal, body };
         match request.query {
-            Some(ref query) if is_reserved(&request.path) => Err(query.refused()),
+            Some(ref query) if is_reserved(&request.path) => Err(Query::refused(query.at)),
             _ => Ok(request),
         }
     }

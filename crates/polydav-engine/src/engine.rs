@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use polydav_store::{
-    BatchLedger, Cancel, Commit, Durability, Effect, Entry, Failure, FailureKind, Ledger, LockView,
-    Needed, OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store, View,
+    BatchLedger, Cancel, Commit, Durability, Effect, Failure, FailureKind, Ledger, Needed,
+    OnFailure, Outcome, Receipt, Report, ResourcePath, Run, RunId, Step, Store,
 };
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -93,26 +93,6 @@ pub(crate) struct Inner {
     running: watch::Sender<()>,
 }
 
-/// What conditions are judged against outside a run: the store as it is right now.
-#[derive(Clone, Copy)]
-pub struct LiveView<'a>(&'a Inner);
-
-impl<'a> LiveView<'a> {
-    pub(crate) fn of(inner: &'a Inner) -> Self {
-        Self(inner)
-    }
-}
-
-impl View for LiveView<'_> {
-    fn entry(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
-        self.0.store.find(path)
-    }
-
-    fn locks(&self) -> &dyn LockView {
-        &self.0.locks
-    }
-}
-
 impl Engine {
     /// An engine over `store`, with the locks of `ledger`. Blocks.
     ///
@@ -177,11 +157,6 @@ impl Engine {
     /// `None` if one is: what is there now may be the middle of it.
     pub fn stillness(&self, path: &ResourcePath) -> Option<u64> {
         self.inner.claims.count_without(path)
-    }
-
-    /// The store and the locks as they are right now. Asking it blocks.
-    pub fn view(&self) -> LiveView<'_> {
-        LiveView(&self.inner)
     }
 
     /// Runs a plan; the outcomes come in the order of its steps, one for each.

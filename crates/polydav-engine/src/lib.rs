@@ -17,8 +17,10 @@ mod engine;
 mod locking;
 mod locks;
 mod plan;
+mod view;
 
 pub use batches::{Batches, Entry, Job, JobState, KeepLimits, NewBatch, Ticket, Unkept};
-pub use engine::{Engine, Environment, LiveView, Options};
+pub use engine::{Engine, Environment, Options};
 pub use locking::{LockLimits, LockRequest, Locked, RefreshRequest, UnlockRequest};
 pub use plan::{Plan, PlanMode, Steps};
+pub use view::LiveView;

@@ -11,7 +11,8 @@ use polydav_store::{
 };
 
 use crate::claim::Trees;
-use crate::engine::{Engine, Inner, LiveView, Manner};
+use crate::engine::{Engine, Inner, Manner};
+use crate::view::LiveView;
 
 /// The bounds of locks.
 #[derive(Debug, Clone, Copy)]

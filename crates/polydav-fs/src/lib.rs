@@ -300,6 +300,20 @@ impl Store for FolderStore {
         Ok(entry)
     }
 
+    fn try_stat(&self, path: &ResourcePath, select: &Select) -> Option<Result<Entry, Failure>> {
+        if has_hidden(path) {
+            return Some(Err(Failure::new(FailureKind::NotFound, path.clone())));
+        }
+        // The database may have to read.
+        if self.state_for(select).is_some() {
+            return None;
+        }
+        Some(match self.root.try_find(path)? {
+            Ok(found) => Ok(entry(path.clone(), &found)),
+            Err(errno) => Err(errno::failure(errno, path)),
+        })
+    }
+
     fn walk(
         &self,
         root: &ResourcePath,
@@ -327,6 +341,10 @@ impl Store for FolderStore {
 
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         read::open(&self.root, path)
+    }
+
+    fn try_read(&self, path: &ResourcePath) -> Option<Result<Reading, Failure>> {
+        read::try_open(&self.root, path)
     }
 
     fn stage(&self, target: &ResourcePath, length: Option<u64>) -> Result<Box<dyn Stage>, Failure> {

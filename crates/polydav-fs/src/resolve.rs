@@ -52,6 +52,14 @@ pub(crate) fn open_dir_at(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno>
     open_at(dir, name, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
+/// Whatever is looked up lies beneath the root, and within its file system.
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
+
+/// File systems that answer from memory what they hold there: ext4, XFS, Btrfs, F2FS and tmpfs. Those
+/// of other machines, or of other processes, may ask first whether it is still true.
+const LOCAL: [fs::FsWord; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+
 fn beneath(
     dir: impl AsFd,
     path: &[u8],
@@ -60,8 +68,7 @@ fn beneath(
 ) -> Result<OwnedFd, Errno> {
     const TRIES: usize = 128;
     let path = if path.is_empty() { b"." } else { path };
-    let resolve =
-        resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    let resolve = resolve | BENEATH;
     let mut tries = 0;
     loop {
         match fs::openat2(&dir, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
@@ -77,6 +84,8 @@ fn beneath(
 #[derive(Debug)]
 pub(crate) struct Root {
     fd: Arc<OwnedFd>,
+    /// Whether the system knows of what is in its caches without asking anybody.
+    is_local: bool,
 }
 
 /// What reading finds at a path.
@@ -91,7 +100,8 @@ impl Root {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::openat(CWD, path, flags, Mode::empty())?;
-        Ok(Self { fd: Arc::new(fd) })
+        let is_local = LOCAL.contains(&fs::fstatfs(&fd)?.f_type);
+        Ok(Self { fd: Arc::new(fd), is_local })
     }
 
     /// Whether it is certain that nothing is at `path`, or that a link lies on the way to it.
@@ -121,6 +131,32 @@ impl Root {
         }
         let fd = beneath(&self.fd, path.as_bytes(), flags, ResolveFlags::empty())?;
         if self.is_visible(&fd)? { Ok(fd) } else { Err(Errno::NOENT) }
+    }
+
+    /// Opens what lies at `path` if that is known without waiting for a disk or for another machine;
+    /// [`Errno::NOENT`] if it is known that there is nothing. What takes more than one look, as links
+    /// do, is left to those who may wait.
+    pub(crate) fn try_open(
+        &self,
+        path: &ResourcePath,
+        flags: OFlags,
+    ) -> Option<Result<OwnedFd, Errno>> {
+        if !self.is_local {
+            return None;
+        }
+        let resolve = BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::CACHED;
+        let path = if path.is_root() { b"." } else { path.as_bytes() };
+        let opened = fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        matches!(opened, Ok(_) | Err(Errno::NOENT)).then_some(opened)
+    }
+
+    /// What reading finds at `path`, if that is known without waiting.
+    pub(crate) fn try_find(&self, path: &ResourcePath) -> Option<Result<Found, Errno>> {
+        let opened = self.try_open(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let found = opened.and_then(|at| Ok(Found { stat: stat(at)?, link: false }));
+        // Who may wait follows it.
+        let is_link = found.as_ref().is_ok_and(|found| is_link(&found.stat));
+        (!is_link).then_some(found)
     }
 
     /// What reading finds at `path`.

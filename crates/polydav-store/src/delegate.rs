@@ -38,6 +38,16 @@ macro_rules! delegate {
             $crate::Store::stat(&$to, path, select)
         }
     };
+    (@try_stat $this:ident => $to:expr) => {
+        fn try_stat(
+            &self,
+            path: &$crate::ResourcePath,
+            select: &$crate::Select,
+        ) -> ::std::option::Option<::std::result::Result<$crate::Entry, $crate::Failure>> {
+            let $this = self;
+            $crate::Store::try_stat(&$to, path, select)
+        }
+    };
     (@walk $this:ident => $to:expr) => {
         fn walk(
             &self,
@@ -56,6 +66,15 @@ macro_rules! delegate {
         ) -> ::std::result::Result<$crate::Reading, $crate::Failure> {
             let $this = self;
             $crate::Store::read(&$to, path)
+        }
+    };
+    (@try_read $this:ident => $to:expr) => {
+        fn try_read(
+            &self,
+            path: &$crate::ResourcePath,
+        ) -> ::std::option::Option<::std::result::Result<$crate::Reading, $crate::Failure>> {
+            let $this = self;
+            $crate::Store::try_read(&$to, path)
         }
     };
     (@list $this:ident => $to:expr) => {

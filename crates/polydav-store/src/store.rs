@@ -96,6 +96,12 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// If the system fails.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Failure>;
+
+    /// The same for a thread that must not block; `None` if it would have to wait.
+    fn try_read_at(&self, buffer: &mut [u8], offset: u64) -> Option<Result<usize, Failure>> {
+        let _ = (buffer, offset);
+        None
+    }
 }
 
 /// A file opened for reading: its entry and its content belong together.
@@ -152,8 +158,8 @@ pub struct Broken {
 
 /// A place where resources are kept.
 ///
-/// All methods but [`Store::capabilities`] block; none of those may be called from a thread that must
-/// not.
+/// All methods block but [`Store::capabilities`] and those that try; none of those may be called from
+/// a thread that must not.
 pub trait Store: Send + Sync + 'static {
     /// What it can do at and under `path`. It knows that by heart.
     fn capabilities(&self, path: &ResourcePath) -> Capabilities;
@@ -163,6 +169,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`FailureKind::NotFound`], [`FailureKind::Forbidden`], and others of the system.
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure>;
+
+    /// [`Store::stat`] for a thread that must not block; `None` if it would have to wait.
+    fn try_stat(&self, path: &ResourcePath, select: &Select) -> Option<Result<Entry, Failure>> {
+        let _ = (path, select);
+        None
+    }
 
     /// Tells `visit` of the resources under `root`, in no particular order but a collection before
     /// its members; not of `root` itself. Constant memory, whatever there is. `visit` breaks the
@@ -182,6 +194,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As [`Store::stat`]; [`FailureKind::IsCollection`].
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure>;
+
+    /// [`Store::read`] for a thread that must not block; `None` if it would have to wait.
+    fn try_read(&self, path: &ResourcePath) -> Option<Result<Reading, Failure>> {
+        let _ = path;
+        None
+    }
 
     /// Tells `visit` of the records in a collection, in the order of their keys, in constant
     /// memory. `visit` breaks it off by [`ControlFlow::Break`].
@@ -268,7 +286,7 @@ pub trait Store: Send + Sync + 'static {
 impl<S: Store + ?Sized> Store for Arc<S> {
     delegate!(
         this => **this;
-        capabilities, stat, walk, read, list, mounts, locate, stage, apply, fate, space,
+        capabilities, stat, try_stat, walk, read, try_read, list, mounts, locate, stage, apply, fate, space,
     );
 
     fn rehearsal(self: Arc<Self>) -> Result<Arc<dyn Store>, Failure> {

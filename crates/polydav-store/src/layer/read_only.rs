@@ -23,7 +23,7 @@ fn refusal<T>(path: &ResourcePath) -> Result<T, Failure> {
 }
 
 impl<S: Store> Store for ReadOnly<S> {
-    delegate!(this => this.0; stat, walk, read, list, mounts, locate, space, fate);
+    delegate!(this => this.0; stat, try_stat, walk, read, try_read, list, mounts, locate, space, fate);
 
     fn capabilities(&self, path: &ResourcePath) -> Capabilities {
         Capabilities { writable: false, ..self.0.capabilities(path) }

@@ -219,6 +219,10 @@ impl Store for Mounts {
         self.mount_of(path).stat(path, select)
     }
 
+    fn try_stat(&self, path: &ResourcePath, select: &Select) -> Option<Result<Entry, Failure>> {
+        self.mount_of(path).try_stat(path, select)
+    }
+
     fn walk(
         &self,
         root: &ResourcePath,
@@ -233,6 +237,10 @@ impl Store for Mounts {
 
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
         self.mount_of(path).read(path)
+    }
+
+    fn try_read(&self, path: &ResourcePath) -> Option<Result<Reading, Failure>> {
+        self.mount_of(path).try_read(path)
     }
 
     fn list(

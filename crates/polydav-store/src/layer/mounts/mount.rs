@@ -46,10 +46,10 @@ impl Mount {
     }
 
     fn inside<'p>(&self, path: &'p ResourcePath) -> Cow<'p, ResourcePath> {
-        match path.rebase(&self.path, &self.root).filter(|_| !self.is_plain()) {
-            Some(inside) => Cow::Owned(inside),
-            None => Cow::Borrowed(path),
+        if self.is_plain() {
+            return Cow::Borrowed(path);
         }
+        path.rebase(&self.path, &self.root).map_or(Cow::Borrowed(path), Cow::Owned)
     }
 
     fn outside(&self, path: ResourcePath) -> ResourcePath {
@@ -62,6 +62,17 @@ impl Mount {
     fn entry(&self, mut entry: Entry) -> Entry {
         entry.path = self.outside(entry.path);
         entry
+    }
+
+    fn found(&self, found: Result<Entry, Failure>) -> Result<Entry, Failure> {
+        found.map(|entry| self.entry(entry)).map_err(|failure| self.failure(failure))
+    }
+
+    fn opened(&self, opened: Result<Reading, Failure>) -> Result<Reading, Failure> {
+        match opened {
+            Ok(Reading { entry, content }) => Ok(Reading { entry: self.entry(entry), content }),
+            Err(failure) => Err(self.failure(failure)),
+        }
     }
 
     fn visit(&self, met: Visit) -> Visit {
@@ -98,8 +109,11 @@ impl Store for Mount {
     }
 
     fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
-        let found = self.store.stat(&self.inside(path), select);
-        found.map(|entry| self.entry(entry)).map_err(|failure| self.failure(failure))
+        self.found(self.store.stat(&self.inside(path), select))
+    }
+
+    fn try_stat(&self, path: &ResourcePath, select: &Select) -> Option<Result<Entry, Failure>> {
+        self.store.try_stat(&self.inside(path), select).map(|found| self.found(found))
     }
 
     fn walk(
@@ -117,10 +131,11 @@ impl Store for Mount {
     }
 
     fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
-        match self.store.read(&self.inside(path)) {
-            Ok(Reading { entry, content }) => Ok(Reading { entry: self.entry(entry), content }),
-            Err(failure) => Err(self.failure(failure)),
-        }
+        self.opened(self.store.read(&self.inside(path)))
+    }
+
+    fn try_read(&self, path: &ResourcePath) -> Option<Result<Reading, Failure>> {
+        self.store.try_read(&self.inside(path)).map(|opened| self.opened(opened))
     }
 
     fn list(

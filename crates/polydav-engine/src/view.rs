@@ -1,0 +1,153 @@
+//! `LiveView`: the store and the locks as they are right now, and how they are looked at.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use polydav_store::{
+    Entry, Failure, FailureKind, LockView, ReadAt, Reading, ResourcePath, Select, Space, View,
+    Visit, Walk,
+};
+use tokio::task::JoinError;
+
+use crate::engine::{Engine, Inner};
+
+/// What conditions are judged against outside a run: the store as it is right now. Asking it blocks,
+/// but where [`Engine::look`] gives it.
+#[derive(Clone, Copy)]
+pub struct LiveView<'a> {
+    inner: &'a Inner,
+    /// For who must not block: whether there was something that would have to be waited for.
+    late: Option<&'a AtomicBool>,
+}
+
+impl Engine {
+    /// The store and the locks as they are right now. Asking it blocks.
+    pub fn view(&self) -> LiveView<'_> {
+        LiveView::of(&self.inner)
+    }
+
+    /// Has `look` look at the store and the locks: right here, as long as that has to wait for
+    /// nothing; else, and then from the beginning, on a thread that may block.
+    ///
+    /// # Errors
+    /// If it ends in a panic there.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl Fn(LiveView<'_>) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let seen = LiveView::of(&self.inner).at_once(&look);
+        if let Some(seen) = seen {
+            return Ok(seen);
+        }
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || look(engine.view())).await
+    }
+}
+
+impl<'a> LiveView<'a> {
+    pub(crate) fn of(inner: &'a Inner) -> Self {
+        Self { inner, late: None }
+    }
+
+    /// What `look` sees without waiting; `None` if it sees too little.
+    fn at_once<T>(self, look: impl FnOnce(LiveView<'_>) -> T) -> Option<T> {
+        let late = AtomicBool::new(false);
+        let seen = look(LiveView { late: Some(&late), ..self });
+        (!late.into_inner()).then_some(seen)
+    }
+
+    /// The resource at `path`.
+    ///
+    /// # Errors
+    /// As [`Store::stat`](polydav_store::Store::stat).
+    pub fn stat(&self, path: &ResourcePath, select: &Select) -> Result<Entry, Failure> {
+        match self.late {
+            None => self.inner.store.stat(path, select),
+            Some(late) => in_time(late, self.inner.store.try_stat(path, select)),
+        }
+    }
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`Store::read`](polydav_store::Store::read).
+    pub fn read(&self, path: &ResourcePath) -> Result<Reading, Failure> {
+        match self.late {
+            None => self.inner.store.read(path),
+            Some(late) => in_time(late, self.inner.store.try_read(path)),
+        }
+    }
+
+    /// Reads from an open file.
+    ///
+    /// # Errors
+    /// As [`ReadAt::read_at`].
+    pub fn read_at(
+        &self,
+        content: &dyn ReadAt,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> Result<usize, Failure> {
+        match self.late {
+            None => content.read_at(buffer, offset),
+            Some(late) => in_time(late, content.try_read_at(buffer, offset)),
+        }
+    }
+
+    /// Tells `visit` of the resources under `root`.
+    ///
+    /// # Errors
+    /// As [`Store::walk`](polydav_store::Store::walk).
+    pub fn walk(
+        &self,
+        root: &ResourcePath,
+        walk: &Walk,
+        visit: &mut dyn FnMut(Visit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        match self.late {
+            None => self.inner.store.walk(root, walk, visit),
+            Some(late) => in_time(late, None),
+        }
+    }
+
+    /// Where the space stands.
+    ///
+    /// # Errors
+    /// As [`Store::space`](polydav_store::Store::space).
+    pub fn space(&self, path: &ResourcePath) -> Result<Option<Space>, Failure> {
+        match self.late {
+            None => self.inner.store.space(path),
+            Some(late) => in_time(late, None),
+        }
+    }
+}
+
+/// What was answered in time. What wasn't is noted, whatever the one who asked makes of the failure.
+fn in_time<T>(late: &AtomicBool, answer: Option<Result<T, Failure>>) -> Result<T, Failure> {
+    answer.unwrap_or_else(|| {
+        late.store(true, Ordering::Relaxed);
+        Err(Failure::new(FailureKind::Internal, ResourcePath::root())
+            .with_detail("it would have to be waited for"))
+    })
+}
+
+impl View for LiveView<'_> {
+    fn entry(&self, path: &ResourcePath) -> Result<Option<Entry>, Failure> {
+        match self.stat(path, &Select::None) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn locks(&self) -> &dyn LockView {
+        &self.inner.locks
+    }
+}
+
+impl fmt::Debug for LiveView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveView").field("late", &self.late).finish_non_exhaustive()
+    }
+}
