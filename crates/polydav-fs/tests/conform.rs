@@ -33,7 +33,7 @@ impl Folder {
 }
 
 impl Store for Folder {
-    delegate!(this => this.store; capabilities, stat, walk, read, stage, fate, space);
+    delegate!(this => this.store; capabilities, stat, try_stat, walk, read, try_read, stage, fate, space);
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         let run = Run { durability: self.durability, ..run };

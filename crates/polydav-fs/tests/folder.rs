@@ -294,6 +294,37 @@ fn links_are_read_through_only_beneath_the_root() {
     assert_eq!(names(&world), all);
 }
 
+/// What is in memory is told at once, and nothing is told at once that takes more than one look.
+#[test]
+fn who_must_not_wait_is_told_what_is_in_memory() {
+    let dir = tempfile::TempDir::new_in("/dev/shm").unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    fs::create_dir(at("d")).unwrap();
+    fs::write(at("d/f"), "content").unwrap();
+    for there in ["", "d", "d/f"] {
+        let told = store.try_stat(&path(there), &Select::All).unwrap();
+        assert_eq!(told.unwrap(), store.stat(&path(there), &Select::All).unwrap(), "{there}");
+    }
+    let reading = store.try_read(&path("d/f")).unwrap().unwrap();
+    let mut content = [0; 8];
+    // A file system that can't tell what it has in memory says so.
+    if let Some(read) = reading.content.try_read_at(&mut content, 0) {
+        assert_eq!(&content[..read.unwrap()], b"content");
+    }
+    for (at, kind) in
+        [(".polydav/state.db", FailureKind::NotFound), ("d", FailureKind::IsCollection)]
+    {
+        assert_eq!(store.try_read(&path(at)).unwrap().unwrap_err().kind, kind, "{at}");
+    }
+    symlink("d", at("link")).unwrap();
+    symlink("/dev/null", at("out")).unwrap();
+    for link in ["link", "link/f", "out", "d/f/under"] {
+        assert!(store.try_stat(&path(link), &Select::None).is_none(), "{link}");
+        assert!(store.try_read(&path(link)).is_none(), "{link}");
+    }
+}
+
 #[test]
 fn what_is_neither_file_nor_folder_is_special() {
     let world = World::new(false);

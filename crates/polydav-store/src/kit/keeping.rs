@@ -47,7 +47,7 @@ impl Report for Receipts<'_> {
 }
 
 impl<S: Store> Store for Keeping<S> {
-    delegate!(this => this.0; capabilities, stat, walk, read, list, mounts, locate, stage, fate, space);
+    delegate!(this => this.0; capabilities, stat, try_stat, walk, read, try_read, list, mounts, locate, stage, fate, space);
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         // No two runs have the same.

@@ -154,10 +154,36 @@ pub fn snapshot(store: &dyn Store) -> Snapshot {
         let known = parent.is_none_or(|parent| all.contains_key(&parent));
         assert!(known, "{} is told before its collection", entry.path);
         let content = if entry.kind == Kind::File { read(store, &entry) } else { Bytes::new() };
+        check_at_once(store, &entry, &content);
         let resource = Resource { kind: entry.kind, content, properties: properties(&entry) };
         assert!(all.insert(entry.path.clone(), resource).is_none(), "{} twice", entry.path);
     }
     all
+}
+
+/// What is told without waiting is the same.
+fn check_at_once(store: &dyn Store, entry: &Entry, content: &Bytes) {
+    let waited = |select: &Select| store.stat(&entry.path, select).expect("it is there");
+    for select in [Select::None, Select::All] {
+        if let Some(found) = store.try_stat(&entry.path, &select) {
+            assert_eq!(found.expect("it is there"), waited(&select));
+        }
+    }
+    match store.try_read(&entry.path) {
+        Some(Ok(reading)) => {
+            assert_eq!(reading.entry, waited(&Select::None));
+            let mut buffer = vec![0; content.len()];
+            if let Some(read) = reading.content.try_read_at(&mut buffer, 0) {
+                let read = read.expect("content can be read");
+                assert_eq!(buffer[..read], content[..read], "the content of {}", entry.path);
+            }
+        }
+        Some(Err(failure)) => {
+            let waited = store.read(&entry.path).expect_err("it can be read by who may wait");
+            assert_eq!((failure.kind, failure.path), (waited.kind, waited.path));
+        }
+        None => {}
+    }
 }
 
 fn properties(entry: &Entry) -> BTreeMap<PropertyName, Bytes> {
