@@ -3,13 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, ETAG};
+use http::header::{ALLOW, CONTENT_LENGTH, ETAG, EXPECT};
 use http::{Response, StatusCode};
 use polydav_engine::{Engine, Plan};
 use polydav_proto::header::{self, Depth as DepthField};
-use polydav_store::{
-    Action, Capabilities, Content, Depth, Done, Failure, FailureKind, ResourcePath, Step,
-};
+use polydav_store::{Action, Content, Depth, Done, Failure, FailureKind, ResourcePath, Step};
 
 use crate::batch::{Asking, run_step};
 use crate::body::Body;
@@ -37,11 +35,15 @@ pub(crate) async fn put(
     let modified = modified_time(&request)?;
     let guard = request.guard()?;
     let action = |content| Action::Put { target: request.path.clone(), content, modified };
-    let step = Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())));
-    if look_before(engine, step).await?.records {
+    let (can, length) = (engine.store().capabilities(&request.path), announced_length(&request));
+    // Of what can't be written the store says why, and before any condition (RFC 4918 §8.5).
+    if can.writable && (can.records || !is_short(&request, length)) {
+        let step = Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())));
+        look_before(engine, step).await?;
+    }
+    if can.records {
         return record::put(engine, options, request, guard).await;
     }
-    let length = announced_length(&request);
     if let Some(detail) = length.and_then(|length| options.exceeds_put(length)) {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
@@ -56,24 +58,23 @@ pub(crate) async fn put(
     Ok(response)
 }
 
+/// Whether the body is on its way, and so short that a refusal would keep nothing from being sent.
+fn is_short(request: &Request, length: Option<u64>) -> bool {
+    !request.headers.contains_key(EXPECT)
+        && length.is_some_and(|length| length <= intake::INLINE_MAX as u64)
+}
+
 /// Refuses what is bound to fail before the body is asked for (`Expect: 100-continue`). It is a
 /// courtesy: what decides is the check inside the store. So nothing is refused for what may be the
 /// middle of somebody's batch.
-async fn look_before(engine: &Engine, step: Step) -> Result<Capabilities, Problem> {
+async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
     let engine = engine.clone();
     intake::blocking(move || {
         let target = step.subject().clone();
-        let capabilities = engine.store().capabilities(&target);
-        if !capabilities.writable {
-            // The store says why, and before any condition (RFC 4918 §8.5).
-            return Ok(capabilities);
-        }
         let stillness = engine.stillness(&target);
         match look(&engine, step) {
-            Err(_) if stillness.is_none() || engine.stillness(&target) != stillness => {
-                Ok(capabilities)
-            }
-            looked => looked.map(|()| capabilities),
+            Err(_) if stillness.is_none() || engine.stillness(&target) != stillness => Ok(()),
+            looked => looked,
         }
     })
     .await

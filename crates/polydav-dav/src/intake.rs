@@ -14,7 +14,7 @@ use crate::body::Incoming;
 use crate::problem::Problem;
 
 /// Content up to this size stays in memory.
-const INLINE_MAX: usize = 64 * 1024;
+pub(crate) const INLINE_MAX: usize = 64 * 1024;
 
 /// So many bytes are gathered before they are handed to the store.
 const GATHER: usize = 256 * 1024;

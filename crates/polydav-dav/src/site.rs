@@ -1,6 +1,7 @@
 //! `Site`: which hosts are ours, what their URLs mean, and how ours are written.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use http::HeaderMap;
 use polydav_proto::header::{self, Host, HostName, Origin};
@@ -38,8 +39,9 @@ impl std::str::FromStr for PublicUrl {
 /// All hosts and prefixes we answer for.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
-    publics: Vec<PublicUrl>,
-    listen: Vec<SocketAddr>,
+    // Shared, for every request has one.
+    publics: Arc<[PublicUrl]>,
+    listen: Arc<[SocketAddr]>,
 }
 
 /// A URL of somebody else (502).
@@ -57,7 +59,7 @@ pub struct Base {
 impl Site {
     /// A site that listens there, and is known under these URLs.
     pub fn new(listen: Vec<SocketAddr>, publics: Vec<PublicUrl>) -> Self {
-        Self { publics, listen }
+        Self { publics: publics.into(), listen: listen.into() }
     }
 
     /// Whether a request to this host is meant for us. It is if the host is `localhost`, an address

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
 use polydav_dav::{BatchCounts, BatchTally, Body};
 use polydav_store::Principal;
@@ -33,8 +33,8 @@ pub(crate) struct Access {
     id: RequestId,
     client: SocketAddr,
     principal: Principal,
-    method: Box<str>,
-    path: String,
+    method: Method,
+    target: Uri,
     begun: Instant,
     status: Option<StatusCode>,
     counts: Option<BatchCounts>,
@@ -60,14 +60,12 @@ impl fmt::Display for RequestId {
 
 impl Access {
     pub(crate) fn new<B>(id: RequestId, client: SocketAddr, request: &Request<B>) -> Self {
-        let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         Self {
             id,
             client,
             principal: Principal::Anonymous,
-            // A token, so that nothing in it needs an escape.
-            method: request.method().as_str().chars().take(METHOD_CHARS_MAX).collect(),
-            path: escape(target),
+            method: request.method().clone(),
+            target: request.uri().clone(),
             begun: Instant::now(),
             status: None,
             counts: None,
@@ -87,7 +85,7 @@ impl Access {
         self.counts = response.extensions().get().copied();
         self.tally = response.extensions().get().cloned();
         // hyper sends no body with these, and never asks for one.
-        self.whole = &*self.method == "HEAD"
+        self.whole = self.method == Method::HEAD
             || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         response.map(|body| Tracked { body, access: self })
     }
@@ -100,14 +98,16 @@ impl Drop for Access {
             Principal::Anonymous => "-",
             Principal::Named(name) => name,
         };
+        let path = || self.target.path_and_query().map_or("", |target| target.as_str());
         let counts = self.counts.or_else(|| self.tally.as_ref()?.get());
         let count = |of: fn(&BatchCounts) -> u64| counts.as_ref().map(of);
         tracing::info!(
             target: "polydav::access",
             client = %self.client,
             principal = %principal,
-            method = %self.method,
-            path = %self.path,
+            // A token, so that nothing in it needs an escape.
+            method = %format_args!("{:.METHOD_CHARS_MAX$}", self.method.as_str()),
+            path = %escape(path()),
             status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
             ms = %format_args!("{:.1}", self.begun.elapsed().as_secs_f64() * 1000.0),
