@@ -25,6 +25,8 @@ impl Polydav {
     pub(crate) fn serve(folder: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(binary()?);
         command.arg("serve").arg(folder).args(["--listen", "127.0.0.1:0"]).args(arguments);
+        // Nobody writes an access log.
+        command.env("POLYDAV_LOG", "warn");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process(command.spawn()?);
         let output = process.0.stdout.take().ok_or("its output isn't piped")?;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, ETAG, EXPECT};
 use http::{Response, StatusCode};
-use polydav_engine::{Engine, Plan};
+use polydav_engine::Engine;
 use polydav_proto::header::{self, Depth as DepthField};
 use polydav_store::{Action, Content, Depth, Done, Failure, FailureKind, ResourcePath, Step};
 
@@ -183,9 +183,7 @@ async fn refuse_depth(
 }
 
 pub(crate) async fn run(engine: &Engine, step: Step) -> Result<Done, Problem> {
-    let mut outcomes = engine.run(Plan::of(step)).await;
-    let outcome = outcomes.pop().expect("a plan of one step has one outcome");
-    Ok(outcome?)
+    Ok(engine.run_step(step).await?)
 }
 
 pub(crate) fn created_or_empty(done: &Done) -> Response<Body> {

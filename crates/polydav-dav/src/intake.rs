@@ -8,7 +8,7 @@ use multistatus::xml::Limits;
 use polydav_engine::{Engine, LiveView};
 use polydav_proto::batch::Beginning;
 use polydav_proto::record::begins_list;
-use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store};
+use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store, View as _};
 
 use crate::body::Incoming;
 use crate::problem::Problem;
@@ -234,8 +234,8 @@ pub(crate) fn refuse_coding(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Whether a collection lies at the path.
 pub(crate) async fn is_collection(engine: &Engine, path: &ResourcePath) -> Result<bool, Problem> {
-    let (engine, path) = (engine.clone(), path.clone());
-    let entry = blocking(move || engine.store().find(&path)).await?;
+    let path = path.clone();
+    let entry = look(engine, move |view| view.entry(&path)).await?;
     Ok(entry.is_some_and(|entry| entry.is_collection()))
 }
 

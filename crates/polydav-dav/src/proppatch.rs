@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::{Response, StatusCode};
 use multistatus::xml::Name;
 use multistatus::{PropStat, Property as Told};
-use polydav_engine::{Engine, Plan};
+use polydav_engine::Engine;
 use polydav_proto::body::{Change, PropertyUpdate};
 use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Prefer, Return};
@@ -38,9 +38,7 @@ pub(crate) async fn proppatch(
     let (is_collection, stats) = if let Some(refused) = refused {
         (look(engine, step).await?, refused)
     } else {
-        let mut outcomes = engine.run(Plan::of(step)).await;
-        let outcome = outcomes.pop().expect("a plan of one step has one outcome");
-        let stats = match outcome {
+        let stats = match engine.run_step(step).await {
             Ok(_) if prefer.answer == Some(Return::Minimal) => return Ok(reply::minimal()),
             Ok(_) => done(&update),
             Err(failure) => match failed(&update, &failure) {

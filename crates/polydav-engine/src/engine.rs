@@ -17,6 +17,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::batches::{Batches, KeepLimits, Ticket, is_to_be_tried_again};
 use crate::claim::{Claims, Trees};
+use crate::group::Groups;
 use crate::locking::LockLimits;
 use crate::locks::Locks;
 use crate::plan::{Listed, Plan, PlanMode, Steps};
@@ -87,10 +88,11 @@ pub(crate) struct Inner {
     pub(crate) claims: Claims,
     pub(crate) options: Options,
     pub(crate) environment: Environment,
+    pub(crate) groups: Groups,
     batches: Arc<Batches>,
     draining: Arc<AtomicBool>,
     /// Every plan that runs holds a receiver.
-    running: watch::Sender<()>,
+    pub(crate) running: watch::Sender<()>,
 }
 
 impl Engine {
@@ -107,6 +109,7 @@ impl Engine {
         let locks = Locks::open(&*store, ledger, environment.clone())?;
         let batches = Batches::none(store.clone(), environment.clone());
         let inner = Inner {
+            groups: Groups::of(&*store),
             store,
             locks,
             claims: Claims::default(),
@@ -423,6 +426,8 @@ impl Inner {
 
     fn rehearsal(&self) -> Result<Self, Failure> {
         Ok(Self {
+            // Nothing goes together there but what is in one plan.
+            groups: Groups::default(),
             store: Arc::clone(&self.store).rehearsal()?,
             locks: self.locks.rehearsal(),
             claims: Claims::default(),
@@ -432,6 +437,11 @@ impl Inner {
             draining: Arc::clone(&self.draining),
             running: watch::channel(()).0,
         })
+    }
+
+    /// How steps are run that have nothing to do with each other, until the engine is drained.
+    pub(crate) fn manner(&self) -> Manner {
+        Manner { cancel: self.cancel(Cancel::never(), None), ..Manner::plain() }
     }
 
     fn cancel(&self, asked: Cancel, ticket: Option<Arc<Ticket>>) -> Cancel {
@@ -644,7 +654,7 @@ impl Report for Told<'_> {
     }
 }
 
-fn refused(step: &Step, kind: FailureKind) -> Failure {
+pub(crate) fn refused(step: &Step, kind: FailureKind) -> Failure {
     let path = step.claims().next().cloned().unwrap_or_default();
     Failure::new(kind, path)
 }
@@ -665,7 +675,7 @@ fn broken(count: usize) -> Vec<Outcome> {
     (0..count).map(|_| Err(unknown("the server failed"))).collect()
 }
 
-fn unknown(detail: &str) -> Failure {
+pub(crate) fn unknown(detail: &str) -> Failure {
     Failure::new(FailureKind::Internal, ResourcePath::root())
         .with_detail(detail)
         .with_effect(Effect::Unknown)

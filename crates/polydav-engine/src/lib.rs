@@ -14,6 +14,7 @@
 mod batches;
 mod claim;
 mod engine;
+mod group;
 mod locking;
 mod locks;
 mod plan;

@@ -318,6 +318,26 @@ impl Step {
         matches!(self.action, Action::Put { .. } | Action::Copy { .. })
     }
 
+    /// Whether what it takes doesn't grow with what is there: a short file is put, a collection is
+    /// made, properties are changed, something is moved (unless a tree has to make room for it).
+    pub fn is_brief(&self) -> bool {
+        match &self.action {
+            Action::Put { content, .. } => matches!(content, Content::Inline(_)),
+            Action::MakeCollection { .. } | Action::Patch { .. } | Action::Rename { .. } => true,
+            Action::Remove { .. }
+            | Action::Copy { .. }
+            | Action::Add { .. }
+            | Action::Update { .. } => false,
+        }
+    }
+
+    /// The same, whose outcome is reported under another index.
+    #[must_use]
+    pub fn under(mut self, index: usize) -> Self {
+        self.index = index;
+        self
+    }
+
     /// Checks the guard against what the store sees right now.
     ///
     /// What the check doesn't decide, because the store's own act decides it best, is left to the
