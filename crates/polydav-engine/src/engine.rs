@@ -209,24 +209,6 @@ impl Engine {
         task.await.inspect_err(said).ok()
     }
 
-    /// Does blocking work on the engine's behalf, in a task that ends whatever happens.
-    pub(crate) async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let inner = Arc::clone(&self.inner);
-        let running = self.inner.running.subscribe();
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work(&inner);
-            drop(running);
-            result
-        });
-        task.await.unwrap_or_else(|panic| {
-            tracing::error!(%panic, "blocking work ended in a panic");
-            Err(unknown("the server failed"))
-        })
-    }
-
     /// Has [`Engine::drain`] wait until what this gives is dropped.
     pub fn hold(&self) -> impl Send + Sync + 'static + use<> {
         self.inner.running.subscribe()

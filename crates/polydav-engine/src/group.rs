@@ -6,13 +6,16 @@
 //! them. Each has claimed its paths before, so none has to do with any other. Who comes alone doesn't
 //! wait.
 
+use std::fmt;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-use polydav_store::{FailureKind, Needed, Outcome, ResourcePath, Run, Select, Step, Store};
-use tokio::sync::{oneshot, watch};
+use polydav_store::{
+    Failure, FailureKind, Needed, Outcome, ResourcePath, Run, Select, Step, Store,
+};
+use tokio::sync::oneshot;
 
 use crate::claim::{Claim, Trees};
 use crate::engine::{Engine, Inner, refused, unknown};
@@ -40,14 +43,21 @@ struct Turns {
     runs: usize,
 }
 
-/// A step that has claimed its paths.
-#[derive(Debug)]
-struct Turn {
-    step: Step,
-    claim: Claim,
-    /// Keeps the engine from being drained.
-    running: watch::Receiver<()>,
-    tell: oneshot::Sender<Outcome>,
+/// What waits.
+enum Turn {
+    /// A step that has claimed its paths, and where it is told what became of it.
+    Step(Box<Step>, Claim, oneshot::Sender<Outcome>),
+    /// Something else.
+    Work(Box<dyn FnOnce(&Inner) + Send>),
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(step, ..) => f.debug_tuple("Step").field(step).finish(),
+            Self::Work(_) => f.debug_tuple("Work").finish_non_exhaustive(),
+        }
+    }
 }
 
 impl Groups {
@@ -62,13 +72,16 @@ impl Groups {
         Self { mounts: mounts.into_iter().map(group).collect() }
     }
 
-    /// The group that a step may go with: all it is about lies in one mount.
-    fn of_step(&self, step: &Step) -> Option<&Arc<Group>> {
+    /// The group of those who are about these paths, if they lie in one mount.
+    fn of_paths<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a ResourcePath>,
+    ) -> Option<&Arc<Group>> {
         let mount = |path: &ResourcePath| self.mounts.iter().position(|(at, _)| at.contains(path));
-        let first = mount(step.subject());
-        let mut others = step.claims().chain(step.watches());
-        others.all(|path| mount(path) == first).then_some(())?;
-        self.mounts[first?].1.as_ref()
+        let mut mounts = paths.into_iter().map(mount);
+        let first = mounts.next()??;
+        mounts.all(|other| other == Some(first)).then_some(())?;
+        self.mounts[first].1.as_ref()
     }
 }
 
@@ -83,13 +96,17 @@ impl Group {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lines a turn up; whether somebody has to [serve](Group::serve) it.
-    fn line_up(&self, turn: Turn) -> bool {
+    /// Lines a turn up, and sees to it that somebody serves it.
+    fn line_up(self: &Arc<Self>, inner: &Arc<Inner>, turn: Turn) {
         let mut turns = self.turns();
         turns.waiting.push(turn);
-        let is_needed = turns.runs < self.runs_max;
-        turns.runs += usize::from(is_needed);
-        is_needed
+        if turns.runs == self.runs_max {
+            return;
+        }
+        turns.runs += 1;
+        drop(turns);
+        let group = Arc::clone(self);
+        inner.aside(move |inner| group.serve(inner));
     }
 
     /// Those who go together next; if there are none, a run less is under way.
@@ -109,10 +126,7 @@ impl Group {
             if turns.is_empty() {
                 return;
             }
-            // Who isn't told is told that nobody knows.
-            if catch_unwind(AssertUnwindSafe(|| inner.run_together(turns))).is_err() {
-                tracing::error!("a run ended in a panic");
-            }
+            inner.take_turns(turns);
         }
     }
 }
@@ -126,22 +140,62 @@ impl Engine {
             let outcome = self.run(Plan::of(step)).await.pop();
             return outcome.unwrap_or_else(|| Err(unknown("it was not told of")));
         };
-        let running = self.inner.running.subscribe();
         let paths = step.claims().chain(step.watches()).cloned().collect();
         let patience = self.inner.options.patience;
         let Ok(claim) = self.inner.claims.take(Trees::new(paths), patience).await else {
             return Err(refused(&step, FailureKind::Busy));
         };
         let (tell, told) = oneshot::channel();
-        if group.line_up(Turn { step, claim, running, tell }) {
-            let (inner, group) = (Arc::clone(&self.inner), Arc::clone(group));
-            tokio::task::spawn_blocking(move || group.serve(&inner));
+        group.line_up(&self.inner, Turn::Step(Box::new(step), claim, tell));
+        told.await.unwrap_or_else(|_| Err(unknown("the server failed")))
+    }
+
+    /// Does brief work about these paths in its turn, once they are claimed; it ends whatever
+    /// happens.
+    pub(crate) async fn work_in_turn<T: Send + 'static>(
+        &self,
+        paths: Vec<ResourcePath>,
+        work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let subject = paths.first().cloned().unwrap_or_default();
+        let group = self.inner.groups.of_paths(&paths);
+        let claim = self.inner.claims.take(Trees::new(paths), self.inner.options.patience).await;
+        let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, subject)) };
+        let (tell, told) = oneshot::channel();
+        let turn = Box::new(move |inner: &Inner| {
+            let result = work(inner);
+            drop(claim);
+            // Who hung up isn't told.
+            let _ = tell.send(result);
+        });
+        match group {
+            Some(group) => group.line_up(&self.inner, Turn::Work(turn)),
+            None => self.inner.aside(turn),
         }
         told.await.unwrap_or_else(|_| Err(unknown("the server failed")))
     }
 }
 
+/// What comes of work whose panic must not end what others wait for. Who isn't told of it is told that
+/// nobody knows.
+fn unless_it_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work)).ok();
+    if done.is_none() {
+        tracing::error!("a run ended in a panic");
+    }
+    done
+}
+
 impl Inner {
+    /// Does something on a thread that may block; the engine isn't drained before it has ended.
+    fn aside(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) {
+        let (inner, running) = (Arc::clone(self), self.running.subscribe());
+        tokio::task::spawn_blocking(move || {
+            work(&inner);
+            drop(running);
+        });
+    }
+
     /// The group that a step goes with: none if others would have to wait long for it.
     fn group_of(&self, step: &Step) -> Option<&Arc<Group>> {
         let replaces_tree = |target| {
@@ -149,23 +203,28 @@ impl Inner {
             matches!(found, Some(Ok(entry)) if entry.is_collection())
         };
         let is_brief = step.is_brief() && !step.arrives_at().is_some_and(replaces_tree);
-        self.groups.of_step(step).filter(|_| is_brief)
+        self.groups.of_paths(step.claims().chain(step.watches())).filter(|_| is_brief)
     }
 
-    fn run_together(&self, turns: Vec<Turn>) {
+    /// Does what waited, the steps as one run.
+    fn take_turns(&self, turns: Vec<Turn>) {
         let mut steps = Vec::with_capacity(turns.len());
         let mut others = Vec::with_capacity(turns.len());
-        for (index, Turn { step, claim, running, tell }) in turns.into_iter().enumerate() {
-            steps.push(step.under(index));
-            others.push((claim, running, tell));
+        for turn in turns {
+            match turn {
+                Turn::Work(work) => drop(unless_it_panics(|| work(self))),
+                Turn::Step(step, claim, tell) => {
+                    steps.push(step.under(steps.len()));
+                    others.push((claim, tell));
+                }
+            }
         }
-        let outcomes = self.apply(steps, &self.manner(), Needed::default());
-        for ((claim, running, tell), outcome) in others.into_iter().zip(outcomes) {
+        let run = || self.apply(steps, &self.manner(), Needed::default());
+        let outcomes = unless_it_panics(run).unwrap_or_default();
+        for ((claim, tell), outcome) in others.into_iter().zip(outcomes) {
             // Whoever is told may ask for the same paths at once.
             drop(claim);
-            // Who hung up isn't told.
             let _ = tell.send(outcome);
-            drop(running);
         }
     }
 }

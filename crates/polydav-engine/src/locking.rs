@@ -10,7 +10,6 @@ use polydav_store::{
     Member, Members, Needed, ResourcePath, Step, View,
 };
 
-use crate::claim::Trees;
 use crate::engine::{Engine, Inner, Manner};
 use crate::view::LiveView;
 
@@ -102,7 +101,7 @@ impl Engine {
     /// [`FailureKind::Exhausted`] beyond the bounds, [`FailureKind::Forbidden`] for a longer owner.
     pub async fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
         let paths = claims(&request.path, &request.guard);
-        self.claimed(paths, move |inner| inner.lock(request)).await
+        self.work_in_turn(paths, move |inner| inner.lock(request)).await
     }
 
     /// Prolongs the lock whose token was submitted.
@@ -111,7 +110,7 @@ impl Engine {
     /// [`FailureKind::Precondition`] if no token submitted is of a lock on this resource.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
         let paths = claims(&request.path, &request.guard);
-        self.claimed(paths, move |inner| inner.refresh(request)).await
+        self.work_in_turn(paths, move |inner| inner.refresh(request)).await
     }
 
     /// Ends a lock.
@@ -121,23 +120,7 @@ impl Engine {
     /// [`FailureKind::Forbidden`] if it is somebody else's.
     pub async fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
         let paths = claims(&request.path, &request.guard);
-        self.claimed(paths, move |inner| inner.unlock(request)).await
-    }
-
-    async fn claimed<T: Send + 'static>(
-        &self,
-        paths: Vec<ResourcePath>,
-        work: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let subject = paths.first().cloned().unwrap_or_default();
-        let claim = self.inner.claims.take(Trees::new(paths), self.inner.options.patience).await;
-        let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, subject)) };
-        self.blocking(move |inner| {
-            let result = work(inner);
-            drop(claim);
-            result
-        })
-        .await
+        self.work_in_turn(paths, move |inner| inner.unlock(request)).await
     }
 }
 

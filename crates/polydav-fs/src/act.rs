@@ -16,7 +16,7 @@ use crate::errno;
 use crate::intent::{Identity, IntentKind};
 use crate::replica::Replica;
 use crate::resolve::{Dir, file_type, has_hidden, is_dir, open_dir_at, stat, stat_at};
-use crate::rights::{self, Rights};
+use crate::rights;
 use crate::stage::{StagedFile, rename_new};
 use crate::state::RowChange;
 use crate::tree::TreeRemoval;
@@ -136,13 +136,13 @@ impl Execution<'_> {
 
     /// Makes the content of a file ready.
     pub(crate) fn stage_content(
-        &self,
+        &mut self,
         target: &ResourcePath,
         content: Content,
         modified: Option<SystemTime>,
     ) -> Result<StagedFile, Failure> {
         let staged = match content {
-            Content::Inline(bytes) => self.stage(&bytes),
+            Content::Inline(bytes) => self.stage(target, &bytes),
             Content::Record(_) => return Err(Failure::new(FailureKind::Unsuited, target.clone())),
             Content::Staged(Staged { handle, .. }) => {
                 handle.downcast::<StagedFile>().map(|file| *file).map_err(|_| Errno::INVAL)
@@ -155,8 +155,14 @@ impl Execution<'_> {
         Ok(file)
     }
 
-    fn stage(&self, bytes: &[u8]) -> Result<StagedFile, Errno> {
-        let mut file = self.writer.stage.create()?;
+    fn stage(&mut self, target: &ResourcePath, bytes: &[u8]) -> Result<StagedFile, Errno> {
+        let stage = &self.writer.stage;
+        // What takes the place of something needs a name for that anyway.
+        let file = match self.look(target) {
+            Ok(Some(_)) => stage.create_named(),
+            _ => stage.create(),
+        };
+        let mut file = file?;
         sys::write_all(file.file()?, bytes)?;
         Ok(file)
     }
@@ -553,10 +559,7 @@ pub(crate) fn take_rights(
         _ => return Err(Failure::new(FailureKind::Forbidden, target.clone())),
     }
     file.file()
-        .and_then(|file| {
-            rights::give_away(file, there)?;
-            Rights::at(dir, name, there).give(file)
-        })
+        .and_then(|file| rights::take_over(file, (dir, name), there))
         .map_err(|errno| errno::failure(errno, target))
 }
 

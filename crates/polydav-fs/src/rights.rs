@@ -89,8 +89,25 @@ pub(crate) fn inherit_group(file: &mut StagedFile, dir: impl AsFd) -> Result<(),
     give_to_group(file.file()?, parent.stx_gid)
 }
 
+/// Gives a file the owner, the group and the rights of what has a name in a directory, as far as we
+/// may. What it has already isn't set again, for even that would be written to disk.
+pub(crate) fn take_over(
+    file: impl AsFd,
+    (dir, name): (impl AsFd, &[u8]),
+    there: &Statx,
+) -> Result<(), Errno> {
+    let own = stat(&file)?;
+    if (own.stx_uid, own.stx_gid) != (there.stx_uid, there.stx_gid) {
+        give_away(&file, there)?;
+    }
+    match Rights::at(dir, name, there) {
+        Rights { mode: of_there, list: Ok(None) } if of_there == mode(&own) => Ok(()),
+        rights => rights.give(file),
+    }
+}
+
 /// Gives a file the owner and the group of another, as far as we may.
-pub(crate) fn give_away(file: impl AsFd, to: &Statx) -> Result<(), Errno> {
+fn give_away(file: impl AsFd, to: &Statx) -> Result<(), Errno> {
     let may_not = |errno| matches!(errno, Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP);
     match sys::set_owner(&file, Some(to.stx_uid), Some(to.stx_gid)) {
         Err(errno) if may_not(errno) => {}

@@ -60,6 +60,11 @@ impl StageDir {
         if self.unnamed {
             self.open.fetch_sub(1, Ordering::Relaxed);
         }
+        self.create_named()
+    }
+
+    /// Begins a file that has a name here.
+    pub(crate) fn create_named(self: &Arc<Self>) -> Result<StagedFile, Errno> {
         let name = self.new_name();
         let file = sys::create(&self.dir, &name, FILE_MODE)?;
         let name = Named { stage: self.clone(), name };
