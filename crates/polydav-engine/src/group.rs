@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use polydav_store::{
-    Failure, FailureKind, Needed, Outcome, ResourcePath, Run, Select, Step, Store,
+    Durability, Failure, FailureKind, Needed, Outcome, ResourcePath, Run, Select, Step, Store,
 };
 use tokio::sync::oneshot;
 
@@ -196,14 +196,18 @@ impl Inner {
         });
     }
 
-    /// The group that a step goes with: none if others would have to wait long for it.
+    /// The group that a step goes with: none if others would have to wait long for it. Contents come
+    /// to disk faster side by side than one behind the other.
     fn group_of(&self, step: &Step) -> Option<&Arc<Group>> {
+        let awaits_disk = self.options.durability == Durability::Full && step.makes_content();
         let replaces_tree = |target| {
             let found = self.store.try_stat(target, &Select::None);
             matches!(found, Some(Ok(entry)) if entry.is_collection())
         };
-        let is_brief = step.is_brief() && !step.arrives_at().is_some_and(replaces_tree);
-        self.groups.of_paths(step.claims().chain(step.watches())).filter(|_| is_brief)
+        if awaits_disk || !step.is_brief() || step.arrives_at().is_some_and(replaces_tree) {
+            return None;
+        }
+        self.groups.of_paths(step.claims().chain(step.watches()))
     }
 
     /// Does what waited, the steps as one run.
