@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use multistatus::xml::{Element, Name};
-use polydav_engine::{Engine, LockRequest, Locked, RefreshRequest, UnlockRequest};
+use polydav_engine::{Engine, LiveView, LockRequest, Locked, RefreshRequest, UnlockRequest};
 use polydav_proto::body::{LockInfo, LockScope as Scope};
 use polydav_proto::header::{self, Depth, TimeType, Timeout};
 use polydav_store::{
@@ -99,21 +99,20 @@ async fn discovery(
     engine: &Engine,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let engine = engine.clone();
+    let now = engine.environment().now();
     let Request { path, base, principal, .. } = request;
-    let discovery = move || {
-        let naming = Naming { base: &base, store: &**engine.store() };
-        let mut others = engine.view().locks().covering(&path);
+    let discovery = move |view: LiveView<'_>| {
+        let naming = Naming { base: &base, ground: &view };
+        let mut others = view.locks().covering(&path);
         others.retain(|other| other.token != lock.token);
         let mut discovery = Element::new(Name::dav("lockdiscovery"));
-        for lock in [lock].into_iter().chain(others) {
+        for lock in [&lock].into_iter().chain(&others) {
             let root = naming.href(&lock.root);
-            let now = engine.environment().now();
-            discovery.push(live::active_lock(&lock, &root, &principal, now));
+            discovery.push(live::active_lock(lock, &root, &principal, now));
         }
         Ok::<_, Problem>(discovery)
     };
-    let discovery = intake::blocking(discovery).await?;
+    let discovery = intake::look(engine, discovery).await?;
     let prop = Element::new(Name::dav("prop")).with_child(discovery);
     let mut response = Response::new(Body::from(reply::document(&prop)));
     response.headers_mut().insert(CONTENT_TYPE, reply::XML);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use multistatus::xml::{Element, ErrorKind, Name};
-use polydav_engine::Engine;
+use polydav_engine::{Engine, LiveView};
 use polydav_proto::condition::Condition;
 use polydav_proto::header::InvalidHeader;
 use polydav_proto::reference::{InvalidKind, InvalidReference};
@@ -90,27 +90,39 @@ impl Problem {
         path: Option<ResourcePath>,
     ) -> Response<Body> {
         let store = engine.store().clone();
-        let answer = move || {
-            let path = path.filter(|path| !is_reserved(path));
-            let path = path.filter(|path| store.capabilities(path).records);
-            let form = if path.is_some() { Form::Json } else { Form::Text };
-            let mut response = match self {
-                Self::Refused(refused) => refused.into_response(form),
-                Self::Failed(failure) => {
-                    answer_failure(&failure, Naming { base: &base, store: &*store }, form)
-                }
-            };
-            if response.status() == StatusCode::METHOD_NOT_ALLOWED
-                && let Some(allowed) = path.and_then(|path| record::allowed(&*store, &path))
-            {
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        let path = path.filter(|path| !is_reserved(path));
+        let answered = match path.filter(|path| store.capabilities(path).records) {
+            None => {
+                let answer = move |view: LiveView<'_>| {
+                    self.told(Naming { base: &base, ground: &view }, Form::Text)
+                };
+                engine.look(answer).await
             }
-            response
+            Some(path) => {
+                let answer = move || {
+                    let naming = Naming { base: &base, ground: &store };
+                    let mut response = self.told(naming, Form::Json);
+                    if response.status() == StatusCode::METHOD_NOT_ALLOWED
+                        && let Some(allowed) = record::allowed(&*store, &path)
+                    {
+                        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+                    }
+                    response
+                };
+                tokio::task::spawn_blocking(answer).await
+            }
         };
-        tokio::task::spawn_blocking(answer).await.unwrap_or_else(|panic| {
+        answered.unwrap_or_else(|panic| {
             tracing::error!(%panic, "a failure could not be told");
             Form::Text.response(StatusCode::INTERNAL_SERVER_ERROR, "the server failed", None)
         })
+    }
+
+    fn told(&self, naming: Naming<'_>, form: Form) -> Response<Body> {
+        match self {
+            Self::Refused(refused) => refused.response(form),
+            Self::Failed(failure) => answer_failure(failure, naming, form),
+        }
     }
 }
 
@@ -157,12 +169,12 @@ impl From<Foreign> for Problem {
 }
 
 impl Refused {
-    fn into_response(self, form: Form) -> Response<Body> {
-        let mut response = match self.condition {
-            Some(condition) => error_response(self.status, condition),
+    fn response(&self, form: Form) -> Response<Body> {
+        let mut response = match &self.condition {
+            Some(condition) => error_response(self.status, condition.clone()),
             None => form.response(self.status, &self.detail, None),
         };
-        response.headers_mut().extend(self.headers);
+        response.headers_mut().extend(self.headers.clone());
         response
     }
 }

@@ -306,8 +306,8 @@ impl<'a> Row<'a> {
                 Ok(writer.response(&response)?)
             }
             Visit::Failure(path, kind) => {
-                let store = &**self.listing.engine.store();
-                let href = Naming { base: &self.listing.base, store }.href(&path);
+                let naming = Naming { base: &self.listing.base, ground: &self.view };
+                let href = naming.href(&path);
                 let response = multistatus::Response::status(href, status::of_kind(kind))
                     .with_description(status::describe(kind));
                 Ok(writer.response(&response)?)

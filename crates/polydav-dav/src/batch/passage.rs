@@ -145,7 +145,7 @@ impl Passage {
     fn tell(&mut self, count: usize) {
         let told: Vec<_> = self.untold.drain(..count).collect();
         self.answered = self.answered.saturating_sub(count);
-        let naming = Naming { base: &self.base, store: &*self.store };
+        let naming = Naming { base: &self.base, ground: &self.store };
         if let Ok(writing) = &mut self.writing
             && let Err(problem) = writing.tell(told, naming)
         {

@@ -238,7 +238,7 @@ impl Batch {
         self.telling.forget();
         self.telling.note_causes(&mut told);
         let Planner { base, store, .. } = &self.planner;
-        let naming = Naming { base, store: &**store };
+        let naming = Naming { base, ground: store };
         let writer = &mut self.writer;
         let write = |response: &_| writer.response(response).map_err(broken);
         let written = self.telling.tell(told, naming, write);
