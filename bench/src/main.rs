@@ -35,9 +35,10 @@ use crate::report::Report;
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--runs N] [--quick] [PART]...
+usage: cargo xtask bench [--runs N] [--quick] [--work TEXT] [PART]...
   PART     one of: listing, requests, batch, content, records; all, if none is named
   --runs   how often each is measured (7)
+  --work   of the requests, only those in whose names this stands
   --quick  a tenth of everything, and nothing written down: to see whether it works
 ";
 
@@ -49,15 +50,18 @@ pub(crate) struct Settings {
     pub(crate) runs: usize,
     /// By what everything is made smaller.
     pub(crate) shrink: usize,
+    /// What stands in the names of the works that are wanted.
+    work: String,
 }
 
 impl Settings {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut settings = Self { parts: Vec::new(), runs: 7, shrink: 1 };
+        let mut settings = Self { parts: Vec::new(), runs: 7, shrink: 1, work: String::new() };
         let mut rest = arguments;
         while let Some(argument) = rest.next() {
             match &*argument {
                 "--quick" => settings.shrink = 10,
+                "--work" => settings.work = rest.next().ok_or(USAGE)?,
                 "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse()?,
                 "listing" | "requests" | "batch" | "content" | "records" => {
                     settings.parts.push(argument);
@@ -74,9 +78,13 @@ impl Settings {
         self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
     }
 
+    pub(crate) fn wants_work(&self, name: &str) -> bool {
+        name.contains(&self.work)
+    }
+
     /// Whether the figures are those of the whole, to be written down.
     fn is_whole(&self) -> bool {
-        self.parts.is_empty() && self.shrink == 1
+        self.parts.is_empty() && self.shrink == 1 && self.work.is_empty()
     }
 }
 

@@ -17,7 +17,7 @@ use self::work::{Measure, WORKS, Work};
 /// Measures all of it: everybody does each work in turns.
 pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) -> Result {
     let ground = Ground::make(image, settings)?;
-    for work in &WORKS {
+    for work in WORKS.iter().filter(|work| settings.wants_work(work.what)) {
         let everyone = ground.contestants().filter(|who| work.is_for(who));
         let mut figures: Vec<_> = everyone.map(|who| Figures { who, loads: Vec::new() }).collect();
         // The first round only warms the caches.

@@ -25,7 +25,7 @@ use workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask test [STEP]...                    run all checks and tests, or only the steps named
        cargo xtask fuzz [TARGET] [--seconds SECONDS] run libFuzzer on one target, or on each in turn
-       cargo xtask bench [--runs N] [--quick] [PART]... measure memory and speed, as root
+       cargo xtask bench [--runs N] [--quick] [--work TEXT] [PART]... measure memory and speed, as root
 ";
 
 /// What a chore answers: an error is one message for the person at the terminal.
