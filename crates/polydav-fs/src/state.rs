@@ -15,6 +15,7 @@ use bytes::Bytes;
 use polydav_store::{
     Durability, FATE_KNOWN, Property, PropertyChange, PropertyName, ResourcePath, RunId, Select,
 };
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use crate::held::Held;
@@ -314,6 +315,7 @@ impl State {
             }
         };
         let outcome = work(&Rows { connection: &connection });
+        look_away(&connection)?;
         readers().push(connection);
         outcome
     }
@@ -340,6 +342,9 @@ pub(crate) fn is_in_doubt(error: &rusqlite::Error) -> bool {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Else a statement is prepared anew whenever it is given other values: they might call for another
+    // plan.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
@@ -432,15 +437,46 @@ impl Rows<'_> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT ns, name, value FROM prop WHERE node = ?1 ORDER BY ns, name")?;
-        let mut rows = statement.query([node])?;
-        let mut properties = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name = PropertyName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-            let value = Bytes::copy_from_slice(row.get_ref(2)?.as_bytes()?);
-            properties.extend(select.pick(&Property { name, value }));
-        }
-        Ok(properties)
+        picked(statement.query([node])?, select)
     }
+
+    /// The properties of a member of a node.
+    pub(crate) fn member_properties(
+        &self,
+        node: i64,
+        name: &[u8],
+        select: &Select,
+    ) -> rusqlite::Result<Vec<Property>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT ns, prop.name, value FROM node JOIN prop ON prop.node = node.id
+            WHERE node.parent = ?1 AND node.name = ?2 ORDER BY ns, prop.name",
+        )?;
+        picked(statement.query(params![node, name])?, select)
+    }
+
+    /// Has what is read from now on be of the same moment, until this is called again or all is read.
+    /// That spares the locks of each statement; but as long as it lasts, the log of what is written
+    /// only grows.
+    pub(crate) fn look_anew(&self) -> rusqlite::Result<()> {
+        look_away(self.connection)?;
+        self.connection.execute_batch("BEGIN")
+    }
+}
+
+/// Ends what [`Rows::look_anew`] began.
+fn look_away(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("COMMIT") }
+}
+
+/// What is selected of rows of a namespace, a name and a value.
+fn picked(mut rows: rusqlite::Rows<'_>, select: &Select) -> rusqlite::Result<Vec<Property>> {
+    let mut properties = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let value = row.get_ref(2)?.as_bytes()?;
+        properties.extend(select.pick_named(name, || Bytes::copy_from_slice(value)));
+    }
+    Ok(properties)
 }
 
 /// What can be changed, in one transaction.

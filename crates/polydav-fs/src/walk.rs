@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use polydav_store::{Entry, FailureKind, ResourcePath, Select, Visit, Walk, WalkDepth};
+use polydav_store::{Entry, FailureKind, Property, ResourcePath, Select, Visit, Walk, WalkDepth};
 use rustix::fs::{FileType, Statx, StatxAttributes};
 use rustix::io::Errno;
 
@@ -14,6 +14,9 @@ use crate::errno;
 use crate::resolve::{Found, Root, file_type, stat_at};
 use crate::state::Rows;
 
+/// The properties of so many members are read as they are at one moment. Who listens may be slow.
+const LOOKS_MAX: u64 = 128;
+
 /// A walk under way.
 pub(crate) struct Walker<'a> {
     root: &'a Root,
@@ -21,6 +24,8 @@ pub(crate) struct Walker<'a> {
     walk: &'a Walk,
     visit: &'a mut dyn FnMut(Visit) -> ControlFlow<()>,
     met: u64,
+    /// Of how many members it looked for properties.
+    looked: u64,
     /// The current directory.
     at: ResourcePath,
     /// The nodes of the current directory and those it lies in, where there are any.
@@ -40,7 +45,7 @@ impl<'a> Walker<'a> {
         let rows = rows.filter(|_| walk.select != Select::None);
         let node = rows.map_or(Ok(None), |rows| rows.node(path))?;
         let at = path.clone();
-        let mut walker = Self { root, rows, walk, visit, met: 0, at, nodes: vec![node] };
+        let mut walker = Self { root, rows, walk, visit, met: 0, looked: 0, at, nodes: vec![node] };
         // A visitor who has enough is no failure.
         let _ = walker.go(&mut Descent::new(dir));
         Ok(())
@@ -109,22 +114,31 @@ impl<'a> Walker<'a> {
 
     /// The entry of what was found, or, without, that its properties can't be read.
     fn entry(
-        &self,
+        &mut self,
         path: ResourcePath,
         name: &CStr,
         found: &Found,
     ) -> Result<Entry, (ResourcePath, FailureKind)> {
         let mut entry = entry(path, found);
-        if let Some((node, rows)) = self.node(name).zip(self.rows) {
-            match rows.properties(node, &self.walk.select) {
-                Ok(properties) => entry.properties = properties,
-                Err(error) => {
-                    tracing::error!(%error, path = %entry.path, "properties can't be read");
-                    return Err((entry.path, FailureKind::Internal));
-                }
+        match self.properties(name) {
+            Ok(properties) => entry.properties = properties,
+            Err(error) => {
+                tracing::error!(%error, path = %entry.path, "properties can't be read");
+                return Err((entry.path, FailureKind::Internal));
             }
         }
         Ok(entry)
+    }
+
+    /// The properties of a member of the current directory.
+    fn properties(&mut self, name: &CStr) -> rusqlite::Result<Vec<Property>> {
+        let node = self.nodes.last().copied().flatten();
+        let Some((node, rows)) = node.zip(self.rows) else { return Ok(Vec::new()) };
+        if self.looked.is_multiple_of(LOOKS_MAX) {
+            rows.look_anew()?;
+        }
+        self.looked += 1;
+        rows.member_properties(node, name.to_bytes(), &self.walk.select)
     }
 
     /// The node of a member of the current directory.

@@ -145,6 +145,28 @@ impl Select {
         Some(Field { name: name.clone(), value })
     }
 
+    /// What a reader who selected this is told of the property of this name. Its value is asked for
+    /// only if it is told.
+    pub fn pick_named(
+        &self,
+        (namespace, local): (&str, &str),
+        value: impl FnOnce() -> Bytes,
+    ) -> Option<Property> {
+        let name = || PropertyName::new(namespace, local);
+        match self {
+            Self::None => None,
+            Self::Names => Some(Property { name: name(), value: Bytes::new() }),
+            Self::All => Some(Property { name: name(), value: value() }),
+            Self::Only(names) => {
+                let is_it = |asked: &&PropertyName| {
+                    (asked.namespace(), asked.local()) == (namespace, local)
+                };
+                let name = names.iter().find(is_it)?.clone();
+                Some(Property { name, value: value() })
+            }
+        }
+    }
+
     /// What a reader who selected this is told of `property`.
     pub fn pick(&self, property: &Property) -> Option<Property> {
         match self {
