@@ -15,6 +15,7 @@ use polydav_proto::header::{
 use polydav_store::{ETagMatch, Entry, Failure, FailureKind, Guard, ReadAt, ResourcePath, Select};
 
 use crate::body::{Body, Feed};
+use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::problem::Problem;
 use crate::record::{self, Form};
 use crate::request::{Query, Request};
@@ -23,8 +24,8 @@ use crate::{guard, intake, live, page};
 /// A file up to this size is read in one go.
 const WHOLE_MAX: u64 = 64 * 1024;
 
-/// A larger one is read in portions of this size.
-const PORTION: usize = 256 * 1024;
+/// Less than this is copied faster than a buffer is looked after.
+const SMALL_MAX: u64 = 16 * 1024;
 
 /// Whether the content is wanted, or the header alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,20 +302,11 @@ fn body_of(
     content: Arc<dyn ReadAt>,
 ) -> Result<Body, Failure> {
     if length <= WHOLE_MAX {
-        let mut whole = Vec::with_capacity(length as usize);
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => whole.extend_from_slice(&text),
-                Piece::Part(part) => {
-                    let start = whole.len();
-                    whole.resize(start + (part.end - part.start) as usize, 0);
-                    read_full(&mut whole[start..], part.start, |buffer, offset| {
-                        view.read_at(&*content, buffer, offset)
-                    })?;
-                }
-            }
-        }
-        return Ok(whole.into());
+        let read_at = |buffer: &mut [u8], offset: u64| view.read_at(&*content, buffer, offset);
+        return match &pieces[..] {
+            [Piece::Part(part)] if length > SMALL_MAX => Ok(fill(part, read_at)?.into()),
+            _ => Ok(gather(pieces, length, read_at)?.into()),
+        };
     }
     let (feed, body) = Body::stream(Some(length));
     tokio::task::spawn_blocking(move || {
@@ -324,6 +316,36 @@ fn body_of(
         }
     });
     Ok(body)
+}
+
+/// All pieces in one.
+fn gather(
+    pieces: Vec<Piece>,
+    length: u64,
+    read_at: impl Fn(&mut [u8], u64) -> Result<usize, Failure>,
+) -> Result<Vec<u8>, Failure> {
+    let mut whole = Vec::with_capacity(length as usize);
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => whole.extend_from_slice(&text),
+            Piece::Part(part) => {
+                let start = whole.len();
+                whole.resize(start + (part.end - part.start) as usize, 0);
+                read_full(&mut whole[start..], part.start, &read_at)?;
+            }
+        }
+    }
+    Ok(whole)
+}
+
+/// A buffer with a part that fits into it.
+fn fill(
+    part: &Range<u64>,
+    read_at: impl Fn(&mut [u8], u64) -> Result<usize, Failure>,
+) -> Result<Buffer, Failure> {
+    let mut buffer = Buffer::of((part.end - part.start) as usize);
+    read_full(buffer.room(), part.start, read_at)?;
+    Ok(buffer)
 }
 
 fn stream(feed: &Feed, pieces: Vec<Piece>, content: &dyn ReadAt) -> Result<(), Failure> {
@@ -337,10 +359,9 @@ fn stream(feed: &Feed, pieces: Vec<Piece>, content: &dyn ReadAt) -> Result<(), F
         };
         let mut offset = part.start;
         while offset < part.end {
-            let length = (part.end - offset).min(PORTION as u64) as usize;
-            let mut portion = vec![0; length];
-            read_full(&mut portion, offset, |buffer, offset| content.read_at(buffer, offset))?;
-            offset += length as u64;
+            let end = part.end.min(offset + BUFFER_BYTES as u64);
+            let portion = fill(&(offset..end), |buffer, offset| content.read_at(buffer, offset))?;
+            offset = end;
             if feed.send(portion.into()).is_err() {
                 return Ok(());
             }

@@ -11,6 +11,7 @@
 
 mod batch;
 mod body;
+mod buffer;
 mod change;
 mod get;
 mod guard;
