@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
@@ -64,6 +66,9 @@ pub struct Options {
     pub patience: Duration,
     /// The bounds of locks.
     pub lock_limits: LockLimits,
+    /// How many runs of single steps are under way at one mount at most; whoever comes meanwhile
+    /// waits, and goes with the next.
+    pub runs_max: usize,
 }
 
 impl Default for Options {
@@ -72,6 +77,8 @@ impl Default for Options {
             durability: Durability::Full,
             patience: Duration::from_secs(10),
             lock_limits: LockLimits::default(),
+            // Others have to read, write and compute meanwhile.
+            runs_max: (available_parallelism().map_or(1, NonZero::get) / 2).max(1),
         }
     }
 }
@@ -109,7 +116,7 @@ impl Engine {
         let locks = Locks::open(&*store, ledger, environment.clone())?;
         let batches = Batches::none(store.clone(), environment.clone());
         let inner = Inner {
-            groups: Groups::of(&*store),
+            groups: Groups::of(&*store, options.runs_max),
             store,
             locks,
             claims: Claims::default(),

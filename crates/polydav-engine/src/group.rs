@@ -7,10 +7,8 @@
 //! wait.
 
 use std::fmt;
-use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::available_parallelism;
 
 use polydav_store::{
     Durability, Failure, FailureKind, Needed, Outcome, ResourcePath, Run, Select, Step, Store,
@@ -62,11 +60,12 @@ impl fmt::Debug for Turn {
 
 impl Groups {
     /// The groups of a store. Asking for its mounts may block.
-    pub(crate) fn of(store: &dyn Store) -> Self {
+    pub(crate) fn of(store: &dyn Store, runs_max: usize) -> Self {
         let mut mounts = store.mounts();
         mounts.sort_unstable_by_key(|path| std::cmp::Reverse(path.as_bytes().len()));
         let group = |path: ResourcePath| {
-            let group = (!store.capabilities(&path).records).then(|| Arc::new(Group::new()));
+            let group =
+                (!store.capabilities(&path).records).then(|| Arc::new(Group::new(runs_max)));
             (path, group)
         };
         Self { mounts: mounts.into_iter().map(group).collect() }
@@ -86,10 +85,8 @@ impl Groups {
 }
 
 impl Group {
-    fn new() -> Self {
-        // Others have to read, write and compute meanwhile.
-        let runs_max = (available_parallelism().map_or(1, NonZero::get) / 2).max(1);
-        Self { turns: Mutex::default(), runs_max }
+    fn new(runs_max: usize) -> Self {
+        Self { turns: Mutex::default(), runs_max: runs_max.max(1) }
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {

@@ -4,10 +4,11 @@
 //! paths of up to [`Run::STEPS_MAX`](polydav_store::Run::STEPS_MAX) steps at once, hands them to the
 //! store as a run in one hop to a blocking thread, ends the locks of what is gone, and gives back an
 //! outcome for every step. A single PUT is a plan of one step; so is LOCK on a URL where nothing lies
-//! yet. The [`Steps`] of a long plan can be made, and told of, while others of them run.
+//! yet. The [`Steps`] of a long plan can be made, and told of, while others of them run. Plans of one
+//! step that come at the same time run together: [`Engine::run_step`].
 //!
-//! A plan that began to run ends, whatever becomes of the request that asked for it: it runs in a
-//! task of its own, and [`Engine::drain`] waits for it.
+//! A plan that began to run ends, whatever becomes of the request that asked for it, and
+//! [`Engine::drain`] waits for it.
 //!
 //! Time and randomness come from an [`Environment`] that the caller gives.
 

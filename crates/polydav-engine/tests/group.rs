@@ -1,0 +1,273 @@
+//! Single steps that go together, because they came while others were under way.
+#![allow(clippy::unwrap_used)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use polydav_engine::{Engine, Environment, LockRequest, Options};
+use polydav_store::layer::Mounts;
+use polydav_store::{
+    Action, Broken, Content, Durability, Effect, Entry, Failure, FailureKind, Guard, LockDepth,
+    LockScope, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite, Principal, Property,
+    PropertyChange, PropertyName, Report, ResourcePath, Run, Select, Step, Store, delegate,
+};
+
+fn path(joined: &str) -> ResourcePath {
+    ResourcePath::parse(joined).unwrap()
+}
+
+fn put(target: &str) -> Step {
+    let content = Content::Inline(Bytes::from_static(b"content"));
+    step(Action::Put { target: path(target), content, modified: None })
+}
+
+fn mkcol(target: &str) -> Step {
+    step(Action::MakeCollection { target: path(target) })
+}
+
+fn rename(source: &str, target: &str) -> Step {
+    let (source, target) = (path(source), path(target));
+    step(Action::Rename { source, target, overwrite: Overwrite::Replace })
+}
+
+fn patch(target: &str) -> Step {
+    let property =
+        Property { name: PropertyName::new("", "p"), value: Bytes::from_static(b"<p/>") };
+    step(Action::Patch { target: path(target), changes: vec![PropertyChange::Set(property)] })
+}
+
+fn step(action: Action) -> Step {
+    Step::new(0, Guard::default(), action)
+}
+
+/// A store that writes down how many steps its runs have, and holds them up as long as it is closed.
+/// It panics at what is called `panic`.
+#[derive(Default)]
+struct Watched {
+    inner: MemoryStore,
+    runs: Mutex<Vec<usize>>,
+    is_closed: Mutex<bool>,
+    moved: Condvar,
+}
+
+impl Watched {
+    fn closed() -> Arc<Self> {
+        Arc::new(Self { is_closed: Mutex::new(true), ..Self::default() })
+    }
+
+    fn open(&self) {
+        *self.is_closed.lock().unwrap() = false;
+        self.moved.notify_all();
+    }
+
+    fn runs(&self) -> Vec<usize> {
+        self.runs.lock().unwrap().clone()
+    }
+
+    /// Waits until so many runs have begun.
+    fn wait_for_runs(&self, count: usize) {
+        let runs = self.runs.lock().unwrap();
+        drop(self.moved.wait_while(runs, |runs| runs.len() < count).unwrap());
+    }
+}
+
+impl Store for Watched {
+    delegate!(this => this.inner; capabilities, stat, walk, read, stage, space);
+
+    /// It knows everything by heart.
+    fn try_stat(&self, path: &ResourcePath, select: &Select) -> Option<Result<Entry, Failure>> {
+        Some(self.stat(path, select))
+    }
+
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        self.runs.lock().unwrap().push(run.steps.len());
+        self.moved.notify_all();
+        let is_closed = self.is_closed.lock().unwrap();
+        drop(self.moved.wait_while(is_closed, |is_closed| *is_closed).unwrap());
+        let panics = run.steps.iter().any(|step| *step.subject() == path("panic"));
+        assert!(!panics, "a store that panics");
+        self.inner.apply(run, locks, report)
+    }
+}
+
+fn engine_over(store: Arc<dyn Store>, options: Options) -> Engine {
+    let environment = Environment::new(|| SystemTime::UNIX_EPOCH, || 7);
+    Engine::open(store, Arc::new(MemoryLedger::default()), environment, options).unwrap()
+}
+
+fn one_at_a_time() -> Options {
+    Options { runs_max: 1, durability: Durability::Relaxed, ..Options::default() }
+}
+
+type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Asks for something, so that it waits.
+fn ask<T>(mut asked: Asked<T>) -> Asked<T> {
+    let polled = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Pending), "it waits");
+    asked
+}
+
+fn ask_for(engine: &Engine, step: Step) -> Asked<Outcome> {
+    let engine = engine.clone();
+    ask(Box::pin(async move { engine.run_step(step).await }))
+}
+
+fn kind(outcome: &Outcome) -> Option<FailureKind> {
+    outcome.as_ref().err().map(|failure| failure.kind)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_alone_does_not_wait_and_who_comes_meanwhile_goes_with_the_next() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), one_at_a_time());
+    let first = ask_for(&engine, mkcol("a"));
+    store.wait_for_runs(1);
+    let steps = [put("b"), put("none/c"), mkcol("d"), patch("e"), rename("f", "g")];
+    let others: Vec<_> = steps.into_iter().map(|step| ask_for(&engine, step)).collect();
+    store.open();
+    assert_eq!(kind(&first.await), None);
+    let (mut kinds, mut paths) = (Vec::new(), Vec::new());
+    for other in others {
+        let outcome = other.await;
+        kinds.push(kind(&outcome));
+        paths.extend(outcome.err().map(|failure| failure.path));
+    }
+    let (missing, none) = (Some(FailureKind::ParentMissing), Some(FailureKind::NotFound));
+    assert_eq!(kinds, [None, missing, None, none, none], "each has an outcome of its own");
+    assert_eq!(paths, [path("none"), path("e"), path("f")]);
+    assert_eq!(store.runs(), [1, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_take_long_goes_alone() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), one_at_a_time());
+    store.open();
+    for step in [mkcol("tree"), put("tree/f"), mkcol("a"), put("b")] {
+        engine.run_step(step).await.unwrap();
+    }
+    *store.is_closed.lock().unwrap() = true;
+    let first = ask_for(&engine, put("first"));
+    store.wait_for_runs(5);
+    let copy = Action::Copy {
+        source: path("tree"),
+        target: path("copy"),
+        depth: polydav_store::Depth::Infinity,
+        overwrite: Overwrite::Replace,
+    };
+    // A tree has to make room for the second.
+    let long = [step(copy), rename("a", "tree"), step(Action::Remove { target: path("b") })];
+    // They begin though the first hasn't ended.
+    let engine = &engine;
+    let long: Vec<_> = long
+        .map(|step| {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.run_step(step).await })
+        })
+        .into();
+    store.wait_for_runs(7);
+    store.open();
+    assert_eq!(kind(&first.await), None);
+    for long in long {
+        assert_eq!(kind(&long.await.unwrap()), None);
+    }
+    assert_eq!(store.runs(), [1; 8]);
+}
+
+/// One sync would wait for the content of all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_that_have_to_come_to_disk_go_alone() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), Options { runs_max: 1, ..Options::default() });
+    let puts: Vec<_> = ["a", "b", "c"]
+        .map(|name| {
+            let engine = engine.clone();
+            tokio::spawn(async move { engine.run_step(put(name)).await })
+        })
+        .into();
+    store.wait_for_runs(3);
+    store.open();
+    for put in puts {
+        assert_eq!(kind(&put.await.unwrap()), None);
+    }
+    assert_eq!(store.runs(), [1; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_panic_the_turn_is_that_of_the_next() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), one_at_a_time());
+    let first = ask_for(&engine, put("panic"));
+    store.wait_for_runs(1);
+    let second = ask_for(&engine, put("b"));
+    store.open();
+    let failure = first.await.unwrap_err();
+    assert_eq!((failure.kind, failure.effect), (FailureKind::Internal, Effect::Unknown));
+    assert_eq!(kind(&second.await), None);
+    // The paths are free again.
+    let failure = engine.run_step(put("panic")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Internal);
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_done_though_nobody_waits_for_it() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), one_at_a_time());
+    drop(ask_for(&engine, put("a")));
+    store.wait_for_runs(1);
+    drop(ask_for(&engine, put("b")));
+    store.open();
+    engine.drain().await;
+    assert_eq!(store.runs(), [1, 1]);
+    // Where nothing may start any more, what was in line is told so.
+    let failure = engine.run_step(put("c")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::NotAttempted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_is_slow_holds_nobody_up_at_another() {
+    let (slow, fast) = (Watched::closed(), Watched::closed());
+    fast.open();
+    let stores: [(ResourcePath, Arc<dyn Store>); 2] =
+        [(path(""), fast.clone()), (path("slow"), slow.clone())];
+    let scaffold = engine_over(fast.clone(), one_at_a_time());
+    scaffold.run_step(mkcol("slow")).await.unwrap();
+    let engine = engine_over(Arc::new(Mounts::new(stores)), one_at_a_time());
+    let held = ask_for(&engine, put("slow/a"));
+    slow.wait_for_runs(1);
+    assert_eq!(kind(&engine.run_step(put("a")).await), None);
+    slow.open();
+    assert_eq!(kind(&held.await), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_take_turns_with_steps() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), one_at_a_time());
+    let first = ask_for(&engine, put("a"));
+    store.wait_for_runs(1);
+    let request = LockRequest {
+        path: path("b"),
+        scope: LockScope::Exclusive,
+        depth: LockDepth::Zero,
+        owner: None,
+        timeout: Some(Duration::from_secs(60)),
+        guard: Guard { principal: Principal::Named("alice".into()), ..Guard::default() },
+    };
+    let lock = {
+        let engine = engine.clone();
+        ask(Box::pin(async move { engine.lock(request).await }))
+    };
+    // It was asked for before, so it finds the lock.
+    let second = ask_for(&engine, put("b"));
+    store.open();
+    assert_eq!(kind(&first.await), None);
+    assert!(lock.await.unwrap().created);
+    assert_eq!(kind(&second.await), Some(FailureKind::Locked));
+}
