@@ -18,7 +18,7 @@ use crate::replica::Replica;
 use crate::resolve::{Dir, file_type, has_hidden, is_dir, open_dir_at, stat, stat_at};
 use crate::rights;
 use crate::stage::{StagedFile, rename_new};
-use crate::state::RowChange;
+use crate::state::{RowChange, Rows};
 use crate::tree::TreeRemoval;
 use crate::{sys, tree};
 
@@ -525,13 +525,23 @@ impl Execution<'_> {
     /// A change of the same resource that came before is committed by now: it was no part of this
     /// stretch.
     fn check_bounds(
-        &self,
+        &mut self,
         target: &ResourcePath,
         changes: &[PropertyChange],
     ) -> Result<(), Failure> {
-        let before = self.state.read(|rows| rows.property_bytes(target));
+        let before = self.rows().and_then(|rows| rows.property_bytes(target));
         let before = before.map_err(|error| database_failure(&error.into(), target))?;
         PropertyChange::check_bounds(target, &before, changes)
+    }
+
+    /// The rows as they were when the stretch began.
+    fn rows(&mut self) -> rusqlite::Result<Rows<'_>> {
+        if self.reading.is_none() {
+            let reading = self.state.reading()?;
+            reading.rows().look_anew()?;
+            self.reading = Some(reading);
+        }
+        Ok(self.reading.as_ref().expect("it was begun right before").rows())
     }
 }
 

@@ -36,7 +36,7 @@ use crate::replica::Replica;
 use crate::resolve::{Dir, Parents, has_hidden};
 use crate::reversible::Reversible;
 use crate::stage::StagedFile;
-use crate::state::{Changes, RowChange, State, is_in_doubt};
+use crate::state::{Changes, Reading, RowChange, State, is_in_doubt};
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
 use crate::{FolderStore, Writer, stretch, sys, tree};
 
@@ -161,6 +161,8 @@ pub(crate) struct Execution<'a> {
     /// How many commits were made, or given up, that have receipts.
     pub(crate) commits: i64,
     pub(crate) parents: Parents<'a>,
+    /// Who reads the rows for the steps that act together, if anyone does.
+    pub(crate) reading: Option<Reading<'a>>,
     /// What has to come to disk; `None` if it may come there later.
     touched: Option<Touched>,
     /// The intents that aren't settled.
@@ -225,6 +227,7 @@ impl<'a> Execution<'a> {
             course,
             commits: 0,
             parents: Parents::new(&store.root),
+            reading: None,
             touched,
             intents: Vec::new(),
             begun: Vec::new(),
@@ -338,6 +341,7 @@ impl<'a> Execution<'a> {
             self.locks.end(at_stake, |root| self.store.root.lacks(root));
             self.pending.push(Pending { index, path, outcome, after });
         }
+        self.reading = None;
         performed
     }
 

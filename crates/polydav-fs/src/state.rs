@@ -303,8 +303,12 @@ impl State {
         &self,
         work: impl FnOnce(&Rows<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = readers().pop();
+        work(&self.reading()?.rows())
+    }
+
+    /// Begins to read, beside whatever is written meanwhile.
+    pub(crate) fn reading(&self) -> rusqlite::Result<Reading<'_>> {
+        let kept = self.readers().pop();
         let connection = match kept {
             Some(connection) => connection,
             None => {
@@ -314,10 +318,11 @@ impl State {
                 connection
             }
         };
-        let outcome = work(&Rows { connection: &connection });
-        look_away(&connection)?;
-        readers().push(connection);
-        outcome
+        Ok(Reading { state: self, connection: Some(connection) })
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there are rows at or under `path`.
@@ -391,6 +396,31 @@ fn node_at(connection: &Connection, path: &ResourcePath) -> rusqlite::Result<Opt
         }
     }
     Ok(Some(node))
+}
+
+/// Somebody who reads. Others may have the connection afterwards.
+pub(crate) struct Reading<'a> {
+    state: &'a State,
+    /// There until it is dropped.
+    connection: Option<Connection>,
+}
+
+impl Reading<'_> {
+    /// What can be read.
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows { connection: self.connection.as_ref().expect("it is there until this is dropped") }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        // One that can't be brought back to where it began is of no use to others.
+        if let Some(connection) = self.connection.take()
+            && look_away(&connection).is_ok()
+        {
+            self.state.readers().push(connection);
+        }
+    }
 }
 
 /// What can be read.
@@ -618,7 +648,11 @@ impl Changes<'_> {
                     .execute(params![node, name.namespace(), name.local()])?,
             };
         }
-        self.prune(path)
+        match changes.last() {
+            // Something hangs on the node.
+            Some(PropertyChange::Set(_)) => Ok(()),
+            _ => self.prune(path),
+        }
     }
 
     /// Clears the rows at and under `path` of whose resources `is_gone` is certain.
