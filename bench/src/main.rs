@@ -13,6 +13,7 @@ mod batch;
 mod client;
 mod content;
 mod drive;
+mod idle;
 mod image;
 mod listing;
 mod load;
@@ -36,7 +37,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--runs N] [--quick] [--work TEXT] [PART]...
-  PART     one of: listing, requests, batch, content, records; all, if none is named
+  PART     one of: listing, requests, batch, content, idle, records; all, if none is named
   --runs   how often each is measured (7)
   --work   of the requests, only those in whose names this stands
   --quick  a tenth of everything, and nothing written down: to see whether it works
@@ -63,7 +64,7 @@ impl Settings {
                 "--quick" => settings.shrink = 10,
                 "--work" => settings.work = rest.next().ok_or(USAGE)?,
                 "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse()?,
-                "listing" | "requests" | "batch" | "content" | "records" => {
+                "listing" | "requests" | "batch" | "content" | "idle" | "records" => {
                     settings.parts.push(argument);
                 }
                 // Its name before there was more to it.
@@ -112,6 +113,9 @@ fn run(settings: &Settings) -> Result {
     }
     if settings.wants("content") {
         content::measure(image.path(), settings, &mut report)?;
+    }
+    if settings.wants("idle") {
+        idle::measure(image.path(), settings, &mut report)?;
     }
     if settings.wants("records") {
         records::measure(image.path(), settings, &mut report)?;

@@ -24,7 +24,7 @@ const START_MAX: Duration = Duration::from_secs(10);
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    _process: Process,
+    process: Process,
     address: SocketAddr,
     _home: TempDir,
 }
@@ -73,19 +73,23 @@ impl Peer {
         // Asked to end, lighttpd passes that on to its whole process group.
         let child = command.arg(&file).stdin(Stdio::null()).process_group(0).spawn();
         let child = child.map_err(|error| format!("{name}: {error}"))?;
-        let peer = Self { _process: Process(child), address, _home: home };
+        let peer = Self { process: Process(child), address, _home: home };
         let start = Instant::now();
         while let Err(error) = TcpStream::connect(address) {
             if error.kind() != ErrorKind::ConnectionRefused || start.elapsed() > START_MAX {
                 return Err(format!("{name}: {error}").into());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(1));
         }
         Ok(peer)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
     }
 
     /// A new connection.

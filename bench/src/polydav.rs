@@ -45,6 +45,10 @@ impl Polydav {
         self.address
     }
 
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// A new connection.
     pub(crate) fn client(&self) -> Result<client::Client> {
         Client::connect(self.address)

@@ -89,13 +89,16 @@ impl Ground {
         open_to_all(&come)?;
         // Nobody has to write what others left behind.
         syncfs(File::open(self.root.path())?)?;
-        let load = self.ask(who, work, round)?;
+        if let Some(before) = work.before.filter(|_| round == 0) {
+            self.ask(who, before, round)?;
+        }
+        let load = self.ask(who, work.ask, round)?;
         fs::remove_dir_all(come)?;
         Ok(load)
     }
 
-    fn ask(&self, who: &Contestant, work: &Work, round: usize) -> Result<Load> {
-        match work.ask {
+    fn ask(&self, who: &Contestant, ask: Ask, round: usize) -> Result<Load> {
+        match ask {
             Ask::Each { count, connections, request, accepted } => {
                 let count = (count / self.shrink).max(1);
                 let requests = (0..count).map(|number| request(who, round, number)).collect();

@@ -45,7 +45,7 @@ impl LockCycles {
     }
 }
 
-const LOCKINFO: &[u8] = b"<D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/>\
+pub(super) const LOCKINFO: &[u8] = b"<D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/>\
     </D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>";
 
 impl Script for LockCycles {

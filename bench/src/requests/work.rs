@@ -4,6 +4,7 @@ use crate::Settings;
 use crate::client::request;
 
 use super::ground::Contestant;
+use super::script::LOCKINFO;
 
 /// How many small files there are in each folder.
 pub(super) const FILES: usize = 10_000;
@@ -22,6 +23,8 @@ pub(super) struct Work {
     pub(super) goal: f64,
     /// Whether nothing but the models can be asked.
     pub(super) only_models: bool,
+    /// What is asked for once before.
+    pub(super) before: Option<Ask>,
 }
 
 /// How it is asked for.
@@ -80,6 +83,12 @@ impl Work {
         self
     }
 
+    /// The same, once this has been asked for.
+    const fn after(mut self, before: Ask) -> Self {
+        self.before = Some(before);
+        self
+    }
+
     /// What counts of it, if it took so long, and was made smaller by the settings.
     pub(super) fn figure(&self, seconds: f64, settings: &Settings) -> f64 {
         match self.measure {
@@ -132,11 +141,11 @@ const fn work(
     models: &'static [&'static str],
     goal: f64,
 ) -> Work {
-    Work { what, ask, measure, models, goal, only_models: false }
+    Work { what, ask, measure, models, goal, only_models: false, before: None }
 }
 
 /// In the order in which they are done.
-pub(super) const WORKS: [Work; 14] = [
+pub(super) const WORKS: [Work; 15] = [
     work(
         "PROPFIND Depth 0 of a file, 32 connections",
         each(20_000, look, &[207]),
@@ -196,6 +205,15 @@ pub(super) const WORKS: [Work; 14] = [
         0.3,
     )
     .of_models_alone(),
+    work(
+        "10,000 MOVEs beside 10,000 locks, 32 connections",
+        each(FILES, move_file, DONE),
+        Measure::Seconds,
+        &["nginx", "lighttpd"],
+        0.8,
+    )
+    .of_models_alone()
+    .after(each(FILES, lock_file, &[200])),
 ];
 
 const XML: &str = "Content-Type: application/xml";
@@ -265,6 +283,11 @@ fn look_for(who: &Contestant, _: usize, _: usize) -> Vec<u8> {
 fn transfer(who: &Contestant, method: &str, from: &str, to: &str) -> Vec<u8> {
     let destination = format!("Destination: http://{}{to}", who.address);
     request(who.address, (method, from), &[&destination], b"")
+}
+
+fn lock_file(who: &Contestant, _: usize, number: usize) -> Vec<u8> {
+    let headers = ["Depth: 0", "Timeout: Second-3600", XML];
+    request(who.address, ("LOCK", &format!("/files/file-{number:05}")), &headers, LOCKINFO)
 }
 
 fn there_or_back<'a>(round: usize, one: &'a str, other: &'a str) -> [&'a str; 2] {

@@ -24,9 +24,6 @@ use crate::{guard, intake, live, page};
 /// A file up to this size is read in one go.
 const WHOLE_MAX: u64 = 64 * 1024;
 
-/// Less than this is copied faster than a buffer is looked after.
-const SMALL_MAX: u64 = 16 * 1024;
-
 /// Whether the content is wanted, or the header alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -178,6 +175,10 @@ impl Asked {
     fn find_collection(&self, view: LiveView<'_>) -> Result<Found, Problem> {
         let Self { path, conditions, .. } = self;
         let entry = view.stat(path, &Select::None)?;
+        if !entry.is_collection() {
+            // A file has come to its place right now.
+            return Err(Failure::new(FailureKind::NotFound, path.clone()).into());
+        }
         if !entry.record {
             self.refuse_query()?;
         }
@@ -303,10 +304,7 @@ fn body_of(
 ) -> Result<Body, Failure> {
     if length <= WHOLE_MAX {
         let read_at = |buffer: &mut [u8], offset: u64| view.read_at(&*content, buffer, offset);
-        return match &pieces[..] {
-            [Piece::Part(part)] if length > SMALL_MAX => Ok(fill(part, read_at)?.into()),
-            _ => Ok(gather(pieces, length, read_at)?.into()),
-        };
+        return Ok(gather(pieces, length, read_at)?.into());
     }
     let (feed, body) = Body::stream(Some(length));
     tokio::task::spawn_blocking(move || {

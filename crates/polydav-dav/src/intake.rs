@@ -251,7 +251,11 @@ pub(crate) async fn look<T: Send + 'static, E: Into<Problem> + Send + 'static>(
     engine: &Engine,
     look: impl Fn(LiveView<'_>) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
-    engine.look(look).await.map_err(panicked)?.map_err(Into::into)
+    let seen = engine.look(look).await.map_err(|panic| {
+        tracing::error!(%panic, "a look at the store for a request failed");
+        Problem::internal()
+    })?;
+    seen.map_err(Into::into)
 }
 
 /// Runs `work` on a thread that may block. Fails only if that panics.

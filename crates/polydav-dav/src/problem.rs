@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use multistatus::xml::{Element, ErrorKind, Name};
-use polydav_engine::{Engine, LiveView};
+use polydav_engine::{Engine, LiveView, Panicked};
 use polydav_proto::condition::Condition;
 use polydav_proto::header::InvalidHeader;
 use polydav_proto::reference::{InvalidKind, InvalidReference};
@@ -16,6 +16,9 @@ use crate::naming::Naming;
 use crate::request::is_reserved;
 use crate::site::{Base, Foreign};
 use crate::{options, record, status};
+
+/// The most failed members that are looked up where the answer is made.
+const MEMBERS_AT_ONCE: usize = 32;
 
 /// Seconds after which a client may try again where others kept a resource busy.
 const RETRY_SECONDS: &str = "2";
@@ -91,7 +94,16 @@ impl Problem {
     ) -> Response<Body> {
         let store = engine.store().clone();
         let path = path.filter(|path| !is_reserved(path));
+        // Each member that failed is looked up.
+        let is_long = matches!(
+            &self,
+            Self::Failed(failure) if failure.members.list().len() > MEMBERS_AT_ONCE
+        );
         let answered = match path.filter(|path| store.capabilities(path).records) {
+            None if is_long => {
+                let answer = move || self.told(Naming { base: &base, ground: &store }, Form::Text);
+                tokio::task::spawn_blocking(answer).await.map_err(|_| Panicked)
+            }
             None => {
                 let answer = move |view: LiveView<'_>| {
                     self.told(Naming { base: &base, ground: &view }, Form::Text)
@@ -109,7 +121,7 @@ impl Problem {
                     }
                     response
                 };
-                tokio::task::spawn_blocking(answer).await
+                tokio::task::spawn_blocking(answer).await.map_err(|_| Panicked)
             }
         };
         answered.unwrap_or_else(|panic| {

@@ -116,7 +116,7 @@ impl Engine {
         let locks = Locks::open(&*store, ledger, environment.clone())?;
         let batches = Batches::none(store.clone(), environment.clone());
         let inner = Inner {
-            groups: Groups::of(&*store, options.runs_max),
+            groups: Groups::of(&*store, &options),
             store,
             locks,
             claims: Claims::default(),

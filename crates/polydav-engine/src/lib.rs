@@ -25,4 +25,4 @@ pub use batches::{Batches, Entry, Job, JobState, KeepLimits, NewBatch, Ticket, U
 pub use engine::{Engine, Environment, Options};
 pub use locking::{LockLimits, LockRequest, Locked, RefreshRequest, UnlockRequest};
 pub use plan::{Plan, PlanMode, Steps};
-pub use view::LiveView;
+pub use view::{LiveView, Panicked};

@@ -101,7 +101,7 @@ impl Engine {
     /// [`FailureKind::Exhausted`] beyond the bounds, [`FailureKind::Forbidden`] for a longer owner.
     pub async fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
         let paths = claims(&request.path, &request.guard);
-        self.work_in_turn(paths, move |inner| inner.lock(request)).await
+        self.change_lock(paths, move |inner| inner.lock(request)).await
     }
 
     /// Prolongs the lock whose token was submitted.
@@ -110,7 +110,7 @@ impl Engine {
     /// [`FailureKind::Precondition`] if no token submitted is of a lock on this resource.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
         let paths = claims(&request.path, &request.guard);
-        self.work_in_turn(paths, move |inner| inner.refresh(request)).await
+        self.change_lock(paths, move |inner| inner.refresh(request)).await
     }
 
     /// Ends a lock.
@@ -120,7 +120,7 @@ impl Engine {
     /// [`FailureKind::Forbidden`] if it is somebody else's.
     pub async fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
         let paths = claims(&request.path, &request.guard);
-        self.work_in_turn(paths, move |inner| inner.unlock(request)).await
+        self.change_lock(paths, move |inner| inner.unlock(request)).await
     }
 }
 

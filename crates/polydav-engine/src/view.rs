@@ -2,15 +2,20 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use polydav_store::{
     Entry, Failure, FailureKind, LockView, ReadAt, Reading, ResourcePath, Select, Space, View,
     Visit, Walk,
 };
-use tokio::task::JoinError;
 
 use crate::engine::{Engine, Inner};
+
+/// It ended in a panic, of which the hook of panics has told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it ended in a panic")]
+pub struct Panicked;
 
 /// What conditions are judged against outside a run: the store as it is right now. Asking it blocks,
 /// but where [`Engine::look`] gives it.
@@ -31,17 +36,19 @@ impl Engine {
     /// nothing; else, and then from the beginning, on a thread that may block.
     ///
     /// # Errors
-    /// If it ends in a panic there.
+    /// If it ends in a panic.
     pub async fn look<T: Send + 'static>(
         &self,
         look: impl Fn(LiveView<'_>) -> T + Send + 'static,
-    ) -> Result<T, JoinError> {
-        let seen = LiveView::of(&self.inner).at_once(&look);
-        if let Some(seen) = seen {
-            return Ok(seen);
+    ) -> Result<T, Panicked> {
+        let at_once = || self.view().at_once(&look);
+        match catch_unwind(AssertUnwindSafe(at_once)) {
+            Ok(Some(seen)) => return Ok(seen),
+            Ok(None) => {}
+            Err(_) => return Err(Panicked),
         }
         let engine = self.clone();
-        tokio::task::spawn_blocking(move || look(engine.view())).await
+        tokio::task::spawn_blocking(move || look(engine.view())).await.map_err(|_| Panicked)
     }
 }
 

@@ -8,12 +8,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use polydav_engine::{Engine, Environment, LockRequest, Options};
+use polydav_engine::{Engine, Environment, LockRequest, Locked, Options};
 use polydav_store::layer::Mounts;
 use polydav_store::{
-    Action, Broken, Content, Durability, Effect, Entry, Failure, FailureKind, Guard, LockDepth,
-    LockScope, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite, Principal, Property,
-    PropertyChange, PropertyName, Report, ResourcePath, Run, Select, Step, Store, delegate,
+    Action, Broken, Content, Durability, Effect, Failure, FailureKind, Guard, Ledger, Lock,
+    LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite,
+    Principal, Property, PropertyChange, PropertyName, Report, ResourcePath, Run, Step, Store,
+    delegate,
 };
 
 fn path(joined: &str) -> ResourcePath {
@@ -64,6 +65,11 @@ impl Watched {
         self.moved.notify_all();
     }
 
+    fn wait_until_open(&self) {
+        let is_closed = self.is_closed.lock().unwrap();
+        drop(self.moved.wait_while(is_closed, |is_closed| *is_closed).unwrap());
+    }
+
     fn runs(&self) -> Vec<usize> {
         self.runs.lock().unwrap().clone()
     }
@@ -78,16 +84,10 @@ impl Watched {
 impl Store for Watched {
     delegate!(this => this.inner; capabilities, stat, walk, read, stage, space);
 
-    /// It knows everything by heart.
-    fn try_stat(&self, path: &ResourcePath, select: &Select) -> Option<Result<Entry, Failure>> {
-        Some(self.stat(path, select))
-    }
-
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         self.runs.lock().unwrap().push(run.steps.len());
         self.moved.notify_all();
-        let is_closed = self.is_closed.lock().unwrap();
-        drop(self.moved.wait_while(is_closed, |is_closed| *is_closed).unwrap());
+        self.wait_until_open();
         let panics = run.steps.iter().any(|step| *step.subject() == path("panic"));
         assert!(!panics, "a store that panics");
         self.inner.apply(run, locks, report)
@@ -115,6 +115,19 @@ fn ask<T>(mut asked: Asked<T>) -> Asked<T> {
 fn ask_for(engine: &Engine, step: Step) -> Asked<Outcome> {
     let engine = engine.clone();
     ask(Box::pin(async move { engine.run_step(step).await }))
+}
+
+fn ask_for_lock(engine: &Engine, at: &str) -> Asked<Result<Locked, Failure>> {
+    let request = LockRequest {
+        path: path(at),
+        scope: LockScope::Exclusive,
+        depth: LockDepth::Zero,
+        owner: None,
+        timeout: Some(Duration::from_secs(60)),
+        guard: Guard { principal: Principal::Named("alice".into()), ..Guard::default() },
+    };
+    let engine = engine.clone();
+    ask(Box::pin(async move { engine.lock(request).await }))
 }
 
 fn kind(outcome: &Outcome) -> Option<FailureKind> {
@@ -246,24 +259,115 @@ async fn a_mount_that_is_slow_holds_nobody_up_at_another() {
     assert_eq!(kind(&held.await), None);
 }
 
+/// Where nothing is known of a tree without asking the disk, it was taken for none.
 #[tokio::test(flavor = "multi_thread")]
-async fn locks_take_turns_with_steps() {
+async fn a_move_that_replaces_a_tree_goes_alone() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), one_at_a_time());
+    store.open();
+    for step in [mkcol("big"), put("big/f"), mkcol("small")] {
+        engine.run_step(step).await.unwrap();
+    }
+    *store.is_closed.lock().unwrap() = true;
+    let first = ask_for(&engine, put("a"));
+    store.wait_for_runs(4);
+    let others = [rename("small", "big"), put("b"), put("c")];
+    let others: Vec<_> = others.into_iter().map(|step| ask_for(&engine, step)).collect();
+    store.open();
+    assert_eq!(kind(&first.await), None);
+    for other in others {
+        assert_eq!(kind(&other.await), None);
+    }
+    let mut runs = store.runs().split_off(4);
+    runs.sort_unstable();
+    assert_eq!(runs, [1, 2]);
+}
+
+/// With full durability, more than a few would have the whole file system brought to disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn few_steps_change_directories_together_where_they_are_synced() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), Options { runs_max: 1, ..Options::default() });
+    let first = ask_for(&engine, mkcol("first"));
+    store.wait_for_runs(1);
+    let others: Vec<_> =
+        (0..20).map(|number| ask_for(&engine, mkcol(&format!("{number}")))).collect();
+    store.open();
+    assert_eq!(kind(&first.await), None);
+    for other in others {
+        assert_eq!(kind(&other.await), None);
+    }
+    assert_eq!(store.runs(), [1, 8, 8, 4]);
+}
+
+/// A ledger that holds up whoever asks it to keep a lock.
+#[derive(Default)]
+struct Slow {
+    inner: MemoryLedger,
+    store: Arc<Watched>,
+}
+
+impl Ledger for Slow {
+    fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        self.inner.locks()
+    }
+
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+        self.store.wait_until_open();
+        self.inner.keep_lock(lock, durability)
+    }
+
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        self.inner.forget_locks(tokens, durability)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_hold_no_step_up() {
+    let gate = Watched::closed();
+    let ledger = Arc::new(Slow { inner: MemoryLedger::default(), store: gate.clone() });
+    let environment = Environment::new(|| SystemTime::UNIX_EPOCH, || 7);
+    let store = Arc::new(MemoryStore::new());
+    let engine = Engine::open(store, ledger, environment, one_at_a_time()).unwrap();
+    engine.run_step(put("a")).await.unwrap();
+    let lock = ask_for_lock(&engine, "a");
+    assert_eq!(kind(&engine.run_step(put("b")).await), None);
+    gate.open();
+    lock.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_paths_is_waited_for() {
+    for _ in 0..100 {
+        let store = Watched::closed();
+        let ledger = Arc::new(MemoryLedger::default());
+        let environment = Environment::new(|| SystemTime::UNIX_EPOCH, || 7);
+        let engine =
+            Engine::open(store.clone(), ledger.clone(), environment, one_at_a_time()).unwrap();
+        let first = ask_for(&engine, put("f"));
+        let lock = tokio::spawn(ask_for_lock(&engine, "f"));
+        store.open();
+        engine.drain().await;
+        let kept = ledger.locks().unwrap().len();
+        drop(first);
+        drop(lock.await.unwrap());
+        assert_eq!(ledger.locks().unwrap().len(), kept, "nothing is changed once it is drained");
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_panics_is_an_error() {
+    let engine = engine_over(Arc::new(MemoryStore::new()), one_at_a_time());
+    assert!(engine.look(|_| -> () { panic!("meant to") }).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_there_for_who_asks_behind_it() {
     let store = Watched::closed();
     let engine = engine_over(store.clone(), one_at_a_time());
     let first = ask_for(&engine, put("a"));
     store.wait_for_runs(1);
-    let request = LockRequest {
-        path: path("b"),
-        scope: LockScope::Exclusive,
-        depth: LockDepth::Zero,
-        owner: None,
-        timeout: Some(Duration::from_secs(60)),
-        guard: Guard { principal: Principal::Named("alice".into()), ..Guard::default() },
-    };
-    let lock = {
-        let engine = engine.clone();
-        ask(Box::pin(async move { engine.lock(request).await }))
-    };
+    let lock = ask_for_lock(&engine, "b");
     // It was asked for before, so it finds the lock.
     let second = ask_for(&engine, put("b"));
     store.open();

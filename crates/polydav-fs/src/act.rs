@@ -538,7 +538,7 @@ impl Execution<'_> {
     fn rows(&mut self) -> rusqlite::Result<Rows<'_>> {
         if self.reading.is_none() {
             let reading = self.state.reading()?;
-            reading.rows().look_anew()?;
+            reading.rows().look()?;
             self.reading = Some(reading);
         }
         Ok(self.reading.as_ref().expect("it was begun right before").rows())

@@ -36,7 +36,7 @@ use crate::replica::Replica;
 use crate::resolve::{Dir, Parents, has_hidden};
 use crate::reversible::Reversible;
 use crate::stage::StagedFile;
-use crate::state::{Changes, Reading, RowChange, State, is_in_doubt};
+use crate::state::{Changes, Reading, RowChange, State, is_in_doubt, lacks_space};
 use crate::touched::{SYNC_ONE_BY_ONE_MAX, Touched};
 use crate::{FolderStore, Writer, stretch, sys, tree};
 
@@ -565,9 +565,37 @@ impl<'a> Execution<'a> {
         if !self.has_to_commit() {
             return;
         }
-        match self.state.settle(self.durability, |changes| self.write_after(changes)) {
+        match self.state.change(self.durability, |changes| self.write_after(changes)) {
             Ok(()) => self.is_settled(),
+            Err(error) if lacks_space(&error) => self.commit_apart(),
             Err(error) => self.fail_after(Arc::new(error)),
+        }
+    }
+
+    /// Commits what must follow what was done, for which space is kept in reserve, and then each
+    /// patch for itself: one that is too large takes nothing from the others.
+    fn commit_apart(&mut self) {
+        let durability = self.durability;
+        let is_patch = |pending: &Pending| matches!(pending.after, After::Patch(_));
+        let others = || self.pending.iter().filter(|pending| !is_patch(pending));
+        let followed = self.state.settle(durability, |changes| {
+            self.write_rows_of(others(), changes)?;
+            changes.settle(self.intents.iter().copied())
+        });
+        if let Err(error) = followed {
+            return self.fail_after(Arc::new(error));
+        }
+        self.is_settled();
+        for pending in &mut self.pending {
+            let After::Patch(change) = &pending.after else { continue };
+            let Err(error) = self.state.change(durability, |changes| changes.apply(change)) else {
+                continue;
+            };
+            tracing::error!(%error, path = %pending.path, "properties can't be committed");
+            match is_in_doubt(&error) {
+                true => pending.is_unknown(Arc::new(error)),
+                false => pending.outcome = Err(database_failure(&Arc::new(error), &pending.path)),
+            }
         }
     }
 
@@ -581,9 +609,18 @@ impl<'a> Execution<'a> {
 
     /// Has the rows follow what was done.
     pub(crate) fn write_after(&self, changes: &Changes<'_>) -> rusqlite::Result<()> {
+        self.write_rows_of(self.pending.iter(), changes)?;
+        changes.settle(self.intents.iter().copied())
+    }
+
+    fn write_rows_of<'p>(
+        &self,
+        pending: impl Iterator<Item = &'p Pending>,
+        changes: &Changes<'_>,
+    ) -> rusqlite::Result<()> {
         let is_gone = |path: &ResourcePath| self.store.root.lacks(path);
-        let followed = if self.may_have_rows() { &self.pending[..] } else { &[] };
-        for pending in followed {
+        let may_have_rows = self.may_have_rows();
+        for pending in pending.filter(|_| may_have_rows) {
             let (change, tidy) = match &pending.after {
                 After::Nothing => continue,
                 After::Tidy(tidy) => (None, Some(tidy)),
@@ -597,7 +634,7 @@ impl<'a> Execution<'a> {
                 None => {}
             }
         }
-        changes.settle(self.intents.iter().copied())
+        Ok(())
     }
 
     /// Whether there may be any rows that would have to follow.

@@ -32,7 +32,8 @@ impl ReadAt for Content {
         let mut buffers = [IoSliceMut::new(buffer)];
         // What isn't in memory, or in a file system that can't tell, is left to those who may wait.
         let read = preadv2(&self.file, &mut buffers, offset, ReadWriteFlags::NOWAIT);
-        read.ok().map(Ok)
+        // Some kernels tell of nothing at all as of the end.
+        read.ok().filter(|&count| count > 0 || buffer.is_empty()).map(Ok)
     }
 }
 

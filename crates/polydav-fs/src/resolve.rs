@@ -56,9 +56,15 @@ pub(crate) fn open_dir_at(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno>
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
 
-/// File systems that answer from memory what they hold there: ext4, XFS, Btrfs, F2FS and tmpfs. Those
-/// of other machines, or of other processes, may ask first whether it is still true.
-const LOCAL: [fs::FsWord; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+const EXT4: fs::FsWord = 0xef53;
+const XFS: fs::FsWord = 0x5846_5342;
+const BTRFS: fs::FsWord = 0x9123_683e;
+const F2FS: fs::FsWord = 0xf2f5_2010;
+const TMPFS: fs::FsWord = 0x0102_1994;
+
+/// File systems that answer from memory what they hold there. Those of other machines, or of other
+/// processes, may ask first whether it is still true.
+const LOCAL: [fs::FsWord; 5] = [EXT4, XFS, BTRFS, F2FS, TMPFS];
 
 fn beneath(
     dir: impl AsFd,

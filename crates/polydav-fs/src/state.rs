@@ -332,7 +332,7 @@ impl State {
 }
 
 /// Whether there was no space; a quota that is used up is told as a failed write.
-fn lacks_space(error: &rusqlite::Error) -> bool {
+pub(crate) fn lacks_space(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE};
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(code, Some(SQLITE_FULL | SQLITE_IOERR_WRITE))
@@ -416,7 +416,7 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         // One that can't be brought back to where it began is of no use to others.
         if let Some(connection) = self.connection.take()
-            && look_away(&connection).is_ok()
+            && (Rows { connection: &connection }).look_away().is_ok()
         {
             self.state.readers().push(connection);
         }
@@ -484,18 +484,21 @@ impl Rows<'_> {
         picked(statement.query(params![node, name])?, select)
     }
 
-    /// Has what is read from now on be of the same moment, until this is called again or all is read.
-    /// That spares the locks of each statement; but as long as it lasts, the log of what is written
-    /// only grows.
-    pub(crate) fn look_anew(&self) -> rusqlite::Result<()> {
-        look_away(self.connection)?;
+    /// Has what is read from now on be of the same moment, up to [`Rows::look_away`]. That spares the
+    /// locks of each statement; but as long as it lasts, the log of what is written only grows: nobody
+    /// is waited for meanwhile.
+    pub(crate) fn look(&self) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN")
     }
-}
 
-/// Ends what [`Rows::look_anew`] began.
-fn look_away(connection: &Connection) -> rusqlite::Result<()> {
-    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("COMMIT") }
+    /// Ends what [`Rows::look`] began, if anything.
+    pub(crate) fn look_away(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() {
+            Ok(())
+        } else {
+            self.connection.execute_batch("COMMIT")
+        }
+    }
 }
 
 /// What is selected of rows of a namespace, a name and a value.

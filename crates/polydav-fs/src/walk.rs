@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::vec;
 
 use polydav_store::{Entry, FailureKind, Property, ResourcePath, Select, Visit, Walk, WalkDepth};
 use rustix::fs::{FileType, Statx, StatxAttributes};
@@ -14,8 +15,11 @@ use crate::errno;
 use crate::resolve::{Found, Root, file_type, stat_at};
 use crate::state::Rows;
 
-/// The properties of so many members are read as they are at one moment. Who listens may be slow.
-const LOOKS_MAX: u64 = 128;
+/// So many members wait for their properties, which are read at one moment.
+const WAITING_MAX: usize = 128;
+
+/// Fewer, if their properties have so many bytes.
+const WAITING_BYTES: usize = 64 * 1024;
 
 /// A walk under way.
 pub(crate) struct Walker<'a> {
@@ -24,8 +28,9 @@ pub(crate) struct Walker<'a> {
     walk: &'a Walk,
     visit: &'a mut dyn FnMut(Visit) -> ControlFlow<()>,
     met: u64,
-    /// Of how many members it looked for properties.
-    looked: u64,
+    /// Members of the current directory of whose properties nothing is known yet. Nobody is told of
+    /// anything while they are read: who listens may be slow, and what lies there may change.
+    waiting: Vec<Entry>,
     /// The current directory.
     at: ResourcePath,
     /// The nodes of the current directory and those it lies in, where there are any.
@@ -45,7 +50,8 @@ impl<'a> Walker<'a> {
         let rows = rows.filter(|_| walk.select != Select::None);
         let node = rows.map_or(Ok(None), |rows| rows.node(path))?;
         let at = path.clone();
-        let mut walker = Self { root, rows, walk, visit, met: 0, looked: 0, at, nodes: vec![node] };
+        let mut walker =
+            Self { root, rows, walk, visit, met: 0, waiting: Vec::new(), at, nodes: vec![node] };
         // A visitor who has enough is no failure.
         let _ = walker.go(&mut Descent::new(dir));
         Ok(())
@@ -63,6 +69,7 @@ impl<'a> Walker<'a> {
                 Ok(Err(())) => return ControlFlow::Break(()),
                 Err(errno) => self.fail(self.at.clone(), errno)?,
             }
+            self.tell_waiting()?;
             if descent.leave().is_none() {
                 return ControlFlow::Continue(());
             }
@@ -89,62 +96,86 @@ impl<'a> Walker<'a> {
             _ => Ok(Found { stat, link: false }),
         });
         self.met += 1;
-        match self.tell(path, name, found) {
+        match self.tell(path, found) {
             ControlFlow::Continue(()) => Member::Done,
             ControlFlow::Break(()) => Member::Break(()),
         }
     }
 
-    fn tell(
-        &mut self,
-        path: ResourcePath,
-        name: &CStr,
-        found: Result<Found, Errno>,
-    ) -> ControlFlow<()> {
+    fn tell(&mut self, path: ResourcePath, found: Result<Found, Errno>) -> ControlFlow<()> {
         match found {
-            Ok(found) => {
-                let entry = self.entry(path, name, &found);
-                (self.visit)(entry.map_or_else(unreadable, Visit::Entry))
-            }
+            Ok(found) => self.take(entry(path, &found)),
             // It is gone meanwhile.
             Err(Errno::NOENT) => ControlFlow::Continue(()),
             Err(errno) => self.fail(path, errno),
         }
     }
 
-    /// The entry of what was found, or, without, that its properties can't be read.
-    fn entry(
-        &mut self,
-        path: ResourcePath,
-        name: &CStr,
-        found: &Found,
-    ) -> Result<Entry, (ResourcePath, FailureKind)> {
-        let mut entry = entry(path, found);
-        match self.properties(name) {
-            Ok(properties) => entry.properties = properties,
-            Err(error) => {
-                tracing::error!(%error, path = %entry.path, "properties can't be read");
-                return Err((entry.path, FailureKind::Internal));
+    /// Tells of a member, at once if it has no properties for sure.
+    fn take(&mut self, entry: Entry) -> ControlFlow<()> {
+        if self.node_here().is_none() {
+            return (self.visit)(Visit::Entry(entry));
+        }
+        self.waiting.push(entry);
+        if self.waiting.len() < WAITING_MAX {
+            return ControlFlow::Continue(());
+        }
+        self.tell_waiting()
+    }
+
+    /// Tells of those who wait.
+    fn tell_waiting(&mut self) -> ControlFlow<()> {
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        while waiting.len() > 0 {
+            let read = self.read_properties(&mut waiting);
+            read.into_iter().try_for_each(&mut *self.visit)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The next of those who wait, with their properties, or, without, that these can't be read.
+    fn read_properties(&self, waiting: &mut vec::IntoIter<Entry>) -> Vec<Visit> {
+        let (mut read, mut bytes) = (Vec::with_capacity(waiting.len()), 0);
+        let mut begun = self.rows.map_or(Ok(()), Rows::look);
+        while bytes < WAITING_BYTES
+            && let Some(mut entry) = waiting.next()
+        {
+            let begun = std::mem::replace(&mut begun, Ok(()));
+            match begun.and_then(|()| self.properties(&entry.path)) {
+                Ok(properties) => {
+                    bytes += properties.iter().map(|property| property.value.len()).sum::<usize>();
+                    entry.properties = properties;
+                    read.push(Visit::Entry(entry));
+                }
+                Err(error) => {
+                    tracing::error!(%error, path = %entry.path, "properties can't be read");
+                    read.push(Visit::Failure(entry.path, FailureKind::Internal));
+                }
             }
         }
-        Ok(entry)
+        if let Err(error) = self.rows.map_or(Ok(()), Rows::look_away) {
+            tracing::error!(%error, "reading properties could not be ended");
+        }
+        read
+    }
+
+    /// The node of the current directory, if there may be properties in it.
+    fn node_here(&self) -> Option<(i64, &'a Rows<'a>)> {
+        self.nodes.last().copied().flatten().zip(self.rows)
     }
 
     /// The properties of a member of the current directory.
-    fn properties(&mut self, name: &CStr) -> rusqlite::Result<Vec<Property>> {
-        let node = self.nodes.last().copied().flatten();
-        let Some((node, rows)) = node.zip(self.rows) else { return Ok(Vec::new()) };
-        if self.looked.is_multiple_of(LOOKS_MAX) {
-            rows.look_anew()?;
-        }
-        self.looked += 1;
-        rows.member_properties(node, name.to_bytes(), &self.walk.select)
+    fn properties(&self, path: &ResourcePath) -> rusqlite::Result<Vec<Property>> {
+        let Some(((node, rows), name)) = self.node_here().zip(path.name()) else {
+            return Ok(Vec::new());
+        };
+        rows.member_properties(node, name, &self.walk.select)
     }
 
     /// The node of a member of the current directory.
     fn node(&self, name: &CStr) -> Option<i64> {
-        let node = self.nodes.last().copied().flatten()?;
-        self.rows?.member(node, name.to_bytes()).ok().flatten()
+        let (node, rows) = self.node_here()?;
+        rows.member(node, name.to_bytes()).ok().flatten()
     }
 
     /// Tells of a directory, and enters it, if the walk goes so far.
@@ -158,18 +189,24 @@ impl<'a> Walker<'a> {
             Err(Errno::NOENT) => return ControlFlow::Continue(()),
             Err(errno) => return self.fail(path, errno),
         };
-        let found = Found { stat, link: false };
-        let entry = match self.entry(path.clone(), name, &found) {
-            Ok(entry) => entry,
-            Err(failure) => return (self.visit)(unreadable(failure)),
-        };
+        let mut entry = entry(path.clone(), &Found { stat, link: false });
+        if self.walk.depth == WalkDepth::One {
+            return self.take(entry);
+        }
+        match self.properties(&path) {
+            Ok(properties) => entry.properties = properties,
+            Err(error) => {
+                tracing::error!(%error, %path, "properties can't be read");
+                return (self.visit)(Visit::Failure(path, FailureKind::Internal));
+            }
+        }
         match self.walk.depth {
-            WalkDepth::One => return (self.visit)(Visit::Entry(entry)),
             WalkDepth::Infinity { budget } if self.met > budget => {
                 return (self.visit)(Visit::Cut(entry));
             }
-            WalkDepth::Infinity { .. } => {}
+            WalkDepth::Infinity { .. } | WalkDepth::One => {}
         }
+        self.tell_waiting()?;
         // Entered first: a collection that can't be read is told of once, as a failure.
         match descent.enter(name) {
             Ok(()) => {
@@ -185,8 +222,4 @@ impl<'a> Walker<'a> {
 
 fn is_mount_point(stat: &Statx) -> bool {
     stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-}
-
-fn unreadable((path, kind): (ResourcePath, FailureKind)) -> Visit {
-    Visit::Failure(path, kind)
 }

@@ -319,7 +319,8 @@ impl Step {
     }
 
     /// Whether what it takes doesn't grow with what is there: a short file is put, a collection is
-    /// made, properties are changed, something is moved (unless a tree has to make room for it).
+    /// made, properties are changed, something is moved. That a tree may have to make room for what is
+    /// moved is for others to see.
     pub fn is_brief(&self) -> bool {
         match &self.action {
             Action::Put { content, .. } => matches!(content, Content::Inline(_)),

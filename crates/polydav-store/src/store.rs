@@ -158,8 +158,8 @@ pub struct Broken {
 
 /// A place where resources are kept.
 ///
-/// All methods block but [`Store::capabilities`] and those that try; none of those may be called from
-/// a thread that must not.
+/// A thread that must not block may call [`Store::capabilities`], [`Store::try_stat`] and
+/// [`Store::try_read`]; all others block.
 pub trait Store: Send + Sync + 'static {
     /// What it can do at and under `path`. It knows that by heart.
     fn capabilities(&self, path: &ResourcePath) -> Capabilities;
