@@ -3,6 +3,7 @@
 mod world;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use polydav_fs::{FolderStore, Options};
 use polydav_store::{
     Action, Condition, FailureKind, Kind, NoLocks, OnFailure, Outcome, Overwrite, Run, Select,
-    Store, kit,
+    Store, Visit, Walk, WalkDepth, kit,
 };
 use world::{World, copy, delete, kinds, mkcol, mv, names, patch, path, put};
 
@@ -449,6 +450,58 @@ fn properties_follow_their_resource() {
 }
 
 /// Others took a resource away; who makes one at its place doesn't inherit from it.
+/// Properties were read as they had been when the listing began, and told with what lay there by then.
+#[test]
+fn a_listing_does_not_give_a_new_file_the_properties_of_the_one_before() {
+    let world = World::new(false);
+    let all = ["d/a", "d/b", "d/c"];
+    world.tree(&["d/", "d/a", "d/b", "d/c"]);
+    all.into_iter().for_each(|at| drop(world.one(patch(at, "owner", "alice")).unwrap()));
+    let walk = Walk { depth: WalkDepth::One, select: Select::All };
+    let (mut is_first, mut wrong) = (true, Vec::new());
+    let mut visit = |visit: Visit| {
+        let Visit::Entry(entry) = visit else { panic!("all can be told") };
+        if std::mem::take(&mut is_first) {
+            for at in all.into_iter().filter(|at| path(at) != entry.path) {
+                world.one(delete(at)).unwrap();
+                world.one(put(at, "of another length")).unwrap();
+            }
+        } else if entry.length == 17 && !entry.properties.is_empty() {
+            wrong.push(entry.path);
+        }
+        ControlFlow::Continue(())
+    };
+    world.store.walk(&path("d"), &walk, &mut visit).unwrap();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// A transaction that was open as long as somebody listened had the log grow without end.
+#[test]
+fn who_listens_slowly_does_not_have_the_log_of_the_database_grow() {
+    let world = World::new(false);
+    world.tree(&["d/", "d/a", "d/b", "f"]);
+    world.one(patch("d/a", "p", "x")).unwrap();
+    let log = || fs::metadata(world.at(".polydav/state.db-wal")).map_or(0, |log| log.len());
+    let change = || {
+        for number in 0..60 {
+            let value = format!("{}", number % 10).repeat(500_000 + number);
+            world.one(patch("f", "p", &value)).unwrap();
+        }
+    };
+    change();
+    let before = log();
+    let walk = Walk { depth: WalkDepth::One, select: Select::All };
+    let mut is_first = true;
+    let mut visit = |_| {
+        if std::mem::take(&mut is_first) {
+            change();
+        }
+        ControlFlow::Continue(())
+    };
+    world.store.walk(&path("d"), &walk, &mut visit).unwrap();
+    assert!(log() < 2 * before, "{before} bytes, then {}", log());
+}
+
 #[test]
 fn properties_of_what_is_gone_do_not_come_back() {
     for full in BOTH {
