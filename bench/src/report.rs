@@ -73,6 +73,7 @@ impl Report {
              before the first such request.\n\
              - Listings ask for `allprop`: nine properties of each resource here, six with nginx. \
              nginx refuses Depth infinity, and is asked for each folder in turn on one connection.\n\
+             - Nobody writes an access log.\n\
              - Requests on 32 connections are sent by one thread, one in flight on each. The fastest \
              is that of the peers that do the work, and do it right: lighttpd's COPY makes hard links \
              and isn't counted, nginx has no dead properties and keeps no lock across a restart, \
@@ -91,6 +92,8 @@ impl Report {
              (`-M prepared -c 32 -j 2`), and *a loop* does, beside SQLite, with a commit for each. \
              Single requests come on 32 connections, one in flight on each. SQLite has \
              `synchronous=FULL`, PostgreSQL is as it comes; both lie on the image.\n\
+             - *Idle* is what the process has resident (`VmRSS`) after its first answer, and with 1,000 \
+             connections on each of which it gave one.\n\
              - Times are those of the client, from the first byte sent to the last received; it \
              runs on the same machine.\n\n{machine}",
             self.table()

@@ -1,10 +1,9 @@
-//! `Group`: single steps of many requests that go to the store together.
+//! `Group`: single steps of many requests that go to the store together; and locks, one after the other.
 //!
 //! Most plans have one step. Where many come at once, each with a hop to another thread, a commit and
 //! a sync of its own, those take longer than the steps. So whoever comes while a run is under way
 //! waits for its end, and goes with all others who wait: one hop, one commit, one sync for all of
-//! them. Each has claimed its paths before, so none has to do with any other. Who comes alone doesn't
-//! wait.
+//! them. Each has claimed its paths before, so no two are about the same. Who comes alone doesn't wait.
 
 use std::collections::VecDeque;
 use std::fmt;
