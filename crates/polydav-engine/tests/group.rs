@@ -161,12 +161,12 @@ async fn what_may_take_long_goes_alone() {
     let store = Watched::closed();
     let engine = engine_over(store.clone(), one_at_a_time());
     store.open();
-    for step in [mkcol("tree"), put("tree/f"), mkcol("a"), put("b")] {
+    for step in [mkcol("tree"), put("tree/f"), mkcol("other"), mkcol("a"), put("b")] {
         engine.run_step(step).await.unwrap();
     }
     *store.is_closed.lock().unwrap() = true;
     let first = ask_for(&engine, put("first"));
-    store.wait_for_runs(5);
+    store.wait_for_runs(6);
     let copy = Action::Copy {
         source: path("tree"),
         target: path("copy"),
@@ -174,8 +174,8 @@ async fn what_may_take_long_goes_alone() {
         overwrite: Overwrite::Replace,
     };
     // A tree has to make room for the second.
-    let long = [step(copy), rename("a", "tree"), step(Action::Remove { target: path("b") })];
-    // They begin though the first hasn't ended.
+    let long = [step(copy), rename("a", "other"), step(Action::Remove { target: path("b") })];
+    // The first and the last begin though what was before them hasn't ended.
     let engine = &engine;
     let long: Vec<_> = long
         .map(|step| {
@@ -183,13 +183,13 @@ async fn what_may_take_long_goes_alone() {
             tokio::spawn(async move { engine.run_step(step).await })
         })
         .into();
-    store.wait_for_runs(7);
+    store.wait_for_runs(8);
     store.open();
     assert_eq!(kind(&first.await), None);
     for long in long {
         assert_eq!(kind(&long.await.unwrap()), None);
     }
-    assert_eq!(store.runs(), [1; 8]);
+    assert_eq!(store.runs(), [1; 9]);
 }
 
 /// One sync would wait for the content of all of them.
