@@ -7,7 +7,9 @@ use http::header::{ALLOW, CONTENT_LENGTH, ETAG, EXPECT};
 use http::{Response, StatusCode};
 use polydav_engine::Engine;
 use polydav_proto::header::{self, Depth as DepthField};
-use polydav_store::{Action, Content, Depth, Done, Failure, FailureKind, ResourcePath, Step};
+use polydav_store::{
+    Action, Content, Depth, Done, Effect, Failure, FailureKind, ResourcePath, Step,
+};
 
 use crate::batch::{Asking, run_step};
 use crate::body::Body;
@@ -36,10 +38,11 @@ pub(crate) async fn put(
     let guard = request.guard()?;
     let action = |content| Action::Put { target: request.path.clone(), content, modified };
     let (can, length) = (engine.store().capabilities(&request.path), announced_length(&request));
+    let empty = || Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())));
     // Of what can't be written the store says why, and before any condition (RFC 4918 §8.5).
-    if can.writable && (can.records || !is_short(&request, length)) {
-        let step = Step::new(0, guard.clone(), action(Content::Inline(Bytes::new())));
-        look_before(engine, step).await?;
+    let is_looked_at = can.writable && (can.records || !is_short(&request, length));
+    if is_looked_at {
+        look_before(engine, empty()).await?;
     }
     if can.records {
         return record::put(engine, options, request, guard).await;
@@ -49,7 +52,11 @@ pub(crate) async fn put(
     }
     let content =
         intake::content(engine, &request.path, request.body, length, options.put_bytes_max).await?;
-    let done = run(engine, Step::new(0, guard, action(content))).await?;
+    let done = match engine.run_step(Step::new(0, guard.clone(), action(content))).await {
+        Ok(done) => done,
+        Err(failure) if is_looked_at || !can.writable => return Err(failure.into()),
+        Err(failure) => return Err(better_reason(engine, empty(), failure).await),
+    };
     let mut response = written(&done);
     if modified.is_some() {
         let accepted = http::HeaderValue::from_static("accepted");
@@ -78,6 +85,16 @@ async fn look_before(engine: &Engine, step: Step) -> Result<(), Problem> {
         }
     })
     .await
+}
+
+/// Why a step failed that nobody had looked at: whoever looks sees all mounts, and may know better.
+async fn better_reason(engine: &Engine, step: Step, failure: Failure) -> Problem {
+    if failure.effect == Effect::None
+        && let Err(better) = look_before(engine, step).await
+    {
+        return better;
+    }
+    failure.into()
 }
 
 /// Looks whether what lies at and around a file, and the conditions, let it be put there.
