@@ -9,7 +9,7 @@ mod work;
 
 use std::path::Path;
 
-use crate::report::{Goal, Report};
+use crate::report::{Goal, MEBIBYTE, Report};
 use crate::{Result, Settings};
 
 use self::contest::Contest;
@@ -30,7 +30,6 @@ const NGINX_MAX: Goal = Goal::AtMost(0.6, "of nginx");
 const FULL_MAX: Goal = Goal::AtMost(1.3, "of relaxed");
 const FAR_MIN: Goal = Goal::AtLeast(200.0, "times as fast as one connection");
 const ADDED_MAX: Goal = Goal::AtMost(64.0, "MiB");
-const MEBIBYTE: f64 = 1_048_576.0;
 
 /// Measures all of them, each with servers and files of its own.
 pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) -> Result {

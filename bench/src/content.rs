@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::polydav::Polydav;
-use crate::report::{Goal, Report};
+use crate::report::{Goal, MEBIBYTE, Report};
 use crate::{Result, Settings};
 
 const BYTES: u64 = 4 << 30;
 const PORTION: usize = 1 << 20;
-const MEBIBYTE: f64 = 1_048_576.0;
 const ADDED_MAX: Goal = Goal::AtMost(16.0, "MiB");
 
 /// Measures both ways, each with a server of its own.

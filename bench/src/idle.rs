@@ -9,11 +9,10 @@ use crate::client::Client;
 use crate::peer::Peer;
 use crate::polydav::Polydav;
 use crate::process::Process;
-use crate::report::{Goal, Report};
+use crate::report::{Goal, MEBIBYTE, Report};
 use crate::{Result, Settings, median};
 
 const CONNECTIONS: usize = 1_000;
-const MEBIBYTE: f64 = 1_048_576.0;
 
 /// Measures polydav, and lighttpd, the smallest of its peers.
 pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) -> Result {

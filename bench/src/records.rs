@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::polydav::Polydav;
-use crate::report::Report;
+use crate::report::{MEBIBYTE, Report};
 use crate::{Result, Settings};
 
 use self::postgres::Postgres;
@@ -21,7 +21,6 @@ use self::sqlite::Sqlite;
 const ROWS: usize = 100_000;
 const CUSTOMERS: usize = 1_000;
 const STATUSES: [&str; 3] = ["new", "paid", "sent"];
-const MEBIBYTE: f64 = 1_048_576.0;
 
 /// A database with the table of orders.
 trait Database {

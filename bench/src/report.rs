@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// A mebibyte, in bytes.
+pub(crate) const MEBIBYTE: f64 = 1_048_576.0;
+
 /// What a figure is held to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
