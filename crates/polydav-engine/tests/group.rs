@@ -16,6 +16,7 @@ use polydav_store::{
     Principal, Property, PropertyChange, PropertyName, Report, ResourcePath, Run, Step, Store,
     delegate,
 };
+use tokio::task::JoinHandle;
 
 fn path(joined: &str) -> ResourcePath {
     ResourcePath::parse(joined).unwrap()
@@ -117,6 +118,12 @@ fn ask_for(engine: &Engine, step: Step) -> Asked<Outcome> {
     ask(Box::pin(async move { engine.run_step(step).await }))
 }
 
+/// Has a step done beside the test.
+fn spawn(engine: &Engine, step: Step) -> JoinHandle<Outcome> {
+    let engine = engine.clone();
+    tokio::spawn(async move { engine.run_step(step).await })
+}
+
 fn ask_for_lock(engine: &Engine, at: &str) -> Asked<Result<Locked, Failure>> {
     let request = LockRequest {
         path: path(at),
@@ -176,13 +183,7 @@ async fn what_may_take_long_goes_alone() {
     // A tree has to make room for the second.
     let long = [step(copy), rename("a", "other"), step(Action::Remove { target: path("b") })];
     // The first and the last begin though what was before them hasn't ended.
-    let engine = &engine;
-    let long: Vec<_> = long
-        .map(|step| {
-            let engine = engine.clone();
-            tokio::spawn(async move { engine.run_step(step).await })
-        })
-        .into();
+    let long = long.map(|step| spawn(&engine, step));
     store.wait_for_runs(8);
     store.open();
     assert_eq!(kind(&first.await), None);
@@ -197,12 +198,7 @@ async fn what_may_take_long_goes_alone() {
 async fn contents_that_have_to_come_to_disk_go_alone() {
     let store = Watched::closed();
     let engine = engine_over(store.clone(), Options { runs_max: 1, ..Options::default() });
-    let puts: Vec<_> = ["a", "b", "c"]
-        .map(|name| {
-            let engine = engine.clone();
-            tokio::spawn(async move { engine.run_step(put(name)).await })
-        })
-        .into();
+    let puts = ["a", "b", "c"].map(|name| spawn(&engine, put(name)));
     store.wait_for_runs(3);
     store.open();
     for put in puts {

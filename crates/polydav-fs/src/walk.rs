@@ -138,20 +138,13 @@ impl<'a> Walker<'a> {
         let (mut read, mut bytes) = (Vec::with_capacity(waiting.len()), 0);
         let mut begun = self.rows.map_or(Ok(()), Rows::look);
         while bytes < WAITING_BYTES
-            && let Some(mut entry) = waiting.next()
+            && let Some(entry) = waiting.next()
         {
             let begun = std::mem::replace(&mut begun, Ok(()));
-            match begun.and_then(|()| self.properties(&entry.path)) {
-                Ok(properties) => {
-                    bytes += properties.iter().map(|property| property.value.len()).sum::<usize>();
-                    entry.properties = properties;
-                    read.push(Visit::Entry(entry));
-                }
-                Err(error) => {
-                    tracing::error!(%error, path = %entry.path, "properties can't be read");
-                    read.push(Visit::Failure(entry.path, FailureKind::Internal));
-                }
-            }
+            let properties = begun.and_then(|()| self.properties(&entry.path));
+            let values = properties.iter().flatten().map(|property| property.value.len());
+            bytes += values.sum::<usize>();
+            read.push(with_properties(entry, properties));
         }
         if let Err(error) = self.rows.map_or(Ok(()), Rows::look_away) {
             tracing::error!(%error, "reading properties could not be ended");
@@ -189,23 +182,14 @@ impl<'a> Walker<'a> {
             Err(Errno::NOENT) => return ControlFlow::Continue(()),
             Err(errno) => return self.fail(path, errno),
         };
-        let mut entry = entry(path.clone(), &Found { stat, link: false });
-        if self.walk.depth == WalkDepth::One {
-            return self.take(entry);
-        }
-        match self.properties(&path) {
-            Ok(properties) => entry.properties = properties,
-            Err(error) => {
-                tracing::error!(%error, %path, "properties can't be read");
-                return (self.visit)(Visit::Failure(path, FailureKind::Internal));
-            }
-        }
-        match self.walk.depth {
-            WalkDepth::Infinity { budget } if self.met > budget => {
-                return (self.visit)(Visit::Cut(entry));
-            }
-            WalkDepth::Infinity { .. } | WalkDepth::One => {}
-        }
+        let entry = entry(path.clone(), &Found { stat, link: false });
+        let WalkDepth::Infinity { budget } = self.walk.depth else { return self.take(entry) };
+        let properties = self.properties(&path);
+        let entry = match with_properties(entry, properties) {
+            Visit::Entry(entry) if self.met > budget => return (self.visit)(Visit::Cut(entry)),
+            Visit::Entry(entry) => entry,
+            unreadable => return (self.visit)(unreadable),
+        };
         self.tell_waiting()?;
         // Entered first: a collection that can't be read is told of once, as a failure.
         match descent.enter(name) {
@@ -222,4 +206,15 @@ impl<'a> Walker<'a> {
 
 fn is_mount_point(stat: &Statx) -> bool {
     stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+}
+
+/// What is told of an entry whose properties were read, or could not be.
+fn with_properties(entry: Entry, properties: rusqlite::Result<Vec<Property>>) -> Visit {
+    match properties {
+        Ok(properties) => Visit::Entry(Entry { properties, ..entry }),
+        Err(error) => {
+            tracing::error!(%error, path = %entry.path, "properties can't be read");
+            Visit::Failure(entry.path, FailureKind::Internal)
+        }
+    }
 }

@@ -5,11 +5,8 @@
 
 mod world;
 
-use std::fs;
-
-use polydav_store::{Effect, FailureKind, Overwrite, Store};
-use rustix::fs::FallocateFlags;
-use world::{Mount, World, delete, mv, patch, path};
+use polydav_store::{Effect, FailureKind, Overwrite};
+use world::{Mount, World, delete, mv, patch};
 
 /// Whatever little space is left: a step is done or it isn't, and those after it are taken.
 #[test]
@@ -17,7 +14,6 @@ fn properties_follow_on_a_disk_that_is_nearly_full() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    const PAGE: u64 = 4096;
     for free in 0..5 {
         let dir = tempfile::TempDir::new().unwrap();
         let at = dir.path().join("root");
@@ -25,10 +21,7 @@ fn properties_follow_on_a_disk_that_is_nearly_full() {
         let world = World::of(dir, true);
         world.tree(&["a", "b"]);
         world.one(patch("a", "p", "of a")).unwrap();
-        let fill = fs::File::create(world.at("fill")).unwrap();
-        let pages = world.store.space(&path("")).unwrap().unwrap().available / PAGE;
-        rustix::fs::fallocate(&fill, FallocateFlags::empty(), 0, (pages - free) * PAGE).unwrap();
-        drop(fill);
+        world.fill_but(free);
         let (at, gone) = match world.one(mv("a", "b", Overwrite::Replace)) {
             Ok(_) => ("b", "a"),
             Err(failure) => {

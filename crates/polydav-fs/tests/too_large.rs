@@ -5,10 +5,7 @@
 
 mod world;
 
-use std::fs;
-
 use polydav_store::{FailureKind, Overwrite, Store};
-use rustix::fs::FallocateFlags;
 use world::{Mount, World, mv, patch, path};
 
 /// Patches in the same run took the space that is kept for the rows of a move: it was half done, and
@@ -18,17 +15,13 @@ fn a_patch_that_is_too_large_takes_nothing_from_others() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    const PAGE: u64 = 4096;
     let dir = tempfile::TempDir::new().unwrap();
     let at = dir.path().join("root");
     let Some(_mount) = Mount::new(&at, "size=6m") else { return };
     let world = World::of(dir, true);
     world.tree(&["a", "b0", "b1", "b2"]);
     world.one(patch("a", "p", "of a")).unwrap();
-    let fill = fs::File::create(world.at("fill")).unwrap();
-    let pages = world.store.space(&path("")).unwrap().unwrap().available / PAGE;
-    rustix::fs::fallocate(&fill, FallocateFlags::empty(), 0, (pages - 40) * PAGE).unwrap();
-    drop(fill);
+    world.fill_but(40);
     let large = "x".repeat(900_000);
     let outcomes = world.run(vec![
         mv("a", "c", Overwrite::Refuse),

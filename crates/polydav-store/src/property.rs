@@ -169,11 +169,7 @@ impl Select {
 
     /// What a reader who selected this is told of `property`.
     pub fn pick(&self, property: &Property) -> Option<Property> {
-        match self {
-            Self::None => None,
-            Self::Names => Some(Property { name: property.name.clone(), value: Bytes::new() }),
-            Self::All => Some(property.clone()),
-            Self::Only(names) => names.contains(&property.name).then(|| property.clone()),
-        }
+        let name = (property.name.namespace(), property.name.local());
+        self.pick_named(name, || property.value.clone())
     }
 }

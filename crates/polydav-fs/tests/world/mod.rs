@@ -14,6 +14,7 @@ use polydav_store::{
     Outcome, Overwrite, Property, PropertyChange, PropertyName, ResourcePath, Run, RunId, Select,
     Staged, Step, Store, Visit, Walk, WalkDepth,
 };
+use rustix::fs::FallocateFlags;
 use tempfile::TempDir;
 
 pub struct World {
@@ -164,6 +165,14 @@ impl World {
 
     pub fn at(&self, joined: &str) -> PathBuf {
         self.dir.path().join("root").join(joined)
+    }
+
+    /// Fills the disk with a file, up to so many pages.
+    pub fn fill_but(&self, free: u64) {
+        const PAGE: u64 = 4096;
+        let fill = fs::File::create(self.at("fill")).unwrap();
+        let pages = self.store.space(&path("")).unwrap().unwrap().available / PAGE;
+        rustix::fs::fallocate(&fill, FallocateFlags::empty(), 0, (pages - free) * PAGE).unwrap();
     }
 
     pub fn outside(&self, name: &str) -> PathBuf {
