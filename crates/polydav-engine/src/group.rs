@@ -1,23 +1,24 @@
-//! `Group`: single steps of many requests that go to the store together; and locks, one after the other.
+//! `Group`: what many requests ask for that goes to the store, or to the ledger, together.
 //!
 //! Most plans have one step. Where many come at once, each with a hop to another thread, a commit and
 //! a sync of its own, those take longer than the steps. So whoever comes while a run is under way
 //! waits for its end, and goes with all others who wait: one hop, one commit, one sync for all of
 //! them. Each has claimed its paths before, so no two are about the same. Who comes alone doesn't wait.
 
+mod locks;
+mod steps;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use polydav_store::{
-    Durability, Failure, FailureKind, Needed, Outcome, ResourcePath, Run, Step, Store, at_stake,
-};
-use tokio::sync::oneshot;
+use polydav_store::{Durability, ResourcePath, Run, Store};
 
-use crate::claim::{Claim, Trees};
-use crate::engine::{Engine, Inner, Options, refused, unknown};
-use crate::plan::Plan;
+use crate::engine::{Inner, Options};
+
+use self::locks::LockTurn;
+pub(crate) use self::locks::{Checked, LockAction};
+use self::steps::StepTurn;
 
 /// The groups of a store.
 #[derive(Debug, Default)]
@@ -29,15 +30,15 @@ pub(crate) struct Groups {
 
 #[derive(Debug)]
 struct Mount {
-    steps: Arc<Group>,
-    /// Apart from the steps: each lock is a commit of its own.
-    locks: Arc<Group>,
+    steps: Arc<Group<StepTurn>>,
+    /// Apart from the steps: these go to the ledger.
+    locks: Arc<Group<LockTurn>>,
 }
 
 /// Those who wait for their turn.
 #[derive(Debug)]
-struct Group {
-    turns: Mutex<Turns>,
+struct Group<T> {
+    turns: Mutex<Turns<T>>,
     limits: Limits,
 }
 
@@ -46,53 +47,47 @@ struct Group {
 struct Limits {
     /// The most runs under way.
     runs: usize,
-    /// The most steps of a run that change directories.
+    /// The most of a run that change directories.
     moving: usize,
 }
 
-#[derive(Debug, Default)]
-struct Turns {
-    waiting: VecDeque<Turn>,
+#[derive(Debug)]
+struct Turns<T> {
+    waiting: VecDeque<T>,
     runs: usize,
 }
 
-/// What waits.
-enum Turn {
-    /// A step that has claimed its paths, and where it is told what became of it.
-    Step(Box<Step>, Claim, oneshot::Sender<Outcome>),
-    /// A change of a lock.
-    Lock(Change),
+/// What waits for its turn.
+trait Turn: Sized + Send + 'static {
+    /// Whether it changes directories.
+    fn is_moving(&self) -> bool;
+    /// Does what waited, and tells everybody of it.
+    fn take_all(turns: Vec<Self>, inner: &Arc<Inner>);
 }
 
-type Change = Box<dyn FnOnce(&Inner) + Send>;
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Step(step, ..) => f.debug_tuple("Step").field(step).finish(),
-            Self::Lock(_) => f.debug_tuple("Lock").finish_non_exhaustive(),
-        }
+/// How many steps may change directories together. With full durability, for many the whole file
+/// system would be brought to disk at once, with what others wrote to it meanwhile.
+fn moving_max(durability: Durability) -> usize {
+    match durability {
+        Durability::Full => 8,
+        Durability::Relaxed => Run::STEPS_MAX,
     }
 }
-
-/// With full durability, so many steps may change directories together. For more, the whole file
-/// system would be brought to disk at once, with what others wrote to it meanwhile.
-const MOVING_MAX: usize = 8;
 
 impl Groups {
     /// The groups of a store. Asking for its mounts may block.
     pub(crate) fn of(store: &dyn Store, options: &Options) -> Self {
-        let moving = match options.durability {
-            Durability::Full => MOVING_MAX,
-            Durability::Relaxed => Run::STEPS_MAX,
-        };
-        let limits = Limits { runs: options.runs_max.max(1), moving };
+        let (runs, moving) = (options.runs_max.max(1), moving_max(options.durability));
         let mut mounts = store.mounts();
         mounts.sort_unstable_by_key(|path| std::cmp::Reverse(path.as_bytes().len()));
-        let group = || Arc::new(Group { turns: Mutex::default(), limits });
         let mount = |path: ResourcePath| {
             let has_files = !store.capabilities(&path).records;
-            (path, has_files.then(|| Mount { steps: group(), locks: group() }))
+            let mount = || Mount {
+                steps: Group::new(Limits { runs, moving }),
+                // No two judge by the same locks.
+                locks: Group::new(Limits { runs: 1, moving }),
+            };
+            (path, has_files.then(mount))
         };
         Self { mounts: mounts.into_iter().map(mount).collect() }
     }
@@ -111,13 +106,18 @@ impl Groups {
     }
 }
 
-impl Group {
-    fn turns(&self) -> MutexGuard<'_, Turns> {
+impl<T: Turn> Group<T> {
+    fn new(limits: Limits) -> Arc<Self> {
+        let turns = Turns { waiting: VecDeque::new(), runs: 0 };
+        Arc::new(Self { turns: Mutex::new(turns), limits })
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns<T>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lines a turn up, and sees to it that somebody serves it.
-    fn line_up(self: &Arc<Self>, inner: &Arc<Inner>, turn: Turn) {
+    fn line_up(self: &Arc<Self>, inner: &Arc<Inner>, turn: T) {
         let mut turns = self.turns();
         turns.waiting.push_back(turn);
         if turns.runs == self.limits.runs {
@@ -130,7 +130,7 @@ impl Group {
     }
 
     /// Those who go together next; if there are none, a run less is under way.
-    fn next_or_end(&self) -> Vec<Turn> {
+    fn next_or_end(&self) -> Vec<T> {
         let mut turns = self.turns();
         if turns.waiting.is_empty() {
             turns.runs -= 1;
@@ -140,7 +140,7 @@ impl Group {
             && moving < self.limits.moving
             && let Some(turn) = turns.waiting.pop_front()
         {
-            moving += usize::from(matches!(&turn, Turn::Step(step, ..) if !step.is_patch()));
+            moving += usize::from(turn.is_moving());
             next.push(turn);
         }
         next
@@ -153,59 +153,8 @@ impl Group {
             if turns.is_empty() {
                 return;
             }
-            unless_it_panics(|| inner.take_turns(turns));
+            unless_it_panics(|| T::take_all(turns, inner));
         }
-    }
-}
-
-impl Engine {
-    /// Runs a plan of one step, together with those of others if there are any.
-    ///
-    /// Once it has claimed its paths, it runs to its end even if the future returned is dropped.
-    pub async fn run_step(&self, step: Step) -> Outcome {
-        let Some(mount) = self.inner.mount_of(&step) else {
-            let outcome = self.run(Plan::of(step)).await.pop();
-            return outcome.unwrap_or_else(|| Err(unknown("it was not told of")));
-        };
-        let running = self.hold();
-        let paths = step.claims().chain(step.watches()).cloned().collect();
-        let patience = self.inner.options.patience;
-        let Ok(claim) = self.inner.claims.take(Trees::new(paths), patience).await else {
-            return Err(refused(&step, FailureKind::Busy));
-        };
-        let (tell, told) = oneshot::channel();
-        mount.steps.line_up(&self.inner, Turn::Step(Box::new(step), claim, tell));
-        drop(running);
-        told.await.unwrap_or_else(|_| Err(unknown("the server failed")))
-    }
-
-    /// Changes a lock that is about these paths in its turn. Once they are claimed, that ends whatever
-    /// happens.
-    pub(crate) async fn change_lock<T: Send + 'static>(
-        &self,
-        paths: Vec<ResourcePath>,
-        change: impl FnOnce(&Inner) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let running = self.hold();
-        let subject = paths.first().cloned().unwrap_or_default();
-        let mount = self.inner.groups.mount_of(&paths);
-        let claim = self.inner.claims.take(Trees::new(paths), self.inner.options.patience).await;
-        let Ok(claim) = claim else { return Err(Failure::new(FailureKind::Busy, subject)) };
-        let (tell, told) = oneshot::channel();
-        let turn: Change = Box::new(move |inner: &Inner| {
-            let result = change(inner);
-            drop(claim);
-            // Who hung up isn't told.
-            let _ = tell.send(result);
-        });
-        match mount {
-            Some(mount) => mount.locks.line_up(&self.inner, Turn::Lock(turn)),
-            None => self.inner.aside(move |inner| {
-                unless_it_panics(move || turn(inner));
-            }),
-        }
-        drop(running);
-        told.await.unwrap_or_else(|_| Err(unknown("the server failed")))
     }
 }
 
@@ -227,56 +176,5 @@ impl Inner {
             work(&inner);
             drop(running);
         });
-    }
-
-    /// The mount where a step may go with others. Contents come to disk faster side by side than one
-    /// behind the other.
-    fn mount_of(&self, step: &Step) -> Option<&Mount> {
-        let awaits_disk = self.options.durability == Durability::Full && step.makes_content();
-        let may_join = step.is_brief() && !awaits_disk;
-        let paths = step.claims().chain(step.watches());
-        may_join.then(|| self.groups.mount_of(paths)).flatten()
-    }
-
-    /// Whether others would have to wait long for a step: until a tree has made room for it, or until
-    /// the locks of one have ended. Nobody else changes anything there any more.
-    fn takes_long(&self, step: &Step) -> bool {
-        let is_tree = |target| {
-            self.store.find(target).is_ok_and(|found| found.is_some_and(|at| at.is_collection()))
-        };
-        step.arrives_at().is_some_and(is_tree) || !at_stake(&self.locks, step).is_empty()
-    }
-
-    /// Does what waited, the steps as one run but for those that take long.
-    fn take_turns(self: &Arc<Self>, turns: Vec<Turn>) {
-        let mut together = Vec::with_capacity(turns.len());
-        for turn in turns {
-            match turn {
-                Turn::Lock(change) => {
-                    unless_it_panics(|| change(self));
-                }
-                Turn::Step(step, claim, tell) if self.takes_long(&step) => {
-                    self.aside(move |inner| inner.run_together(vec![(step, claim, tell)]));
-                }
-                Turn::Step(step, claim, tell) => together.push((step, claim, tell)),
-            }
-        }
-        self.run_together(together);
-    }
-
-    fn run_together(&self, turns: Vec<(Box<Step>, Claim, oneshot::Sender<Outcome>)>) {
-        let mut steps = Vec::with_capacity(turns.len());
-        let mut others = Vec::with_capacity(turns.len());
-        for (index, (step, claim, tell)) in turns.into_iter().enumerate() {
-            steps.push(step.under(index));
-            others.push((claim, tell));
-        }
-        let run = || self.apply(steps, &self.manner(), Needed::default());
-        let outcomes = unless_it_panics(run).unwrap_or_default();
-        for ((claim, tell), outcome) in others.into_iter().zip(outcomes) {
-            // Whoever is told may ask for the same paths at once.
-            drop(claim);
-            let _ = tell.send(outcome);
-        }
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polydav_store::{
-    Action, Content, Failure, FailureKind, Guard, Lock, LockDepth, LockScope, LockToken, LockView,
-    Member, Members, Needed, ResourcePath, Step, View,
+    Action, Content, Failure, FailureKind, Guard, Lock, LockChange, LockDepth, LockScope,
+    LockToken, LockView, Member, Members, Principal, ResourcePath, Step, View,
 };
 
-use crate::engine::{Engine, Inner, Manner};
+use crate::engine::{Engine, Inner};
+use crate::group::{Checked, LockAction};
 use crate::view::LiveView;
 
 /// The bounds of locks.
@@ -100,8 +101,7 @@ impl Engine {
     /// members hold it up; what stops a PUT, if nothing lies at the path;
     /// [`FailureKind::Exhausted`] beyond the bounds, [`FailureKind::Forbidden`] for a longer owner.
     pub async fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
-        let paths = claims(&request.path, &request.guard);
-        self.change_lock(paths, move |inner| inner.lock(request)).await
+        self.change_lock(request).await
     }
 
     /// Prolongs the lock whose token was submitted.
@@ -109,8 +109,7 @@ impl Engine {
     /// # Errors
     /// [`FailureKind::Precondition`] if no token submitted is of a lock on this resource.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
-        let paths = claims(&request.path, &request.guard);
-        self.change_lock(paths, move |inner| inner.refresh(request)).await
+        self.change_lock(request).await
     }
 
     /// Ends a lock.
@@ -119,19 +118,61 @@ impl Engine {
     /// [`FailureKind::NoSuchLock`] if the token isn't of a lock on this resource;
     /// [`FailureKind::Forbidden`] if it is somebody else's.
     pub async fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
-        let paths = claims(&request.path, &request.guard);
-        self.change_lock(paths, move |inner| inner.unlock(request)).await
+        self.change_lock(request).await
     }
 }
 
-/// What must not change meanwhile: the subject, and what the conditions look at.
-fn claims(path: &ResourcePath, guard: &Guard) -> Vec<ResourcePath> {
-    std::iter::once(path).chain(guard.watches()).cloned().collect()
+impl LockAction for LockRequest {
+    type Done = Locked;
+
+    fn subject(&self) -> (&ResourcePath, &Guard) {
+        (&self.path, &self.guard)
+    }
+
+    fn is_behind(&self, ahead: &[LockChange], inner: &Inner) -> bool {
+        inner.lacks_room(&self.guard.principal, ahead.len()).is_some()
+    }
+
+    fn check(&self, inner: &Inner) -> Result<Checked<Locked>, Failure> {
+        inner.lock(self)
+    }
+}
+
+impl LockAction for RefreshRequest {
+    type Done = Arc<Lock>;
+
+    fn subject(&self) -> (&ResourcePath, &Guard) {
+        (&self.path, &self.guard)
+    }
+
+    fn is_behind(&self, ahead: &[LockChange], _: &Inner) -> bool {
+        ahead.iter().any(|change| self.guard.tokens.contains(change.token()))
+    }
+
+    fn check(&self, inner: &Inner) -> Result<Checked<Arc<Lock>>, Failure> {
+        inner.refresh(self)
+    }
+}
+
+impl LockAction for UnlockRequest {
+    type Done = ();
+
+    fn subject(&self) -> (&ResourcePath, &Guard) {
+        (&self.path, &self.guard)
+    }
+
+    fn is_behind(&self, ahead: &[LockChange], _: &Inner) -> bool {
+        ahead.iter().any(|change| *change.token() == self.token)
+    }
+
+    fn check(&self, inner: &Inner) -> Result<Checked<()>, Failure> {
+        inner.unlock(self)
+    }
 }
 
 impl Inner {
-    fn lock(&self, request: LockRequest) -> Result<Locked, Failure> {
-        let LockRequest { path, guard, .. } = &request;
+    fn lock(&self, request: &LockRequest) -> Result<Checked<Locked>, Failure> {
+        let LockRequest { path, guard, .. } = request;
         if !self.store.capabilities(path).writable {
             return Err(Failure::new(FailureKind::ReadOnly, path.clone()));
         }
@@ -143,19 +184,13 @@ impl Inner {
                 .with_detail("what is reached through a link can't be locked"));
         }
         guard.judge(&view, path, entry.as_ref())?;
-        self.locks.expire()?;
-        self.check_conflicts(&request)?;
-        self.check_limits(&request)?;
-        let lock = Arc::new(self.new_lock(&request));
-        let (token, durability) = (lock.token.clone(), self.options.durability);
-        self.locks.keep(Lock::clone(&lock), durability)?;
-        if entry.is_none()
-            && let Err(failure) = self.make_empty(&request, token.clone())
-        {
-            self.locks.end(&[token], durability)?;
-            return Err(failure);
-        }
-        Ok(Locked { lock, created: entry.is_none() })
+        self.check_conflicts(request)?;
+        self.check_limits(request)?;
+        let lock = Arc::new(self.new_lock(request));
+        let created = entry.is_none();
+        let then = created.then(|| make_empty(request, &lock));
+        let change = Some(LockChange::Keep(Arc::clone(&lock)));
+        Ok(Checked { change, then, done: Locked { lock, created } })
     }
 
     fn new_lock(&self, request: &LockRequest) -> Lock {
@@ -201,61 +236,53 @@ impl Inner {
             return Err(Failure::new(FailureKind::Forbidden, request.path.clone())
                 .with_detail("the owner of the lock is too long"));
         }
-        let (locks, now) = (self.locks.read(), self.environment.now());
-        let detail = if locks.len() >= limits.count_max {
-            "there are too many locks"
-        } else if locks.count_of(&request.guard.principal) >= limits.count_max_each {
-            "there are too many locks of one user"
-        } else if locks.covering(&request.path, now).len() >= limits.shared_max {
-            "there are too many locks on the resource"
-        } else {
-            return Ok(());
+        let is_crowded = || self.locks.covering(&request.path).len() >= limits.shared_max;
+        let detail = match self.lacks_room(&request.guard.principal, 0) {
+            Some(detail) => detail,
+            None if is_crowded() => "there are too many locks on the resource",
+            None => return Ok(()),
         };
         Err(Failure::new(FailureKind::Exhausted, request.path.clone()).with_detail(detail))
     }
 
-    /// LOCK where nothing lies makes an empty file, under all rules of a PUT.
-    fn make_empty(&self, request: &LockRequest, token: LockToken) -> Result<(), Failure> {
-        let mut tokens = request.guard.tokens.clone();
-        tokens.extend([token]);
-        let guard =
-            Guard { principal: request.guard.principal.clone(), tokens, ..Guard::default() };
-        let content = Content::Inline(Bytes::new());
-        let action = Action::Put { target: request.path.clone(), content, modified: None };
-        let steps = vec![Step::new(0, guard, action)];
-        let outcomes = self.apply(steps, &Manner::plain(), Needed::default());
-        outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
+    /// Why there may be no lock of `principal` beside all others and so many more.
+    fn lacks_room(&self, principal: &Principal, more: usize) -> Option<&'static str> {
+        let (limits, locks) = (&self.options.lock_limits, self.locks.read());
+        if locks.len() + more >= limits.count_max {
+            Some("there are too many locks")
+        } else if locks.count_of(principal) + more >= limits.count_max_each {
+            Some("there are too many locks of one user")
+        } else {
+            None
+        }
     }
 
-    fn refresh(&self, request: RefreshRequest) -> Result<Arc<Lock>, Failure> {
+    fn refresh(&self, request: &RefreshRequest) -> Result<Checked<Arc<Lock>>, Failure> {
         let RefreshRequest { path, timeout, guard } = request;
         let view = LiveView::of(self);
-        guard.judge(&view, &path, view.entry(&path)?.as_ref())?;
-        let covering = self.locks.covering(&path);
+        guard.judge(&view, path, view.entry(path)?.as_ref())?;
+        let covering = self.locks.covering(path);
         let Some(lock) = covering.iter().find(|lock| guard.holds(lock)) else {
-            return Err(Failure::new(FailureKind::Precondition, path)
+            return Err(Failure::new(FailureKind::Precondition, path.clone())
                 .with_detail("no submitted token is of a lock of yours on this resource"));
         };
-        let expires = self.environment.now() + self.capped(timeout);
-        let lock = Lock { expires, ..Lock::clone(lock) };
-        self.locks.keep(lock.clone(), self.options.durability)?;
-        Ok(Arc::new(lock))
+        let expires = self.environment.now() + self.capped(*timeout);
+        let lock = Arc::new(Lock { expires, ..Lock::clone(lock) });
+        let change = Some(LockChange::Keep(Arc::clone(&lock)));
+        Ok(Checked { change, then: None, done: lock })
     }
 
-    fn unlock(&self, request: UnlockRequest) -> Result<(), Failure> {
+    fn unlock(&self, request: &UnlockRequest) -> Result<Checked<()>, Failure> {
         let UnlockRequest { path, token, guard } = request;
-        self.locks.expire()?;
         // Conditions come last (RFC 4918 §8.5): who may not end the lock isn't told of them.
-        let ran_out = self.locks.ran_out(&token);
+        let ran_out = self.locks.ran_out(token);
         if !ran_out {
-            self.may_unlock(&path, &token, &guard)?;
+            self.may_unlock(path, token, guard)?;
         }
         let view = LiveView::of(self);
-        guard.judge(&view, &path, view.entry(&path)?.as_ref())?;
-        if ran_out {
-            return Ok(());
-        }
-        self.locks.end(&[token], self.options.durability)
+        guard.judge(&view, path, view.entry(path)?.as_ref())?;
+        let change = (!ran_out).then(|| LockChange::Forget(token.clone()));
+        Ok(Checked { change, then: None, done: () })
     }
 
     fn may_unlock(
@@ -274,6 +301,15 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// LOCK where nothing lies makes an empty file, under all rules of a PUT.
+fn make_empty(request: &LockRequest, lock: &Lock) -> Step {
+    let mut tokens = request.guard.tokens.clone();
+    tokens.extend([lock.token.clone()]);
+    let guard = Guard { principal: request.guard.principal.clone(), tokens, ..Guard::default() };
+    let content = Content::Inline(Bytes::new());
+    Step::new(0, guard, Action::Put { target: request.path.clone(), content, modified: None })
 }
 
 /// A version 4 UUID (RFC 9562 §5.4) of these random bits.

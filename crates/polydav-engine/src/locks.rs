@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use polydav_store::{
-    Durability, Failure, Ledger, Lock, LockTable, LockToken, LockView, MemoryLedger, ResourcePath,
-    Store,
+    Durability, Failure, Ledger, Lock, LockChange, LockTable, LockToken, LockView, MemoryLedger,
+    ResourcePath, Store,
 };
 
 use crate::engine::Environment;
@@ -72,32 +72,37 @@ impl Locks {
         self.read().find(token, self.environment.now())
     }
 
-    /// Keeps a lock, new or refreshed, on disk first.
-    pub(crate) fn keep(&self, lock: Lock, durability: Durability) -> Result<(), Failure> {
-        self.ledger.keep_lock(&lock, durability)?;
-        self.write().insert(lock);
+    /// Makes changes, on disk first.
+    pub(crate) fn change(
+        &self,
+        changes: &[LockChange],
+        durability: Durability,
+    ) -> Result<(), Failure> {
+        if !changes.is_empty() {
+            self.ledger.change_locks(changes, durability)?;
+            self.follow(changes);
+        }
         Ok(())
     }
 
-    /// Ends locks, on disk first.
-    pub(crate) fn end(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        if tokens.is_empty() {
-            return Ok(());
-        }
-        self.ledger.forget_locks(tokens, durability)?;
+    /// Makes changes that are on disk.
+    fn follow(&self, changes: &[LockChange]) {
         let mut table = self.write();
-        tokens.iter().for_each(|token| drop(table.remove(token)));
-        Ok(())
+        for change in changes {
+            match change {
+                LockChange::Keep(lock) => table.insert(Arc::clone(lock)),
+                LockChange::Forget(token) => drop(table.remove(token)),
+            }
+        }
     }
 
     /// Ends locks on what was removed, whatever lies there by now. If the ledger can't be told, they
     /// come back with the next start, until their time is over.
     pub(crate) fn forget(&self, gone: &[Arc<Lock>], durability: Durability) {
-        let tokens: Vec<_> = gone.iter().map(|lock| lock.token.clone()).collect();
-        if let Err(failure) = self.end(&tokens, durability) {
+        let changes = endings(gone);
+        if let Err(failure) = self.change(&changes, durability) {
             tracing::error!(%failure, "locks on what was removed are still written down");
-            let mut table = self.write();
-            tokens.iter().for_each(|token| drop(table.remove(token)));
+            self.follow(&changes);
         }
     }
 
@@ -125,8 +130,7 @@ impl Locks {
                 }
             }
         }
-        let tokens: Vec<_> = void.iter().map(|lock| lock.token.clone()).collect();
-        if let Err(failure) = self.end(&tokens, durability) {
+        if let Err(failure) = self.change(&endings(&void), durability) {
             tracing::error!(%failure, "locks on what is gone can't be ended");
             unsettled.append(&mut void);
         }
@@ -139,25 +143,30 @@ impl Locks {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the locks whose time is over.
-    pub(crate) fn expire(&self) -> Result<(), Failure> {
+    /// Forgets the locks whose time is over. If the ledger can't be told, the next start finds that it
+    /// is over.
+    pub(crate) fn expire(&self) {
         let over = self.write().expire(self.environment.now());
         if over.is_empty() {
-            return Ok(());
+            return;
         }
-        let tokens: Vec<_> = over.iter().map(|lock| lock.token.clone()).collect();
-        self.ledger.forget_locks(&tokens, Durability::Relaxed)?;
+        if let Err(failure) = self.ledger.change_locks(&endings(&over), Durability::Relaxed) {
+            tracing::error!(%failure, "locks whose time is over are still written down");
+        }
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
-        ended.extend(tokens);
+        ended.extend(over.iter().map(|lock| lock.token.clone()));
         let surplus = ended.len().saturating_sub(ENDED_MAX);
         ended.drain(..surplus);
-        Ok(())
     }
 
     /// Whether this was the token of a lock that ran out not long ago.
     pub(crate) fn ran_out(&self, token: &LockToken) -> bool {
         self.ended.read().unwrap_or_else(PoisonError::into_inner).contains(token)
     }
+}
+
+fn endings(locks: &[Arc<Lock>]) -> Vec<LockChange> {
+    locks.iter().map(|lock| LockChange::Forget(lock.token.clone())).collect()
 }
 
 impl LockView for Locks {

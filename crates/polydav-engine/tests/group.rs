@@ -12,7 +12,7 @@ use polydav_engine::{Engine, Environment, LockRequest, Locked, Options};
 use polydav_store::layer::Mounts;
 use polydav_store::{
     Action, Broken, Content, Durability, Effect, Failure, FailureKind, Guard, Ledger, Lock,
-    LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite,
+    LockChange, LockDepth, LockScope, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite,
     Principal, Property, PropertyChange, PropertyName, Report, ResourcePath, Run, Step, Store,
     delegate,
 };
@@ -308,13 +308,9 @@ impl Ledger for Slow {
         self.inner.locks()
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
         self.store.wait_until_open();
-        self.inner.keep_lock(lock, durability)
-    }
-
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        self.inner.forget_locks(tokens, durability)
+        self.inner.change_locks(changes, durability)
     }
 }
 

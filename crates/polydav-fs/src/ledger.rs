@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_store::{
-    Durability, Failure, FailureKind, Ledger, Lock, LockDepth, LockScope, LockToken, Principal,
-    ResourcePath,
+    Durability, Failure, FailureKind, Ledger, Lock, LockChange, LockDepth, LockScope, LockToken,
+    Principal, ResourcePath,
 };
-use rusqlite::{Row, params};
+use rusqlite::{Row, Transaction, params};
 
 use crate::FolderStore;
 use crate::state::State;
@@ -18,12 +18,8 @@ impl Ledger for FolderStore {
         self.ledger().locks()
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        self.ledger().keep_lock(lock, durability)
-    }
-
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        self.ledger().forget_locks(tokens, durability)
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
+        self.ledger().change_locks(changes, durability)
     }
 }
 
@@ -40,44 +36,45 @@ impl Ledger for State {
         locks.map_err(failure)
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        let principal = match &lock.principal {
-            Principal::Anonymous => None,
-            Principal::Named(name) => Some(&**name),
-        };
-        let expires = lock.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let kept = self.change(durability, |changes| {
-            changes
-                .transaction()
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO lock VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )?
-                .execute(params![
-                    lock.token.as_str(),
-                    lock.root.as_bytes(),
-                    lock.scope == LockScope::Shared,
-                    lock.depth == LockDepth::Infinity,
-                    lock.owner.as_deref(),
-                    principal,
-                    i64::try_from(expires.as_secs()).unwrap_or(i64::MAX),
-                    expires.subsec_nanos(),
-                ])?;
-            Ok(())
-        });
-        kept.map_err(failure)
-    }
-
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        let forgotten = self.change(durability, |changes| {
-            let mut statement =
-                changes.transaction().prepare_cached("DELETE FROM lock WHERE token = ?1")?;
-            for token in tokens {
-                statement.execute([token.as_str()])?;
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
+        let changed = self.change(durability, |rows| {
+            let transaction = rows.transaction();
+            for change in changes {
+                match change {
+                    LockChange::Keep(lock) => keep(transaction, lock)?,
+                    LockChange::Forget(token) => forget(transaction, token)?,
+                }
             }
             Ok(())
         });
-        forgotten.map_err(failure)
+        changed.map_err(failure)
     }
+}
+
+fn keep(transaction: &Transaction<'_>, lock: &Lock) -> rusqlite::Result<()> {
+    let principal = match &lock.principal {
+        Principal::Anonymous => None,
+        Principal::Named(name) => Some(&**name),
+    };
+    let expires = lock.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut statement = transaction
+        .prepare_cached("INSERT OR REPLACE INTO lock VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    statement.execute(params![
+        lock.token.as_str(),
+        lock.root.as_bytes(),
+        lock.scope == LockScope::Shared,
+        lock.depth == LockDepth::Infinity,
+        lock.owner.as_deref(),
+        principal,
+        i64::try_from(expires.as_secs()).unwrap_or(i64::MAX),
+        expires.subsec_nanos(),
+    ])?;
+    Ok(())
+}
+
+fn forget(transaction: &Transaction<'_>, token: &LockToken) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM lock WHERE token = ?1")?.execute([token.as_str()])?;
+    Ok(())
 }
 
 fn lock(row: &Row<'_>) -> rusqlite::Result<Lock> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use polydav_store::{BatchLedger, Durability, Failure, Ledger, Lock, LockToken};
+use polydav_store::{BatchLedger, Durability, Failure, Ledger, Lock, LockChange};
 
 use crate::state::State;
 use crate::{OpenError, Options, make_state_dir};
@@ -50,11 +50,7 @@ impl Ledger for ServerState {
         self.0.locks()
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        self.0.keep_lock(lock, durability)
-    }
-
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        self.0.forget_locks(tokens, durability)
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
+        self.0.change_locks(changes, durability)
     }
 }

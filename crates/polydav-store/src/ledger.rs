@@ -20,28 +20,63 @@ pub trait Ledger: Send + Sync + 'static {
     /// If the system fails.
     fn locks(&self) -> Result<Vec<Lock>, Failure>;
 
-    /// Keeps a lock, replacing one with the same token.
+    /// Makes changes, in this order, in one commit.
     ///
     /// # Errors
-    /// If the system fails; then the lock isn't kept.
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure>;
+    /// If the system fails; then none of them is made.
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure>;
+
+    /// Keeps a lock.
+    ///
+    /// # Errors
+    /// As [`change_locks`](Self::change_locks).
+    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
+        self.change_locks(&[LockChange::Keep(Arc::new(lock.clone()))], durability)
+    }
 
     /// Forgets locks, in one commit.
     ///
     /// # Errors
-    /// If the system fails; then they are still kept.
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure>;
+    /// As [`change_locks`](Self::change_locks).
+    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+        let changes: Vec<_> = tokens.iter().cloned().map(LockChange::Forget).collect();
+        self.change_locks(&changes, durability)
+    }
+}
+
+/// A change of the locks that are kept.
+#[derive(Debug, Clone)]
+pub enum LockChange {
+    /// A lock is kept, instead of one with its token.
+    Keep(Arc<Lock>),
+    /// The lock with this token is forgotten, if there is one.
+    Forget(LockToken),
+}
+
+impl LockChange {
+    /// The token of the lock.
+    pub fn token(&self) -> &LockToken {
+        match self {
+            Self::Keep(lock) => &lock.token,
+            Self::Forget(token) => token,
+        }
+    }
+
+    /// The lock, if it is to be kept.
+    pub fn kept(&self) -> Option<&Arc<Lock>> {
+        match self {
+            Self::Keep(lock) => Some(lock),
+            Self::Forget(_) => None,
+        }
+    }
 }
 
 impl<L: Ledger + ?Sized> Ledger for Arc<L> {
     fn locks(&self) -> Result<Vec<Lock>, Failure> {
         (**self).locks()
     }
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        (**self).keep_lock(lock, durability)
-    }
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
-        (**self).forget_locks(tokens, durability)
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
+        (**self).change_locks(changes, durability)
     }
 }
 
@@ -285,16 +320,14 @@ impl Ledger for MemoryLedger {
         Ok(self.locks.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn keep_lock(&self, lock: &Lock, _: Durability) -> Result<(), Failure> {
+    fn change_locks(&self, changes: &[LockChange], _: Durability) -> Result<(), Failure> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.retain(|kept| kept.token != lock.token);
-        locks.push(lock.clone());
-        Ok(())
-    }
-
-    fn forget_locks(&self, tokens: &[LockToken], _: Durability) -> Result<(), Failure> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.retain(|kept| !tokens.contains(&kept.token));
+        for change in changes {
+            locks.retain(|kept| kept.token != *change.token());
+            if let LockChange::Keep(lock) = change {
+                locks.push(Lock::clone(lock));
+            }
+        }
         Ok(())
     }
 }

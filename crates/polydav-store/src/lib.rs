@@ -41,7 +41,9 @@ mod store;
 pub use entry::{ETag, Entry, Kind};
 pub use failure::{Effect, Failure, FailureKind, Member, Members, Retry};
 pub use guard::{Condition, ETagMatch, Guard, IfList, Overwrite, Principal, Tokens, View};
-pub use ledger::{BatchEnd, BatchId, BatchLedger, BatchState, KeptBatch, Ledger, MemoryLedger};
+pub use ledger::{
+    BatchEnd, BatchId, BatchLedger, BatchState, KeptBatch, Ledger, LockChange, MemoryLedger,
+};
 pub use lock::{
     Lock, LockDepth, LockScope, LockTable, LockToken, LockView, LocksOfRun, NoLocks, at_stake,
 };

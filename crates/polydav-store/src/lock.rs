@@ -198,11 +198,12 @@ impl LockTable {
     }
 
     /// Adds a lock, or replaces the one with its token.
-    pub fn insert(&mut self, lock: Lock) {
+    pub fn insert(&mut self, lock: impl Into<Arc<Lock>>) {
+        let lock = lock.into();
         self.remove(&lock.token);
         self.roots.insert(lock.token.clone(), lock.root.clone());
         *self.by_principal.entry(lock.principal.clone()).or_default() += 1;
-        self.by_root.entry(lock.root.clone()).or_default().push(Arc::new(lock));
+        self.by_root.entry(lock.root.clone()).or_default().push(lock);
     }
 
     /// Removes and returns the lock with this token.

@@ -9,7 +9,7 @@ use crate::store::{
     Broken, Capabilities, ReadAt, Reading, Space, Stage, Staged, Store, Visit, Walk,
 };
 use crate::{
-    Durability, Entry, Failure, FailureKind, Fields, Ledger, Listed, Lock, LockToken, LockView,
+    Durability, Entry, Failure, FailureKind, Fields, Ledger, Listed, Lock, LockChange, LockView,
     Outcome, Page, ResourcePath, Select, delegate,
 };
 
@@ -287,14 +287,9 @@ impl<L: Ledger> Ledger for Faulty<L> {
         self.inner.locks()
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        self.calls.one(&lock.root)?;
-        self.inner.keep_lock(lock, durability)
-    }
-
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
         self.calls.one(&ResourcePath::root())?;
-        self.inner.forget_locks(tokens, durability)
+        self.inner.change_locks(changes, durability)
     }
 }
 
@@ -337,7 +332,8 @@ mod tests {
         tell, text, verdict,
     };
     use crate::{
-        Cancel, Content, MemoryLedger, MemoryRecords, MemoryStore, NoLocks, OnFailure, WalkDepth,
+        Cancel, Content, LockToken, MemoryLedger, MemoryRecords, MemoryStore, NoLocks, OnFailure,
+        WalkDepth,
     };
 
     const INTERNAL: Fault = Fault::Fails(FailureKind::Internal);
@@ -398,7 +394,7 @@ mod tests {
             "NoSpace /a",          // read_at
             "NoSpace /",           // space
             "NoSpace /",           // locks
-            "NoSpace /a",          // keep_lock
+            "NoSpace /",           // keep_lock
             "NoSpace /",           // forget_locks
         ];
         assert_eq!(told, expected);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Durability, Failure, Ledger, Lock, LockToken, ResourcePath};
+use crate::{Durability, Failure, Ledger, Lock, LockChange, LockToken, ResourcePath};
 
 /// Keeps each lock in the ledger of the mount that its root lies in, with the path it has there;
 /// mounts without a ledger share one, in which roots are as clients see them.
@@ -48,6 +48,26 @@ impl MountLedger {
         }
     }
 
+    /// A change as the ledger of a mount is told of it, if it concerns that.
+    fn there(
+        &self,
+        change: &LockChange,
+        home: Option<usize>,
+        path: &ResourcePath,
+    ) -> Option<LockChange> {
+        match change {
+            LockChange::Keep(lock) => {
+                let root = lock.root.rebase(path, &ResourcePath::root());
+                let is_there = self.home_of(&lock.root) == home;
+                let there = || Lock { root: root.unwrap_or_default(), ..Lock::clone(lock) };
+                is_there.then(|| LockChange::Keep(Arc::new(there())))
+            }
+            LockChange::Forget(token) => {
+                (self.homes().get(token) == Some(&home)).then(|| change.clone())
+            }
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = Option<usize>> {
         let own = self.own.iter().enumerate();
         own.filter(|(_, (_, ledger))| ledger.is_some())
@@ -72,30 +92,23 @@ impl Ledger for MountLedger {
         Ok(locks)
     }
 
-    fn keep_lock(&self, lock: &Lock, durability: Durability) -> Result<(), Failure> {
-        let home = self.home_of(&lock.root);
-        let (ledger, path) = self.ledger(home);
-        let root = lock.root.rebase(path, &ResourcePath::root()).unwrap_or_default();
-        let kept = ledger.keep_lock(&Lock { root, ..lock.clone() }, durability);
-        kept.map_err(|failure| outside(failure, path))?;
-        self.homes().insert(lock.token.clone(), home);
-        Ok(())
-    }
-
-    /// One commit for each ledger; where one fails, those it didn't come to keep theirs.
-    fn forget_locks(&self, tokens: &[LockToken], durability: Durability) -> Result<(), Failure> {
+    /// One commit for each ledger; where one fails, the changes of those it didn't come to aren't made.
+    fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
         for home in self.all() {
-            let is_there = |token: &&LockToken| self.homes().get(*token) == Some(&home);
-            let there: Vec<_> = tokens.iter().filter(is_there).cloned().collect();
+            let (ledger, path) = self.ledger(home);
+            let there: Vec<_> =
+                changes.iter().filter_map(|change| self.there(change, home, path)).collect();
             if there.is_empty() {
                 continue;
             }
-            let (ledger, path) = self.ledger(home);
-            let forgotten = ledger.forget_locks(&there, durability);
-            forgotten.map_err(|failure| outside(failure, path))?;
+            let changed = ledger.change_locks(&there, durability);
+            changed.map_err(|failure| outside(failure, path))?;
             let mut homes = self.homes();
-            for token in &there {
-                homes.remove(token);
+            for change in there {
+                match change {
+                    LockChange::Keep(lock) => homes.insert(lock.token.clone(), home),
+                    LockChange::Forget(token) => homes.remove(&token),
+                };
             }
         }
         Ok(())
