@@ -36,6 +36,7 @@ mod rights;
 mod server_state;
 mod stage;
 mod state;
+mod stats;
 mod stretch;
 mod sys;
 mod touched;

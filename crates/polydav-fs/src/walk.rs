@@ -14,6 +14,7 @@ use crate::entry::entry;
 use crate::errno;
 use crate::resolve::{Found, Root, file_type, stat_at};
 use crate::state::Rows;
+use crate::stats::Stats;
 
 /// So many members wait for their properties, which are read at one moment.
 const WAITING_MAX: usize = 128;
@@ -28,6 +29,8 @@ pub(crate) struct Walker<'a> {
     walk: &'a Walk,
     visit: &'a mut dyn FnMut(Visit) -> ControlFlow<()>,
     met: u64,
+    /// Members of the current directory of which nothing is known yet but their names.
+    stats: Stats,
     /// Members of the current directory of whose properties nothing is known yet. Nobody is told of
     /// anything while they are read: who listens may be slow, and what lies there may change.
     waiting: Vec<Entry>,
@@ -50,8 +53,9 @@ impl<'a> Walker<'a> {
         let rows = rows.filter(|_| walk.select != Select::None);
         let node = rows.map_or(Ok(None), |rows| rows.node(path))?;
         let at = path.clone();
+        let (stats, waiting) = (Stats::default(), Vec::new());
         let mut walker =
-            Self { root, rows, walk, visit, met: 0, waiting: Vec::new(), at, nodes: vec![node] };
+            Self { root, rows, walk, visit, met: 0, stats, waiting, at, nodes: vec![node] };
         // A visitor who has enough is no failure.
         let _ = walker.go(&mut Descent::new(dir));
         Ok(())
@@ -60,7 +64,9 @@ impl<'a> Walker<'a> {
     fn go(&mut self, descent: &mut Descent) -> ControlFlow<()> {
         loop {
             let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| self.member(dir, name, kind);
-            match descent.next(&mut member) {
+            let next = descent.next(&mut member);
+            self.tell_gathered(descent)?;
+            match next {
                 Ok(Ok(Turn::Dir(name))) => {
                     self.dir(descent, &name)?;
                     continue;
@@ -82,24 +88,53 @@ impl<'a> Walker<'a> {
         (self.visit)(Visit::Failure(path, errno::kind(errno)))
     }
 
-    /// Tells of a member that is no directory, unless it turns out to be one.
+    /// Meets a member that is no directory, unless it turns out to be one.
     fn member(&mut self, dir: BorrowedFd<'_>, name: &CStr, kind: FileType) -> Member<()> {
-        let stat = stat_at(dir, name);
-        if kind == FileType::Unknown
-            && stat.as_ref().is_ok_and(|stat| file_type(stat) == FileType::Directory)
-        {
-            return Member::IsDir;
+        let met = if kind == FileType::Unknown {
+            let stat = stat_at(dir, name);
+            if stat.as_ref().is_ok_and(|stat| file_type(stat) == FileType::Directory) {
+                return Member::IsDir;
+            }
+            self.known(name, stat)
+        } else if self.stats.push(name) {
+            self.ask(dir)
+        } else {
+            ControlFlow::Continue(())
+        };
+        self.met += 1;
+        match met {
+            ControlFlow::Continue(()) => Member::Done,
+            ControlFlow::Break(()) => Member::Break(()),
         }
+    }
+
+    /// Tells of the members of the current directory that were met so far.
+    fn tell_gathered(&mut self, descent: &mut Descent) -> ControlFlow<()> {
+        match descent.dir() {
+            _ if self.stats.is_empty() => ControlFlow::Continue(()),
+            Ok(dir) => self.ask(dir),
+            Err(errno) => {
+                self.stats = Stats::default();
+                self.fail(self.at.clone(), errno)
+            }
+        }
+    }
+
+    fn ask(&mut self, dir: BorrowedFd<'_>) -> ControlFlow<()> {
+        for known in self.stats.ask(dir) {
+            known.iter().try_for_each(|(name, stat)| self.known(name, stat))?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Tells of a member of which something is known.
+    fn known(&mut self, name: &CStr, stat: Result<Statx, Errno>) -> ControlFlow<()> {
         let path = self.at.join(name.to_bytes()).expect("the system's names are segments");
         let found = stat.and_then(|stat| match file_type(&stat) {
             FileType::Symlink => self.root.follow(&path, stat),
             _ => Ok(Found { stat, link: false }),
         });
-        self.met += 1;
-        match self.tell(path, found) {
-            ControlFlow::Continue(()) => Member::Done,
-            ControlFlow::Break(()) => Member::Break(()),
-        }
+        self.tell(path, found)
     }
 
     fn tell(&mut self, path: ResourcePath, found: Result<Found, Errno>) -> ControlFlow<()> {

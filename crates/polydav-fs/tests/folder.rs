@@ -475,6 +475,63 @@ fn a_listing_does_not_give_a_new_file_the_properties_of_the_one_before() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// Two threads ask about what lies in it.
+#[test]
+fn of_a_large_folder_each_member_is_told_once_as_what_it_is() {
+    let world = World::new(false);
+    for folder in ["", "sub/"] {
+        fs::create_dir_all(world.at("d/sub")).unwrap();
+        for number in 0..1_500 {
+            let file = fs::File::create(world.at(&format!("d/{folder}{number}"))).unwrap();
+            file.set_len(number).unwrap();
+        }
+    }
+    symlink("7", world.at("d/link")).unwrap();
+    world.one(patch("d/1300", "p", "x")).unwrap();
+    let (mut told, mut with_properties) = (Vec::new(), Vec::new());
+    for visit in world.visits(u64::MAX) {
+        let Visit::Entry(entry) = visit else { panic!("{visit:?}") };
+        if !entry.properties.is_empty() {
+            with_properties.push(entry.path.clone());
+        }
+        if !entry.is_collection() {
+            told.push((entry.path, entry.length));
+        }
+    }
+    let folders = ["d", "d/sub"].into_iter();
+    let files = folders.flat_map(|folder| (0..1_500).map(move |number| (folder, number)));
+    let files = files.map(|(folder, number)| (path(&format!("{folder}/{number}")), number));
+    let mut expected: Vec<_> = files.chain([(path("d/link"), 7)]).collect();
+    told.sort();
+    expected.sort();
+    assert!(told == expected);
+    assert_eq!(with_properties, [path("d/1300")]);
+}
+
+#[test]
+fn what_goes_while_a_large_folder_is_listed_is_no_failure() {
+    let world = World::new(false);
+    fs::create_dir(world.at("d")).unwrap();
+    for number in 0..2_000 {
+        fs::File::create(world.at(&format!("d/{number}"))).unwrap();
+    }
+    for enough in [Some(1_200), None] {
+        let mut told = 0;
+        let mut visit = |visit| {
+            assert!(matches!(visit, Visit::Entry(_)), "{visit:?}");
+            told += 1;
+            if told == 1_100 && enough.is_none() {
+                let files = fs::read_dir(world.at("d")).unwrap();
+                files.for_each(|file| fs::remove_file(file.unwrap().path()).unwrap());
+            }
+            if Some(told) == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let walk = Walk { depth: WalkDepth::One, select: Select::All };
+        world.store.walk(&path("d"), &walk, &mut visit).unwrap();
+        assert!((1_100..2_000).contains(&told), "{told}");
+    }
+}
+
 /// A transaction that was open as long as somebody listened had the log grow without end.
 #[test]
 fn who_listens_slowly_does_not_have_the_log_of_the_database_grow() {

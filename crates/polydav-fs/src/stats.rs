@@ -1,0 +1,143 @@
+//! `Stats`: what the system knows of the members of a directory, of a large one asked for by two threads.
+//!
+//! Asking is most of the work of a listing. The other thread is this walk's alone, and ends with it.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use rustix::fs::Statx;
+use rustix::io::Errno;
+
+use crate::resolve::stat_at;
+
+/// So many names are asked about before anybody is told of them.
+const PORTION: usize = 256;
+
+/// For fewer, another thread isn't woken.
+const SHARED_MIN: usize = 32;
+
+/// So many members are asked about by the walk itself: most directories are small.
+const ALONE: usize = 1_000;
+
+/// Names of a directory.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// One behind the other, each with its NUL.
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+/// Names, and what the system knows of each.
+pub(crate) struct Known {
+    names: Names,
+    stats: Vec<Result<Statx, Errno>>,
+}
+
+/// Names that are gathered, and who asks about them.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    /// One half of them.
+    here: Names,
+    /// The other.
+    there: Names,
+    met: usize,
+    other: Other,
+}
+
+#[derive(Debug, Default)]
+enum Other {
+    #[default]
+    NotYet,
+    Thread {
+        ask: SyncSender<(OwnedFd, Names)>,
+        known: Receiver<Known>,
+    },
+    /// The system has none to give.
+    Never,
+}
+
+impl Names {
+    fn push(&mut self, name: &CStr) {
+        self.bytes.extend_from_slice(name.to_bytes_with_nul());
+        self.count += 1;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &CStr> {
+        let names = self.bytes.split_inclusive(|&byte| byte == 0);
+        names.map(|name| CStr::from_bytes_with_nul(name).expect("each ends with its NUL"))
+    }
+
+    /// Asks about all of them.
+    fn ask(self, dir: impl AsFd) -> Known {
+        let stats = self.iter().map(|name| stat_at(&dir, name)).collect();
+        Known { names: self, stats }
+    }
+}
+
+impl Known {
+    /// Each name, with what is known of it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&CStr, Result<Statx, Errno>)> {
+        self.names.iter().zip(self.stats.iter().copied())
+    }
+}
+
+impl Stats {
+    /// Whether no name was taken in since somebody asked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Takes a name in; whether it is time to ask.
+    pub(crate) fn push(&mut self, name: &CStr) -> bool {
+        self.met += 1;
+        if self.met > ALONE && matches!(self.other, Other::NotYet) {
+            self.other = Other::spawn();
+        }
+        let is_even = self.here.count == self.there.count;
+        let half = if is_even { &mut self.here } else { &mut self.there };
+        half.push(name);
+        self.count() == PORTION
+    }
+
+    fn count(&self) -> usize {
+        self.here.count + self.there.count
+    }
+
+    /// Asks about the names taken in, which lie in `dir`; none is left.
+    pub(crate) fn ask(&mut self, dir: BorrowedFd<'_>) -> [Known; 2] {
+        let is_shared = self.count() >= SHARED_MIN;
+        let (here, there) = (std::mem::take(&mut self.here), std::mem::take(&mut self.there));
+        if is_shared
+            && let Other::Thread { ask, known } = &self.other
+            && let Ok(same) = dir.try_clone_to_owned()
+        {
+            let meant = "the other thread lasts as long as it is asked";
+            ask.send((same, there)).expect(meant);
+            return [here.ask(dir), known.recv().expect(meant)];
+        }
+        [here.ask(dir), there.ask(dir)]
+    }
+}
+
+impl Other {
+    fn spawn() -> Self {
+        let (ask, asked) = sync_channel::<(OwnedFd, Names)>(1);
+        let (tell, known) = sync_channel(1);
+        let thread = thread::Builder::new().name("stats".to_owned());
+        let work = move || {
+            for (dir, names) in asked {
+                // Nobody listens any more to a walk that was broken off.
+                let _ = tell.send(names.ask(dir));
+            }
+        };
+        match thread.spawn(work) {
+            Ok(_) => Self::Thread { ask, known },
+            Err(error) => {
+                tracing::warn!(%error, "there is no thread to help with a long listing");
+                Self::Never
+            }
+        }
+    }
+}
