@@ -1,4 +1,4 @@
-//! The Debian packages that the conformance suites call, installed when that is possible.
+//! The Debian packages that the steps of a test call, installed when that is possible.
 //!
 //! Nothing is installed unless this is root on a Debian system, and no daemon is started by an
 //! installation: a `policy-rc.d` that forbids it stands in the way meanwhile.
@@ -13,7 +13,7 @@ use crate::Result;
 use crate::report::Ending;
 use crate::workspace::{on_path, output, succeed};
 
-const PACKAGES: [&str; 20] = [
+const PACKAGES: [&str; 21] = [
     "apache2",
     "cadaver",
     "curl",
@@ -34,6 +34,7 @@ const PACKAGES: [&str; 20] = [
     "rclone",
     "sqlite3",
     "util-linux",
+    "valgrind",
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check and every test, in one order, with a table at the end.
 
 use crate::report::{Ending, Report};
-use crate::workspace::{Workspace, succeed};
+use crate::workspace::{Workspace, on_path, succeed};
 use crate::{Result, debian, house, suite, tidy, tool};
 
 /// Runs all steps, or those named in `only`.
@@ -41,6 +41,7 @@ pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result {
     report.step("stream", || {
         succeed(&mut workspace.cargo("test --quiet --release -p multistatus --all-features"))
     });
+    report.step("micro", || micro(workspace));
     suite::run_all(workspace, &mut report, strict)?;
     report.finish(strict)
 }
@@ -59,5 +60,16 @@ fn deny(workspace: &Workspace, strict: bool) -> Result<Ending> {
     let mut deny = workspace.command(program);
     // Without the advisories: their database isn't on a package registry.
     succeed(deny.args(["--all-features", "check", "bans", "licenses", "sources"]))?;
+    Ok(Ending::Passed)
+}
+
+/// Counts instructions, each case within its bound.
+fn micro(workspace: &Workspace) -> Result<Ending> {
+    if !on_path("valgrind") {
+        return Ok(Ending::Skipped("valgrind is not installed".to_owned()));
+    }
+    // What people run is what is counted: the release profile.
+    succeed(&mut workspace.cargo("build --quiet --release --package micro"))?;
+    succeed(&mut workspace.command(workspace.target.join("release/micro")))?;
     Ok(Ending::Passed)
 }
