@@ -10,8 +10,8 @@ use http_body_util::{BodyExt, Full};
 use polydav_dav::{Dav, Site};
 use polydav_engine::{Engine, Environment, Plan, PlanMode};
 use polydav_store::{
-    Action, Cancel, Content, Durability, Failure, Guard, Ledger, Lock, LockToken, MemoryStore,
-    Outcome, Principal, ResourcePath, Step,
+    Action, Cancel, Content, Durability, Guard, Ledger, Lock, LockChange, MemoryLedger,
+    MemoryStore, Outcome, Principal, ResourcePath, Step,
 };
 use tokio::runtime::Runtime;
 
@@ -28,24 +28,6 @@ pub(crate) struct World {
     runtime: Runtime,
 }
 
-/// Locks that are there from the beginning. What is told of others is forgotten: how long that takes
-/// is a matter of the store.
-struct Given(Vec<Lock>);
-
-impl Ledger for Given {
-    fn locks(&self) -> Result<Vec<Lock>, Failure> {
-        Ok(self.0.clone())
-    }
-
-    fn keep_lock(&self, _: &Lock, _: Durability) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn forget_locks(&self, _: &[LockToken], _: Durability) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
 impl World {
     /// A world with so many files in `/from/`, and nothing in `/to/`.
     pub(crate) fn new(files: usize) -> Self {
@@ -60,16 +42,19 @@ impl World {
         let numbers = AtomicU64::new(0);
         let random = move || u128::from(numbers.fetch_add(1, Ordering::Relaxed));
         let environment = Environment::new(|| NOW, random);
-        let open = |locks| {
-            let (ledger, environment) = (Arc::new(Given(locks)), environment.clone());
+        let ledger = Arc::new(MemoryLedger::default());
+        let open = || {
+            let (ledger, environment) = (ledger.clone(), environment.clone());
             let engine = Engine::open(store.clone(), ledger, environment, Default::default());
             engine.expect("the ledger can be read")
         };
         let roots = locks.iter().map(|lock| Action::MakeCollection { target: lock.root.clone() });
         let made = furniture(files).into_iter().chain(roots);
-        let outcomes = runtime.block_on(open(Vec::new()).run(plan(made, PlanMode::BestEffort)));
+        let outcomes = runtime.block_on(open().run(plan(made, PlanMode::BestEffort)));
         assert!(outcomes.iter().all(Outcome::is_ok), "all can be made");
-        let engine = open(locks);
+        let kept: Vec<_> = locks.into_iter().map(|lock| LockChange::Keep(lock.into())).collect();
+        ledger.change_locks(&kept, Durability::Relaxed).expect("it is kept in memory");
+        let engine = open();
         let dav = Dav::new(engine.clone(), Site::default(), Default::default());
         Self { engine, dav, runtime }
     }

@@ -1,6 +1,6 @@
 //! `Ledger` and `BatchLedger`: what outlives the process beside the resources themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -219,7 +219,7 @@ pub trait BatchLedger: Send + Sync + 'static {
 /// A ledger that lasts as long as the process.
 #[derive(Debug, Default)]
 pub struct MemoryLedger {
-    locks: Mutex<Vec<Lock>>,
+    locks: Mutex<BTreeMap<LockToken, Arc<Lock>>>,
     batches: Mutex<MemoryBatches>,
 }
 
@@ -317,15 +317,16 @@ impl BatchLedger for MemoryLedger {
 
 impl Ledger for MemoryLedger {
     fn locks(&self) -> Result<Vec<Lock>, Failure> {
-        Ok(self.locks.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(locks.values().map(|lock| Lock::clone(lock)).collect())
     }
 
     fn change_locks(&self, changes: &[LockChange], _: Durability) -> Result<(), Failure> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
-            locks.retain(|kept| kept.token != *change.token());
-            if let LockChange::Keep(lock) = change {
-                locks.push(Lock::clone(lock));
+            match change {
+                LockChange::Keep(lock) => drop(locks.insert(lock.token.clone(), Arc::clone(lock))),
+                LockChange::Forget(token) => drop(locks.remove(token)),
             }
         }
         Ok(())

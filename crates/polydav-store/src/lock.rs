@@ -1,7 +1,7 @@
 //! Locks (RFC 4918 §6, §7): what one is, and the table that tells which cover a path.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -178,6 +178,8 @@ impl fmt::Debug for LocksOfRun<'_> {
 pub struct LockTable {
     by_root: BTreeMap<ResourcePath, Vec<Arc<Lock>>>,
     roots: HashMap<LockToken, ResourcePath>,
+    /// By when their time is over.
+    by_end: BTreeSet<(SystemTime, LockToken)>,
     by_principal: HashMap<Principal, usize>,
 }
 
@@ -202,6 +204,7 @@ impl LockTable {
         let lock = lock.into();
         self.remove(&lock.token);
         self.roots.insert(lock.token.clone(), lock.root.clone());
+        self.by_end.insert((lock.expires, lock.token.clone()));
         *self.by_principal.entry(lock.principal.clone()).or_default() += 1;
         self.by_root.entry(lock.root.clone()).or_default().push(lock);
     }
@@ -215,6 +218,7 @@ impl LockTable {
         if locks.is_empty() {
             self.by_root.remove(&root);
         }
+        self.by_end.remove(&(lock.expires, lock.token.clone()));
         if let Entry::Occupied(mut count) = self.by_principal.entry(lock.principal.clone()) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -226,13 +230,8 @@ impl LockTable {
 
     /// Removes and returns the locks whose time is over at `now`.
     pub fn expire(&mut self, now: SystemTime) -> Vec<Arc<Lock>> {
-        let over: Vec<_> = self
-            .by_root
-            .values()
-            .flatten()
-            .filter(|lock| lock.expires <= now)
-            .map(|lock| lock.token.clone())
-            .collect();
+        let over = self.by_end.iter().take_while(|(end, _)| *end <= now);
+        let over: Vec<_> = over.map(|(_, token)| token.clone()).collect();
         over.iter().filter_map(|token| self.remove(token)).collect()
     }
 

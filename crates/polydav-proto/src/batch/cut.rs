@@ -107,6 +107,19 @@ impl Default for Scan {
 }
 
 impl Scan {
+    /// How much white space a text between two values begins with.
+    pub(super) fn space(text: &str) -> usize {
+        text.len() - text.trim_start_matches([' ', '\t', '\r', '\n']).len()
+    }
+
+    /// How long the value is that a text begins with: all of it, if it doesn't end there.
+    pub(super) fn value(text: &str) -> usize {
+        match Self::Between.follow(text.as_bytes()) {
+            (length, true) => length,
+            (_, false) => text.len(),
+        }
+    }
+
     /// Follows bytes to where a value begins, to where it ends, or to the last of them: how many that
     /// were, and whether a value ended.
     pub(super) fn follow(&mut self, bytes: &[u8]) -> (usize, bool) {

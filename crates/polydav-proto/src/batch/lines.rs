@@ -5,6 +5,7 @@
 
 use serde_json::Deserializer;
 
+use super::cut::Scan;
 use super::draft::{Draft, DraftValue, Drafts, Reader, XmlSpent};
 use super::json::{Line, read_line};
 use super::name::{Attribute, Setting};
@@ -79,24 +80,25 @@ impl Lines {
     /// If the structure of one of them is wrong, or it is larger than the limits allow. It can't be
     /// gone on from there.
     pub fn read(&mut self, values: &[u8]) -> Result<Vec<Operation>, InvalidBatch> {
-        let read = self.read_values(values).map_err(|invalid| self.placed(invalid));
-        let (lines, last) = ends(values);
-        self.line += lines;
-        self.column = if lines == 0 { self.column + last } else { last };
-        read
+        self.read_values(values).map_err(|invalid| self.placed(invalid))
     }
 
     fn read_values(&mut self, values: &[u8]) -> Result<Vec<Operation>, InvalidBatch> {
-        let text = text::of(values)?;
-        if self.values == 0 && text.trim_ascii_start().starts_with('[') {
+        let mut rest = text::of(values)?;
+        if self.values == 0 && rest.trim_ascii_start().starts_with('[') {
             let message = "expected an object, not an array: send that as application/json";
             return Place::Document.refuse(message);
         }
-        let mut json = Deserializer::from_str(text);
         let mut operations = Vec::new();
         let mut spent = XmlSpent::default();
-        // There is more as long as this isn't the end.
-        while json.end().is_err() {
+        loop {
+            rest = self.pass(rest, Scan::space(rest));
+            if rest.is_empty() {
+                return Ok(operations);
+            }
+            // A reader of all of them counts the lines anew to say that this isn't the end.
+            let length = Scan::value(rest);
+            let mut json = Deserializer::from_str(&rest[..length]);
             // Each has the bounds of a document. But what stands once in a line may be in scope for
             // all of it: together they are no larger for being cut into many.
             spent.elements = 0;
@@ -105,8 +107,17 @@ impl Lines {
                 Line::Operation(draft) => operations.push(self.operation(*draft)?),
             }
             self.values += 1;
+            rest = self.pass(rest, length);
         }
-        Ok(operations)
+    }
+
+    /// What comes behind so many bytes.
+    fn pass<'t>(&mut self, text: &'t str, length: usize) -> &'t str {
+        let (passed, rest) = text.split_at(length);
+        let (lines, last) = ends(passed.as_bytes());
+        self.line += lines;
+        self.column = if lines == 0 { self.column + last } else { last };
+        rest
     }
 
     fn set(&mut self, mut drafts: Drafts) -> Result<(), InvalidBatch> {
