@@ -1,6 +1,6 @@
 //! PROPPATCH (RFC 4918 §9.2): all changes of a resource's properties, or none.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use http::{Response, StatusCode};
 use multistatus::xml::Name;
@@ -141,7 +141,7 @@ pub(crate) fn failed(update: &PropertyUpdate, failure: &Failure) -> Option<Vec<P
 
 /// The properties an update is about, each once.
 pub(crate) fn names(update: &PropertyUpdate) -> Vec<&Name> {
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     update.changes.iter().map(Change::name).filter(|name| seen.insert(*name)).collect()
 }
 

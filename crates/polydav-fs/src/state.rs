@@ -5,7 +5,8 @@
 //!
 //! The database knows nothing of files; what its rows mean for them is told in [`crate::apply`].
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use polydav_store::{
     Durability, FATE_KNOWN, Property, PropertyChange, PropertyName, ResourcePath, RunId, Select,
 };
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, params};
 
 use crate::held::Held;
 use crate::intent::{Identity, Intent, IntentKind};
@@ -25,6 +26,11 @@ use crate::sys;
 
 /// The version of the tables: how many of [`TABLES`] there are.
 const VERSION: i64 = TABLES.len() as i64;
+
+/// After so many pages (16 MiB) what is in the log is written to its place, and both are synced. Whoever
+/// commits waits for that: the longer the log, the less often, and the fewer pages, for many are
+/// written again and again.
+const LOG_PAGES: i64 = 4_000;
 
 /// Marks the file as ours: "pdav".
 const APPLICATION: i64 = 0x7064_6176;
@@ -194,6 +200,7 @@ impl State {
             return Err(StateError::NoWal);
         }
         configure(&connection)?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         prepare_tables(&mut connection)?;
         let any_row = any_row(&connection)?;
@@ -282,7 +289,8 @@ impl State {
         writer.be(durability)?;
         let behavior = rusqlite::TransactionBehavior::Immediate;
         let transaction = writer.connection.transaction_with_behavior(behavior)?;
-        if !work(&Changes { transaction: &transaction, reserve: &writer.reserve })? {
+        let (folder, reserve) = (Folder::default(), &writer.reserve);
+        if !work(&Changes { transaction: &transaction, folder, reserve })? {
             return Ok(false);
         }
         let any_row = any_row(&transaction)?;
@@ -318,7 +326,7 @@ impl State {
                 connection
             }
         };
-        Ok(Reading { state: self, connection: Some(connection) })
+        Ok(Reading { state: self, connection: Some(connection), folder: Folder::default() })
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -398,17 +406,39 @@ fn node_at(connection: &Connection, path: &ResourcePath) -> rusqlite::Result<Opt
     Ok(Some(node))
 }
 
+/// The folder that something was looked up in last, and its node, if it has one: most of what is looked
+/// up in one transaction lies in the same. Forgotten when nodes go, or are moved.
+#[derive(Debug, Default)]
+struct Folder(RefCell<Option<(ResourcePath, Option<i64>)>>);
+
+impl Folder {
+    fn forget(&self) {
+        self.0.take();
+    }
+
+    fn note(&self, path: ResourcePath, node: Option<i64>) {
+        self.0.replace(Some((path, node)));
+    }
+
+    /// The node of a folder, if it is the one that is known.
+    fn known(&self, path: &ResourcePath) -> Option<Option<i64>> {
+        self.0.borrow().as_ref().filter(|(known, _)| known == path).map(|(_, node)| *node)
+    }
+}
+
 /// Somebody who reads. Others may have the connection afterwards.
 pub(crate) struct Reading<'a> {
     state: &'a State,
     /// There until it is dropped.
     connection: Option<Connection>,
+    folder: Folder,
 }
 
 impl Reading<'_> {
     /// What can be read.
     pub(crate) fn rows(&self) -> Rows<'_> {
-        Rows { connection: self.connection.as_ref().expect("it is there until this is dropped") }
+        let connection = self.connection.as_ref().expect("it is there until this is dropped");
+        Rows { connection, folder: &self.folder }
     }
 }
 
@@ -416,7 +446,7 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         // One that can't be brought back to where it began is of no use to others.
         if let Some(connection) = self.connection.take()
-            && (Rows { connection: &connection }).look_away().is_ok()
+            && (Rows { connection: &connection, folder: &self.folder }).look_away().is_ok()
         {
             self.state.readers().push(connection);
         }
@@ -426,6 +456,7 @@ impl Drop for Reading<'_> {
 /// What can be read.
 pub(crate) struct Rows<'a> {
     connection: &'a Connection,
+    folder: &'a Folder,
 }
 
 impl Rows<'_> {
@@ -443,18 +474,39 @@ impl Rows<'_> {
     pub(crate) fn property_bytes(
         &self,
         path: &ResourcePath,
-    ) -> rusqlite::Result<HashMap<PropertyName, usize>> {
-        let Some(node) = self.node(path)? else { return Ok(HashMap::new()) };
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT ns, name, length(value) FROM prop WHERE node = ?1")?;
-        let bytes = statement.query_map([node], |row| {
+    ) -> rusqlite::Result<BTreeMap<PropertyName, usize>> {
+        let bytes = |row: &Row<'_>| {
             let name = PropertyName::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
             let length = usize::try_from(row.get::<_, i64>(2)?).unwrap_or(usize::MAX);
             let bytes = name.bytes().saturating_add(length);
             Ok((name, bytes))
-        })?;
-        bytes.collect()
+        };
+        let Some((folder, name)) = path.parent().zip(path.name()) else {
+            let sql = "SELECT ns, name, length(value) FROM prop WHERE node = ?1";
+            return self.connection.prepare_cached(sql)?.query_map([ROOT], bytes)?.collect();
+        };
+        let Some(folder) = self.folder(folder)? else { return Ok(BTreeMap::new()) };
+        self.connection
+            .prepare_cached(
+                "SELECT ns, prop.name, length(value) FROM node JOIN prop ON prop.node = node.id
+                WHERE node.parent = ?1 AND node.name = ?2",
+            )?
+            .query_map(params![folder, name], bytes)?
+            .collect()
+    }
+
+    /// The node of a folder that several things may be looked up in.
+    fn folder(&self, path: ResourcePath) -> rusqlite::Result<Option<i64>> {
+        // Outside a transaction, somebody else may change it.
+        let is_sure = !self.connection.is_autocommit();
+        if is_sure && let Some(node) = self.folder.known(&path) {
+            return Ok(node);
+        }
+        let node = node_at(self.connection, &path)?;
+        if is_sure {
+            self.folder.note(path, node);
+        }
+        Ok(node)
     }
 
     /// The node of a member.
@@ -488,6 +540,7 @@ impl Rows<'_> {
     /// locks of each statement; but as long as it lasts, the log of what is written only grows: nobody
     /// is waited for meanwhile.
     pub(crate) fn look(&self) -> rusqlite::Result<()> {
+        self.folder.forget();
         self.connection.execute_batch("BEGIN")
     }
 
@@ -515,6 +568,7 @@ fn picked(mut rows: rusqlite::Rows<'_>, select: &Select) -> rusqlite::Result<Vec
 /// What can be changed, in one transaction.
 pub(crate) struct Changes<'a> {
     transaction: &'a Transaction<'a>,
+    folder: Folder,
     reserve: &'a Reserve,
 }
 
@@ -526,7 +580,7 @@ impl Changes<'_> {
 
     /// What the transaction can read.
     pub(crate) fn rows(&self) -> Rows<'_> {
-        Rows { connection: self.transaction }
+        Rows { connection: self.transaction, folder: &self.folder }
     }
 
     /// Applies a change.
@@ -543,12 +597,30 @@ impl Changes<'_> {
     fn make(&self, path: &ResourcePath) -> rusqlite::Result<i64> {
         let mut node = ROOT;
         for name in path.segments() {
-            node = match child(self.transaction, node, name)? {
-                Some(id) => id,
-                None => self.insert(node, name)?,
-            };
+            node = self.make_member(node, name)?;
         }
         Ok(node)
+    }
+
+    fn make_member(&self, parent: i64, name: &[u8]) -> rusqlite::Result<i64> {
+        match child(self.transaction, parent, name)? {
+            Some(id) => Ok(id),
+            None => self.insert(parent, name),
+        }
+    }
+
+    /// As [`Changes::make`], for something that isn't the last in its folder.
+    fn make_in_folder(&self, path: &ResourcePath) -> rusqlite::Result<i64> {
+        let Some((folder, name)) = path.parent().zip(path.name()) else { return Ok(ROOT) };
+        let node = match self.folder.known(&folder) {
+            Some(Some(node)) => node,
+            _ => {
+                let node = self.make(&folder)?;
+                self.folder.note(folder, Some(node));
+                node
+            }
+        };
+        self.make_member(node, name)
     }
 
     fn insert(&self, parent: i64, name: &[u8]) -> rusqlite::Result<i64> {
@@ -559,6 +631,7 @@ impl Changes<'_> {
 
     /// Removes nodes, from `path` up, that nothing hangs on any more.
     fn prune(&self, path: &ResourcePath) -> rusqlite::Result<()> {
+        self.folder.forget();
         let mut statement = self.transaction.prepare_cached(
             "DELETE FROM node WHERE id = ?1
              AND NOT EXISTS (SELECT 1 FROM node WHERE parent = ?1)
@@ -575,6 +648,7 @@ impl Changes<'_> {
     }
 
     fn clear(&self, path: &ResourcePath) -> rusqlite::Result<()> {
+        self.folder.forget();
         let Some(node) = node_at(self.transaction, path)? else { return Ok(()) };
         const UNDER: &str = "WITH RECURSIVE under (id) AS (
             VALUES (?1) UNION ALL SELECT node.id FROM node JOIN under ON node.parent = under.id
@@ -638,7 +712,7 @@ impl Changes<'_> {
     }
 
     fn patch(&self, path: &ResourcePath, changes: &[PropertyChange]) -> rusqlite::Result<()> {
-        let node = self.make(path)?;
+        let node = self.make_in_folder(path)?;
         for change in changes {
             match change {
                 PropertyChange::Set(Property { name, value }) => self
@@ -822,6 +896,40 @@ mod tests {
         assert!(matches!(of_version(newer), StateError::Newer { found } if found == newer));
         assert!(matches!(of_version(0), StateError::Foreign));
         assert!(matches!(of_version(-1), StateError::Foreign));
+    }
+
+    #[test]
+    fn what_is_known_of_a_folder_is_forgotten_when_its_node_goes() {
+        let dir = TempDir::new().unwrap();
+        let state = State::open_in(dir.path()).unwrap();
+        let moved = RowChange::Move(path("a"), path("b"));
+        for (gone, told) in [
+            (unset("a/x"), vec!["a/y"]),
+            (RowChange::Clear(path("a")), vec!["a/y"]),
+            (moved, vec!["a/y", "b/x"]),
+        ] {
+            let changes = [RowChange::Clear(path("")), set("a/x"), gone, set("a/y")];
+            let change = |rows: &Changes<'_>| changes.iter().try_for_each(|it| rows.apply(it));
+            state.change(Durability::Full, change).unwrap();
+            let has = |at: &&str| {
+                state.read(|rows| rows.property_bytes(&path(at))).unwrap().contains_key(&name())
+            };
+            let all = ["a/x", "a/y", "b/x", "b/y"];
+            assert_eq!(all.into_iter().filter(has).collect::<Vec<_>>(), told, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_looks_again_sees_the_folder_as_it_is_by_then() {
+        let dir = TempDir::new().unwrap();
+        let state = State::open_in(dir.path()).unwrap();
+        let reading = state.reading().unwrap();
+        for is_there in [false, true] {
+            reading.rows().look().unwrap();
+            assert_eq!(!reading.rows().property_bytes(&path("a/x")).unwrap().is_empty(), is_there);
+            reading.rows().look_away().unwrap();
+            apply(&state, &set("a/x"));
+        }
     }
 
     #[test]

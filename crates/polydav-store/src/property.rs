@@ -1,6 +1,6 @@
 //! Dead properties: names, opaque values, and what a request selects or changes of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,21 +92,25 @@ impl PropertyChange {
     /// [`FailureKind::Forbidden`], at `path`.
     pub fn check_bounds(
         path: &ResourcePath,
-        before: &HashMap<PropertyName, usize>,
+        before: &BTreeMap<PropertyName, usize>,
         changes: &[Self],
     ) -> Result<(), Failure> {
-        let mut after = before.clone();
+        let mut last = BTreeMap::new();
         for change in changes {
             match change {
-                Self::Set(property) => after.insert(property.name.clone(), property.bytes()),
-                Self::Remove(name) => after.remove(name),
+                Self::Set(property) => last.insert(&property.name, Some(property.bytes())),
+                Self::Remove(name) => last.insert(name, None),
             };
         }
-        let bytes = |properties: &HashMap<_, usize>| properties.values().sum::<usize>();
+        let (count_before, bytes_before) = (before.len(), before.values().sum::<usize>());
+        let (mut count, mut bytes) = (count_before, bytes_before);
+        for (name, made) in last {
+            let gone = before.get(name);
+            count = count + usize::from(made.is_some()) - usize::from(gone.is_some());
+            bytes = bytes + made.unwrap_or(0) - gone.unwrap_or(&0);
+        }
         let (count_max, bytes_max) = (Property::COUNT_MAX, Property::BYTES_MAX);
-        if after.len() <= before.len().max(count_max)
-            && bytes(&after) <= bytes(before).max(bytes_max)
-        {
+        if count <= count_before.max(count_max) && bytes <= bytes_before.max(bytes_max) {
             return Ok(());
         }
         let detail =
