@@ -42,7 +42,7 @@ impl Replica {
             FileType::RegularFile => {
                 let (source, known) = tree::open_source(dir, name)?;
                 let mut file = writer.stage.create()?;
-                tree::copy_file(&source, &known, file.file()?)?;
+                tree::copy_file(&source, &known, &Rights::of(&source, &known), file.file()?)?;
                 file.rest();
                 Ok((Self::File(file), Members::default()))
             }

@@ -60,9 +60,18 @@ impl Rights {
         Self { mode: self.mode | more, ..self }
     }
 
-    /// Gives others the same rights on an open file.
+    /// The permission bits to make something with that is given these rights later: those it is to
+    /// have in the end, if no list goes before them.
+    pub(crate) fn mode_of_new(&self) -> Mode {
+        if matches!(self.list, Ok(None)) { self.mode } else { Mode::RUSR | Mode::WUSR }
+    }
+
+    /// Gives others the same rights on an open file. What it has already isn't set again, for even that
+    /// would be written to disk.
     pub(crate) fn give(&self, file: impl AsFd) -> Result<(), Errno> {
+        let has_bits = |own: Statx| u32::from(own.stx_mode) & 0o7777 == self.mode.as_raw_mode();
         let listed = match &self.list {
+            Ok(None) if stat(&file).is_ok_and(has_bits) => return Ok(()),
             Ok(None) => return sys::set_mode(file, self.mode),
             Ok(Some(list)) => sys::set_list(&file, ACCESS_LIST, list),
             Err(errno) => Err(*errno),
@@ -90,7 +99,7 @@ pub(crate) fn inherit_group(file: &mut StagedFile, dir: impl AsFd) -> Result<(),
 }
 
 /// Gives a file the owner, the group and the rights of what has a name in a directory, as far as we
-/// may. What it has already isn't set again, for even that would be written to disk.
+/// may.
 pub(crate) fn take_over(
     file: impl AsFd,
     (dir, name): (impl AsFd, &[u8]),
@@ -100,10 +109,7 @@ pub(crate) fn take_over(
     if (own.stx_uid, own.stx_gid) != (there.stx_uid, there.stx_gid) {
         give_away(&file, there)?;
     }
-    match Rights::at(dir, name, there) {
-        Rights { mode: of_there, list: Ok(None) } if of_there == mode(&own) => Ok(()),
-        rights => rights.give(file),
-    }
+    Rights::at(dir, name, there).give(file)
 }
 
 /// Gives a file the owner and the group of another, as far as we may.

@@ -38,10 +38,12 @@ pub(crate) fn open_source(dir: impl AsFd, name: &[u8]) -> Result<(OwnedFd, Statx
     if file_type(&stat) == FileType::RegularFile { Ok((file, stat)) } else { Err(Errno::NODEV) }
 }
 
-/// Makes `target`, an empty file, the same as `source`: content, permissions, modification time.
+/// Makes `target`, an empty file, the same as `source`, which has these rights: content, permissions,
+/// modification time.
 pub(crate) fn copy_file(
     source: &OwnedFd,
     known: &Statx,
+    rights: &Rights,
     target: BorrowedFd<'_>,
 ) -> Result<(), Errno> {
     let is_sparse = known.stx_blocks.saturating_mul(512) < known.stx_size;
@@ -50,7 +52,7 @@ pub(crate) fn copy_file(
     } else {
         copy_range(source, target, known.stx_size)?;
     }
-    Rights::of(source, known).give(target)?;
+    rights.give(target)?;
     sys::set_times(target, &times(known))
 }
 
@@ -233,8 +235,9 @@ fn copy_member(
         },
         FileType::RegularFile | FileType::Unknown => match open_source(from, bytes) {
             Ok((file, stat)) => {
-                let copied = sys::create(into, bytes, Mode::RUSR | Mode::WUSR)
-                    .and_then(|target| copy_file(&file, &stat, target.as_fd()));
+                let rights = Rights::of(&file, &stat);
+                let copied = sys::create(into, bytes, rights.mode_of_new())
+                    .and_then(|target| copy_file(&file, &stat, &rights, target.as_fd()));
                 return copied.map_or_else(Member::Break, |()| Member::Done);
             }
             Err(errno) => errno,
