@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use memchr::memmem::{find, find_iter};
@@ -76,6 +77,27 @@ impl Client {
         let start = Instant::now();
         self.stream.write_all(&request)?;
         self.receive(start)
+    }
+
+    /// Sends a request whose answer comes while it is sent, and takes that in meanwhile.
+    pub(crate) fn converse(
+        &mut self,
+        (method, target): (&str, &str),
+        headers: &[&str],
+        body: &[u8],
+    ) -> Result<Answer> {
+        let head = head(self.server, (method, target), headers, body.len() as u64);
+        let mut sending = self.stream.try_clone()?;
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let sent = scope.spawn(move || {
+                sending.write_all(&head)?;
+                sending.write_all(body)
+            });
+            let answer = self.receive(start)?;
+            sent.join().expect("it returns errors")?;
+            Ok(answer)
+        })
     }
 
     /// Sends a request with a body of `length` bytes, in portions of `portion`.
