@@ -9,7 +9,7 @@ use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::Result;
-use crate::client::Coming;
+use crate::client::{Coming, Wanted};
 use crate::load::{Load, measured};
 
 /// Bytes taken in at a time.
@@ -67,7 +67,7 @@ async fn play(mut stream: TcpStream, mut script: impl Script) -> Result {
 
 /// Takes an answer in, and keeps its header section.
 async fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<(u16, String)> {
-    let mut coming = Coming::uncounted();
+    let mut coming = Coming::new(Wanted::Nothing);
     loop {
         let count = stream.read(buffer).await?;
         if coming.take(&buffer[..count])? {

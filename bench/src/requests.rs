@@ -12,7 +12,7 @@ use crate::report::{Goal, Report};
 use crate::{Result, Settings, median};
 
 use self::ground::{Contestant, Ground};
-use self::work::{Measure, WORKS, Work};
+use self::work::{FULL, Measure, RELAXED, WORKS, Work};
 
 /// Measures all of it: everybody does each work in turns.
 pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) -> Result {
@@ -62,7 +62,8 @@ fn tell(work: &Work, settings: &Settings, all: &[Figures<'_>], report: &mut Repo
     let said: Vec<_> = all.iter().map(say).collect();
     let share = all.iter().map(Figures::share).fold(0.0, f64::max);
     let said = format!("{}; asking took {:.0} % at most", said.join(", "), 100.0 * share);
-    let ours = all.iter().find(|figures| figures.who.is_ours()).map(figure);
+    let of = |name| all.iter().find(|figures| figures.who.name == name).map(figure);
+    let ours = of(RELAXED);
     let models = all.iter().filter(|figures| work.is_model(figures.who)).map(figure);
     let theirs = models.reduce(|a, b| work.measure.better(a, b));
     let ratio = ours.zip(theirs).map_or(f64::NAN, |(ours, theirs)| ours / theirs);
@@ -71,4 +72,9 @@ fn tell(work: &Work, settings: &Settings, all: &[Figures<'_>], report: &mut Repo
         Measure::Rate | Measure::Bytes(_) => Goal::AtLeast(work.goal, "of the fastest"),
     };
     report.add(work.what, work.measure.name(), said, ratio, goal);
+    if let (Some(most), Some(relaxed), Some(full)) = (work.full_max, ours, of(FULL)) {
+        let said = format!("{}; relaxed {}", work.measure.say(full), work.measure.say(relaxed));
+        let times = work.measure.times(full, relaxed);
+        report.add(work.what, "in full", said, times, Goal::AtMost(most, "times relaxed"));
+    }
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::Result;
 use crate::client::Client;
 use crate::load::{Load, at_once, measured};
-use crate::peer::{Peer, open_to_all};
+use crate::peer::{Kind, Peer, open_to_all};
 use crate::polydav::Polydav;
 
 use super::who::{Durability, Mode, Who};
@@ -70,7 +70,8 @@ impl Field {
             Polydav::serve(&at(durability), &arguments)
         };
         let (relaxed, full) = (polydav("relaxed")?, polydav("full")?);
-        let (nginx, apache) = (Peer::nginx(&at("nginx"))?, Peer::apache(&at("apache"))?);
+        let (nginx, apache) =
+            (Peer::serve(Kind::Nginx, &at("nginx"))?, Peer::serve(Kind::Apache, &at("apache"))?);
         Ok(Self { relaxed, full, nginx, apache, root })
     }
 

@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::drive::drive;
 use crate::load::{Load, measured};
-use crate::peer::{Peer, open_to_all};
+use crate::peer::{Kind, Peer, open_to_all};
 use crate::polydav::Polydav;
 use crate::{Result, Settings};
 
 use super::script::{LockCycles, Queue};
-use super::work::{Ask, BIG_BYTES, COME, CONTENT, DONE, FILES, Work};
+use super::work::{Ask, BIG_BYTES, COME, CONTENT, DONE, FILES, FULL, RELAXED, Work};
 
 const PORTION: usize = 1 << 20;
 
@@ -57,11 +57,11 @@ impl Ground {
         root.prefix("requests-").permissions(Permissions::from_mode(0o755));
         let root = root.tempdir_in(image)?;
         let mut ground = Self { contestants: Vec::new(), shrink: settings.shrink, root };
-        ground.add("polydav", |folder| ours(folder, "relaxed"))?;
-        ground.add("polydav in full", |folder| ours(folder, "full"))?;
-        ground.add("nginx", |folder| theirs(Peer::nginx(folder)?))?;
-        ground.add("apache", |folder| theirs(Peer::apache(folder)?))?;
-        ground.add("lighttpd", |folder| theirs(Peer::lighttpd(folder)?))?;
+        ground.add(RELAXED, |folder| ours(folder, "relaxed"))?;
+        ground.add(FULL, |folder| ours(folder, "full"))?;
+        ground.add("nginx", |folder| theirs(Peer::serve(Kind::Nginx, folder)?))?;
+        ground.add("apache", |folder| theirs(Peer::serve(Kind::Apache, folder)?))?;
+        ground.add("lighttpd", |folder| theirs(Peer::serve(Kind::Lighttpd, folder)?))?;
         Ok(ground)
     }
 
