@@ -13,6 +13,7 @@ mod batch;
 mod client;
 mod content;
 mod drive;
+mod fault;
 mod growth;
 mod idle;
 mod image;

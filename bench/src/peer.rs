@@ -4,13 +4,14 @@ mod apache;
 mod lighttpd;
 mod nginx;
 mod rclone;
+mod rust;
 
 use std::fs::{Permissions, set_permissions};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,10 @@ pub(crate) enum Kind {
     Lighttpd,
     /// `rclone serve webdav`, in Go.
     Rclone,
+    /// A small one in Rust.
+    Dufs,
+    /// The Rust crate that other servers are made with.
+    DavServer,
 }
 
 /// Where it is to serve what.
@@ -44,7 +49,8 @@ struct Place<'a> {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Nginx, Self::Apache, Self::Lighttpd, Self::Rclone];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Nginx, Self::Apache, Self::Lighttpd, Self::Rclone, Self::Dufs, Self::DavServer];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -52,6 +58,8 @@ impl Kind {
             Self::Apache => "apache",
             Self::Lighttpd => "lighttpd",
             Self::Rclone => "rclone",
+            Self::Dufs => "dufs",
+            Self::DavServer => "dav-server",
         }
     }
 
@@ -61,6 +69,8 @@ impl Kind {
             Self::Apache => apache::command(place),
             Self::Lighttpd => lighttpd::command(place),
             Self::Rclone => Ok(rclone::command(place)),
+            Self::Dufs => Ok(rust::dufs(place)),
+            Self::DavServer => Ok(rust::dav_server(place)),
         }
     }
 
@@ -71,6 +81,8 @@ impl Kind {
             Self::Apache => format!("{}, mod_dav, event MPM", said("apache2", &["-v"])),
             Self::Lighttpd => format!("{}, mod_webdav", said("lighttpd", &["-v"])),
             Self::Rclone => said("rclone", &["version"]),
+            Self::Dufs => said(tool("dufs"), &["--version"]),
+            Self::DavServer => said(tool("bench-dav-server"), &["--version"]),
         }
     }
 }
@@ -140,6 +152,12 @@ impl Peer {
     pub(crate) fn client(&self) -> Result<Client> {
         Client::connect(self.address)
     }
+}
+
+/// A program that was compiled to be compared with: it lies beside the folder of this one.
+fn tool(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.with_file_name("..").join("tools/bin").join(name)
 }
 
 /// Lets everybody make files in a folder: Apache doesn't work as root.

@@ -1,5 +1,6 @@
 //! Servers under measurement: started, weighed, ended.
 
+use std::ffi::OsStr;
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,7 +48,7 @@ pub(crate) fn succeed(command: &mut Command) -> Result {
 }
 
 /// The first line of what a program says of itself, on whichever output.
-pub(crate) fn said(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn said(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);

@@ -1,7 +1,10 @@
 //! The works: what is asked, of whom, and how fast that is to be.
 
+use std::time::Duration;
+
 use crate::Settings;
 use crate::client::request;
+use crate::peer::Kind;
 
 use super::ground::Contestant;
 use super::script::LOCKINFO;
@@ -12,6 +15,8 @@ pub(super) const BIG_BYTES: u64 = 1 << 30;
 pub(super) const CONTENT: [u8; 4096] = [b'x'; 4096];
 const RANGE_BYTES: u64 = 64 * 1024;
 const MANY: usize = 32;
+/// How long is asked for what can be ended early.
+pub(super) const TIME_MAX: Duration = Duration::from_secs(3);
 
 /// What is measured, and against whom.
 pub(super) struct Work {
@@ -19,24 +24,39 @@ pub(super) struct Work {
     pub(super) ask: Ask,
     pub(super) measure: Measure,
     /// The best of these is what polydav is held to: so much of its figure.
-    pub(super) models: &'static [&'static str],
+    pub(super) models: &'static [Kind],
     pub(super) goal: f64,
     /// Whether nothing but the models can be asked.
     pub(super) only_models: bool,
-    /// What is asked for once before.
-    pub(super) before: Option<Ask>,
+    pub(super) before: Before,
     /// How many times as long as relaxed it may take in full.
     pub(super) full_max: Option<f64>,
+}
+
+/// What has to be there before, and isn't measured.
+#[derive(Clone, Copy)]
+pub(super) enum Before {
+    Nothing,
+    /// What is asked for once.
+    Once(Ask),
+    /// A copy of the tree in each round.
+    Copy(Ask),
 }
 
 /// How it is asked for.
 #[derive(Clone, Copy)]
 pub(super) enum Ask {
-    /// So many requests on so many connections.
-    Each { count: usize, connections: usize, request: Make, accepted: &'static [u16] },
+    /// So many requests on so many connections, as long as there is time; what it takes is scaled up.
+    Each {
+        count: usize,
+        connections: usize,
+        request: Make,
+        accepted: &'static [u16],
+        time_max: Option<Duration>,
+    },
     /// A PUT of so many bytes.
     Upload(u64),
-    /// So many times LOCK and UNLOCK, on so many connections.
+    /// So many times LOCK and UNLOCK on so many connections, in the same way.
     Locks { count: usize, connections: usize },
 }
 
@@ -93,9 +113,9 @@ impl Work {
         self
     }
 
-    /// The same, once this has been asked for.
-    const fn after(mut self, before: Ask) -> Self {
-        self.before = Some(before);
+    /// The same, of what has to be there before.
+    const fn after(mut self, before: Before) -> Self {
+        self.before = before;
         self
     }
 
@@ -131,7 +151,7 @@ impl Work {
     }
 
     pub(super) fn is_model(&self, who: &Contestant) -> bool {
-        self.models.contains(&who.name)
+        who.kind().is_some_and(|kind| self.models.contains(&kind))
     }
 }
 
@@ -142,41 +162,62 @@ pub(super) const DONE: &[u16] = &[200, 201, 204];
 /// What polydav is called, with its durability.
 pub(super) const RELAXED: &str = "polydav";
 pub(super) const FULL: &str = "polydav in full";
-const ALL: &[&str] = &["nginx", "apache", "lighttpd"];
-const NGINX: &[&str] = &["nginx"];
+/// Who does what every WebDAV server does.
+const ALL: &[Kind] = &Kind::ALL;
+const NGINX: &[Kind] = &[Kind::Nginx];
+/// Who keeps properties that it doesn't know.
+const PROPERTIES: &[Kind] = &[Kind::Apache, Kind::Lighttpd];
+/// Who keeps locks, on many connections too.
+const LOCKS: &[Kind] = &[Kind::Nginx, Kind::Lighttpd, Kind::Rclone, Kind::DavServer];
 
 const fn each(count: usize, request: Make, accepted: &'static [u16]) -> Ask {
-    Ask::Each { count, connections: MANY, request, accepted }
+    Ask::Each { count, connections: MANY, request, accepted, time_max: None }
+}
+
+/// The same, of which nothing stays, so that those who take long can be asked for less.
+const fn reads(count: usize, request: Make, accepted: &'static [u16]) -> Ask {
+    Ask::Each { count, connections: MANY, request, accepted, time_max: Some(TIME_MAX) }
 }
 
 const fn once(request: Make, accepted: &'static [u16]) -> Ask {
-    Ask::Each { count: 1, connections: 1, request, accepted }
+    Ask::Each { count: 1, connections: 1, request, accepted, time_max: None }
 }
 
 const fn work(
     what: &'static str,
     ask: Ask,
     measure: Measure,
-    models: &'static [&'static str],
+    models: &'static [Kind],
     goal: f64,
 ) -> Work {
-    Work { what, ask, measure, models, goal, only_models: false, before: None, full_max: None }
+    Work {
+        what,
+        ask,
+        measure,
+        models,
+        goal,
+        only_models: false,
+        before: Before::Nothing,
+        full_max: None,
+    }
 }
+
+const COPY: Ask = once(copy_tree, DONE);
 
 /// In the order in which they are done.
 pub(super) const WORKS: [Work; 15] = [
     work(
         "PROPFIND Depth 0 of a file, 32 connections",
-        each(20_000, look, &[207]),
+        reads(20_000, look, &[207]),
         Measure::Rate,
         ALL,
         1.0,
     ),
-    work("GET of 4 KiB, 32 connections", each(50_000, get, &[200]), Measure::Rate, NGINX, 1.0),
+    work("GET of 4 KiB, 32 connections", reads(50_000, get, &[200]), Measure::Rate, NGINX, 1.0),
     work("GET of 1 GiB", once(get_big, &[200]), Measure::Bytes(BIG_BYTES), NGINX, 0.7),
     work(
         "GET of 64 KiB ranges of 1 GiB, 32 connections",
-        each(20_000, get_range, &[206]),
+        reads(20_000, get_range, &[206]),
         Measure::Rate,
         NGINX,
         1.0,
@@ -191,21 +232,16 @@ pub(super) const WORKS: [Work; 15] = [
         0.9,
     ),
     work("PUT of 1 GiB", Ask::Upload(BIG_BYTES), Measure::Bytes(BIG_BYTES), ALL, 1.0),
-    work(
-        "COPY of a tree of 10,000",
-        once(copy_tree, DONE),
-        Measure::Seconds,
-        &["nginx", "apache"],
-        1.0,
-    ),
-    work("DELETE of a tree of 10,000", once(delete_tree, DONE), Measure::Seconds, ALL, 1.0),
+    work("COPY of a tree of 10,000", once(copy_tree, DONE), Measure::Seconds, ALL, 1.0),
+    work("DELETE of a tree of 10,000", once(delete_tree, DONE), Measure::Seconds, ALL, 1.0)
+        .after(Before::Copy(COPY)),
     work("MOVE of a tree of 10,000", once(move_tree, DONE), Measure::Seconds, ALL, 2.0),
     work("10,000 MOVEs, 32 connections", each(FILES, move_file, DONE), Measure::Seconds, ALL, 1.0),
     work(
         "PROPPATCH of 10,000 files, 32 connections",
         each(FILES, patch, &[200, 204, 207]),
         Measure::Seconds,
-        &["apache", "lighttpd"],
+        PROPERTIES,
         0.3,
     )
     .of_models_alone(),
@@ -213,7 +249,7 @@ pub(super) const WORKS: [Work; 15] = [
         "PROPFIND Depth 1 of that property",
         once(look_for, &[207]),
         Measure::Seconds,
-        &["apache", "lighttpd"],
+        PROPERTIES,
         1.0,
     )
     .of_models_alone(),
@@ -221,7 +257,7 @@ pub(super) const WORKS: [Work; 15] = [
         "LOCK and UNLOCK, 32 connections",
         Ask::Locks { count: FILES, connections: MANY },
         Measure::Rate,
-        &["nginx", "lighttpd"],
+        LOCKS,
         0.3,
     )
     .of_models_alone(),
@@ -229,11 +265,11 @@ pub(super) const WORKS: [Work; 15] = [
         "10,000 MOVEs beside 10,000 locks, 32 connections",
         each(FILES, move_file, DONE),
         Measure::Seconds,
-        &["nginx", "lighttpd"],
+        LOCKS,
         0.8,
     )
     .of_models_alone()
-    .after(each(FILES, lock_file, &[200])),
+    .after(Before::Once(each(FILES, lock_file, &[200]))),
 ];
 
 const XML: &str = "Content-Type: application/xml";
@@ -267,12 +303,17 @@ fn put_over(who: &Contestant, _: usize, number: usize) -> Vec<u8> {
     request(who.address, ("PUT", &format!("/files/file-{number:05}")), &[], &CONTENT)
 }
 
+/// The copy that a round makes of the tree.
+pub(super) fn copy_name(round: usize) -> String {
+    format!("copy-{round}")
+}
+
 fn copy_tree(who: &Contestant, round: usize, _: usize) -> Vec<u8> {
-    transfer(who, "COPY", "/tree/", &format!("/copy-{round}/"))
+    transfer(who, "COPY", "/tree/", &format!("/{}/", copy_name(round)))
 }
 
 fn delete_tree(who: &Contestant, round: usize, _: usize) -> Vec<u8> {
-    request(who.address, ("DELETE", &format!("/copy-{round}/")), &[], b"")
+    request(who.address, ("DELETE", &format!("/{}/", copy_name(round))), &[], b"")
 }
 
 fn move_tree(who: &Contestant, round: usize, _: usize) -> Vec<u8> {
