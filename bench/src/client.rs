@@ -115,16 +115,42 @@ impl Client {
         self.receive(start)
     }
 
+    /// Sends a request, and keeps what is answered: the status, and the content.
+    pub(crate) fn fetch(
+        &mut self,
+        line: (&str, &str),
+        headers: &[&str],
+        body: &[u8],
+    ) -> Result<(u16, Vec<u8>)> {
+        self.fetch_made(&request(self.server, line, headers, body))
+    }
+
+    /// The same, with a request that is made already.
+    pub(crate) fn fetch_made(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
+        self.stream.write_all(request)?;
+        let mut coming = Coming::new(Wanted::Bytes);
+        self.take_in(&mut coming, Instant::now())?;
+        let (status, _, content) = coming.into_parts()?;
+        Ok((status, content.kept.unwrap_or_default()))
+    }
+
     fn receive(&mut self, start: Instant) -> Result<Answer> {
-        let (mut coming, mut first) = (Coming::new(Wanted::Count), None);
+        let mut coming = Coming::new(Wanted::Count);
+        let first = self.take_in(&mut coming, start)?;
+        let whole = start.elapsed();
+        let (status, head, content) = coming.into_parts()?;
+        let Content { length, responses, .. } = content;
+        Ok(Answer { status, head, length, responses, first, whole })
+    }
+
+    /// Takes an answer in; how long it took until its first byte came.
+    fn take_in(&mut self, coming: &mut Coming, start: Instant) -> Result<Duration> {
+        let mut first = None;
         loop {
             let count = self.stream.read(&mut self.buffer)?;
             let first = *first.get_or_insert_with(|| start.elapsed());
             if coming.take(&self.buffer[..count])? {
-                let (status, head, content) = coming.into_parts()?;
-                let Content { length, responses, .. } = content;
-                let whole = start.elapsed();
-                return Ok(Answer { status, head, length, responses, first, whole });
+                return Ok(first);
             }
         }
     }
@@ -171,6 +197,8 @@ pub(crate) struct Coming {
 pub(crate) enum Wanted {
     /// How many `response` elements it has.
     Count,
+    /// All its bytes.
+    Bytes,
     /// That it comes.
     Nothing,
 }
@@ -215,6 +243,8 @@ pub(crate) struct Content {
     tail: Vec<u8>,
     /// Whether elements are counted: looking at gigabytes of a file would only take time.
     counts: bool,
+    /// All of it, if it is kept.
+    kept: Option<Vec<u8>>,
 }
 
 /// What comes next of it.
@@ -249,7 +279,8 @@ impl Content {
         let is_xml = head.contains("content-type: application/xml")
             || head.contains("content-type: text/xml");
         let counts = is_xml && matches!(wanted, Wanted::Count);
-        Ok(Self { next, length: 0, responses: 0, tail: Vec::new(), counts })
+        let kept = matches!(wanted, Wanted::Bytes).then(Vec::new);
+        Ok(Self { next, length: 0, responses: 0, tail: Vec::new(), counts, kept })
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result {
@@ -277,6 +308,9 @@ impl Content {
 
     fn look_at(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(bytes);
+        }
         if self.counts {
             // What stands across two portions is found at their seam.
             let ahead = bytes.len().min(MARK.len() - 1);

@@ -18,6 +18,11 @@ impl Fault {
     pub(crate) fn answer(status: u16, head: &str) -> Box<dyn Error> {
         Self { brief: format!("answers {status}"), detail: head.to_owned() }.into()
     }
+
+    /// Something that should have become of it, and didn't.
+    pub(crate) fn outcome(brief: impl Into<String>) -> Box<dyn Error> {
+        Self { brief: brief.into(), detail: String::new() }.into()
+    }
 }
 
 impl fmt::Display for Fault {

@@ -1,6 +1,7 @@
 //! What people ask a server for, one request after the other, on one connection or on many, beside
 //! the servers that they use today.
 
+mod check;
 mod ground;
 mod script;
 mod work;

@@ -1,6 +1,7 @@
 //! Where it is done: everybody with a folder of their own on the same file system.
 
 use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -16,18 +17,20 @@ use crate::peer::{Kind, Peer, open_to_all};
 use crate::polydav::Polydav;
 use crate::{Result, Settings};
 
+use super::check::Seen;
 use super::script::{Budget, LockCycles, Queue};
 use super::work::{
-    Ask, BIG_BYTES, Before, COME, CONTENT, DONE, FILES, FULL, RELAXED, TIME_MAX, Work, copy_name,
+    Ask, BIG_BYTES, Before, COME, CONTENT, DONE, FILES, FULL, RANGE_BYTES, RELAXED, TIME_MAX, Work,
+    block, copy_name,
 };
 
-const PORTION: usize = 1 << 20;
+pub(super) const PORTION: usize = 1 << 20;
 
 /// A server under measurement.
 pub(super) struct Contestant {
     pub(super) name: &'static str,
     pub(super) address: SocketAddr,
-    root: PathBuf,
+    pub(super) root: PathBuf,
     /// How long its large file is.
     pub(super) big_bytes: u64,
     server: Server,
@@ -52,7 +55,7 @@ impl Contestant {
         }
     }
 
-    fn client(&self) -> Result<Client> {
+    pub(super) fn client(&self) -> Result<Client> {
         Client::connect(self.address)
     }
 }
@@ -97,7 +100,7 @@ impl Ground {
         self.contestants.iter()
     }
 
-    /// Has someone do a work once.
+    /// Has someone do a work once, and looks at the first round whether it was done.
     pub(super) fn turn(&self, who: &Contestant, work: &Work, round: usize) -> Result<Load> {
         // Asked for, since not everybody sees what others make.
         let come = format!("/{COME}/");
@@ -109,7 +112,13 @@ impl Ground {
         }
         // Nobody has to write what others left behind.
         syncfs(File::open(self.root.path())?)?;
-        let load = self.ask(who, work.ask, round);
+        let load = self.ask(who, work.ask, round).and_then(|load| {
+            let files = FILES / self.shrink;
+            if round == 0 {
+                (work.check)(&Seen { who, round, files, make: work.ask.make() })?;
+            }
+            Ok(load)
+        });
         who.client()?.send("DELETE", &come, &[], b"")?.expect(204)?;
         load
     }
@@ -174,12 +183,9 @@ fn fill(root: &Path, files: usize, big_bytes: u64) -> Result {
     fs::create_dir(root)?;
     fs::write(root.join("file"), CONTENT)?;
     let mut big = File::create(root.join("big"))?;
-    let portion = vec![7; PORTION];
-    let mut left = big_bytes;
-    while left > 0 {
-        let count = left.min(PORTION as u64);
-        std::io::Write::write_all(&mut big, &portion[..count as usize])?;
-        left -= count;
+    for number in 0..big_bytes.div_ceil(RANGE_BYTES) {
+        let left = big_bytes - number * RANGE_BYTES;
+        big.write_all(&block(number)[..left.min(RANGE_BYTES) as usize])?;
     }
     for (folder, files) in [("tree", files), ("a", files), ("b", 0), ("files", files)] {
         make_files(&root.join(folder), files)?;
