@@ -63,6 +63,7 @@ impl Contestant {
 /// Everybody.
 pub(super) struct Ground {
     contestants: Vec<Contestant>,
+    big_bytes: u64,
     shrink: usize,
     /// Behind the servers, for they end before it goes.
     root: TempDir,
@@ -74,7 +75,10 @@ impl Ground {
         let mut root = tempfile::Builder::new();
         root.prefix("requests-").permissions(Permissions::from_mode(0o755));
         let root = root.tempdir_in(image)?;
-        let mut ground = Self { contestants: Vec::new(), shrink: settings.shrink, root };
+        let big_bytes = BIG_BYTES / settings.shrink as u64;
+        make_big(&root.path().join("big"), big_bytes)?;
+        let shrink = settings.shrink;
+        let mut ground = Self { contestants: Vec::new(), big_bytes, shrink, root };
         ground.add(RELAXED, |folder| ours(folder, "relaxed"))?;
         ground.add(FULL, |folder| ours(folder, "full"))?;
         for kind in Kind::ALL {
@@ -89,8 +93,10 @@ impl Ground {
         serve: impl FnOnce(&Path) -> Result<(SocketAddr, Server)>,
     ) -> Result {
         let root = self.root.path().join(name.replace(' ', "-"));
-        let big_bytes = BIG_BYTES / self.shrink as u64;
-        fill(&root, FILES / self.shrink, big_bytes)?;
+        let big_bytes = self.big_bytes;
+        fill(&root, FILES / self.shrink)?;
+        // Nobody changes it, so that one is enough.
+        fs::hard_link(self.root.path().join("big"), root.join("big"))?;
         let (address, server) = serve(&root)?;
         self.contestants.push(Contestant { name, address, root, big_bytes, server });
         Ok(())
@@ -179,14 +185,9 @@ fn theirs(peer: Peer) -> Result<(SocketAddr, Server)> {
 }
 
 /// What there is to begin with.
-fn fill(root: &Path, files: usize, big_bytes: u64) -> Result {
+fn fill(root: &Path, files: usize) -> Result {
     fs::create_dir(root)?;
     fs::write(root.join("file"), CONTENT)?;
-    let mut big = File::create(root.join("big"))?;
-    for number in 0..big_bytes.div_ceil(RANGE_BYTES) {
-        let left = big_bytes - number * RANGE_BYTES;
-        big.write_all(&block(number)[..left.min(RANGE_BYTES) as usize])?;
-    }
     for (folder, files) in [("tree", files), ("a", files), ("b", 0), ("files", files)] {
         make_files(&root.join(folder), files)?;
     }
@@ -201,4 +202,13 @@ fn make_files(folder: &Path, files: usize) -> Result {
         open_to_all(&file)?;
     }
     open_to_all(folder)
+}
+
+fn make_big(file: &Path, bytes: u64) -> Result {
+    let mut file = File::create(file)?;
+    for number in 0..bytes.div_ceil(RANGE_BYTES) {
+        let left = bytes - number * RANGE_BYTES;
+        file.write_all(&block(number)[..left.min(RANGE_BYTES) as usize])?;
+    }
+    Ok(())
 }
