@@ -9,7 +9,8 @@ use tokio::runtime;
 use tokio::task::LocalSet;
 
 use crate::Result;
-use crate::client::Coming;
+use crate::client::{Coming, Wanted};
+use crate::fault::Fault;
 use crate::load::{Load, measured};
 
 /// Bytes taken in at a time.
@@ -36,10 +37,8 @@ pub(crate) fn drive<S: Script>(server: SocketAddr, scripts: Vec<S>) -> Result<Lo
     let scripts: Vec<_> = scripts.collect::<Result<_>>()?;
     let ((), load) = measured(|| {
         let local = LocalSet::new();
-        let playing = scripts.into_iter().map(|(stream, script)| {
-            // What goes wrong is told as a text.
-            local.spawn_local(async move { play(stream, script).await.map_err(|e| e.to_string()) })
-        });
+        let playing =
+            scripts.into_iter().map(|(stream, script)| local.spawn_local(play(stream, script)));
         let playing: Vec<_> = playing.collect();
         runtime.block_on(local.run_until(async {
             for one in playing {
@@ -58,7 +57,7 @@ async fn play(mut stream: TcpStream, mut script: impl Script) -> Result {
         stream.write_all(&request).await?;
         let (status, head) = receive(&mut stream, &mut buffer).await?;
         if !script.accepts(status) {
-            return Err(format!("not done: {head}").into());
+            return Err(Fault::answer(status, &head));
         }
         last = Some(head);
     }
@@ -67,7 +66,7 @@ async fn play(mut stream: TcpStream, mut script: impl Script) -> Result {
 
 /// Takes an answer in, and keeps its header section.
 async fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<(u16, String)> {
-    let mut coming = Coming::uncounted();
+    let mut coming = Coming::new(Wanted::Nothing);
     loop {
         let count = stream.read(buffer).await?;
         if coming.take(&buffer[..count])? {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::client::Client;
-use crate::peer::Peer;
+use crate::peer::{Kind, Peer};
 use crate::polydav::Polydav;
 use crate::process::Process;
 use crate::report::{Goal, MEBIBYTE, Report};
@@ -22,7 +22,7 @@ pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) ->
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..settings.runs {
         ours.push(Idle::of(|| Polydav::serve(&folder, &[]))?);
-        theirs.push(Idle::of(|| Peer::lighttpd(&folder))?);
+        theirs.push(Idle::of(|| Peer::serve(Kind::Lighttpd, &folder))?);
     }
     let mut tell = |what, unit, of: fn(&Idle) -> f64, most| {
         let [ours, theirs] =

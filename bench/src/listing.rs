@@ -4,20 +4,37 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::peer::Peer;
+use crate::client::{Answer, Client};
+use crate::peer::{Kind, Peer};
 use crate::polydav::Polydav;
-use crate::report::{Goal, Report};
+use crate::report::{Goal, MEBIBYTE, Report};
 use crate::{Result, Settings, median};
 
 const FILES: usize = 100_000;
 const FOLDERS: usize = 1_000;
-const MEBIBYTE: u64 = 1 << 20;
 
 const ADDED_MAX: Goal = Goal::AtMost(16.0, "MiB");
 const FIRST_MAX: Goal = Goal::AtMost(5.0, "ms");
-const RATIO_MAX: Goal = Goal::AtMost(1.0, "of nginx");
 
 const ALLPROP: &[u8] = b"<propfind xmlns=\"DAV:\"><allprop/></propfind>";
+
+/// What everybody is asked for.
+struct Listing {
+    what: String,
+    target: &'static str,
+    depth: &'static str,
+    /// How many there are to be told of.
+    resources: usize,
+    /// The fastest of these, if they tell of all, is what polydav is held to.
+    models: &'static [Kind],
+    goal: Goal,
+}
+
+/// Somebody, and what it took them; or else why they aren't asked again.
+struct Figures {
+    peer: Peer,
+    took: std::result::Result<Vec<Duration>, String>,
+}
 
 /// Measures both listings.
 pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) -> Result {
@@ -27,11 +44,27 @@ pub(crate) fn measure(image: &Path, settings: &Settings, report: &mut Report) ->
     for number in 0..folders {
         fill(&folder.join(format!("deep/folder-{number:04}")), files / folders)?;
     }
-    let nginx = Peer::nginx(&folder)?;
-    wide(&folder, &nginx, files, settings, report)?;
-    deep(&folder, &nginx, (files, folders), settings, report)?;
-    fs::remove_dir_all(folder)?;
-    Ok(())
+    let wide = Listing {
+        what: format!("PROPFIND Depth 1, {files} members"),
+        target: "/wide/",
+        depth: "1",
+        resources: files + 1,
+        models: &[Kind::Nginx],
+        goal: Goal::AtMost(0.7, "of nginx"),
+    };
+    let deep = Listing {
+        what: format!("PROPFIND Depth infinity, {files} in {folders} folders"),
+        target: "/deep/",
+        depth: "infinity",
+        resources: files + folders + 1,
+        models: &Kind::ALL,
+        goal: Goal::AtMost(0.15, "of the fastest"),
+    };
+    wide.measure(&folder, settings, report)?;
+    deep.measure(&folder, settings, report)?;
+    let took = folder_by_folder(&folder, folders, settings)?;
+    report.note(&deep.what, "nginx, folder by folder", format!("{took:.3} s"));
+    Ok(fs::remove_dir_all(folder)?)
 }
 
 fn fill(folder: &Path, files: usize) -> Result {
@@ -42,94 +75,104 @@ fn fill(folder: &Path, files: usize) -> Result {
     Ok(())
 }
 
-/// Depth 1, each server in its turn.
-fn wide(
-    folder: &Path,
-    nginx: &Peer,
-    files: usize,
-    settings: &Settings,
-    report: &mut Report,
-) -> Result {
-    let server = Polydav::serve(folder, &[])?;
-    let (mut ours, mut first, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-    // The first round only warms the caches.
-    for round in 0..=settings.runs {
-        let headers = ["Depth: 1", "Content-Type: application/xml"];
-        let answer = server.client()?.send("PROPFIND", "/wide/", &headers, ALLPROP)?.expect(207)?;
-        let peer = nginx.client()?.send("PROPFIND", "/wide/", &headers, ALLPROP)?.expect(207)?;
-        check("polydav", answer.responses, files + 1)?;
-        check("nginx", peer.responses, files + 1)?;
-        if round > 0 {
-            ours.push(answer.whole);
-            first.push(answer.first);
-            theirs.push(peer.whole);
+impl Listing {
+    /// Everybody in turns.
+    fn measure(&self, folder: &Path, settings: &Settings, report: &mut Report) -> Result {
+        let server = Polydav::serve(folder, &[])?;
+        let peer = |kind| Ok(Figures { peer: Peer::serve(kind, folder)?, took: Ok(Vec::new()) });
+        let mut peers = Kind::ALL.into_iter().map(peer).collect::<Result<Vec<_>>>()?;
+        let (mut ours, mut first) = (Vec::new(), Vec::new());
+        // The first round only warms the caches, and shows who can't do it.
+        for round in 0..=settings.runs {
+            let answer = self.ask(server.client()?)?;
+            if let Some(fault) = self.fault(&answer) {
+                return Err(format!("{}: polydav {fault}", self.what).into());
+            }
+            if round > 0 {
+                ours.push(answer.whole);
+                first.push(answer.first);
+            }
+            for figures in &mut peers {
+                self.turn(figures, round)?;
+            }
+        }
+        self.tell(ours, &peers, report);
+        let first = 1e3 * median::seconds(first);
+        report.add(&self.what, "first byte", format!("{first:.2} ms"), first, FIRST_MAX);
+        let added = server.added()? as f64 / MEBIBYTE;
+        report.add(&self.what, "added memory", format!("{added:.1} MiB"), added, ADDED_MAX);
+        Ok(())
+    }
+
+    fn ask(&self, mut client: Client) -> Result<Answer> {
+        let depth = format!("Depth: {}", self.depth);
+        let headers = [&*depth, "Content-Type: application/xml"];
+        client.send("PROPFIND", self.target, &headers, ALLPROP)
+    }
+
+    /// What is wrong with an answer.
+    fn fault(&self, answer: &Answer) -> Option<String> {
+        match answer {
+            Answer { status, .. } if *status != 207 => Some(format!("answers {status}")),
+            Answer { responses, .. } if *responses != self.resources => {
+                Some(format!("tells of {responses} of {}", self.resources))
+            }
+            _ => None,
         }
     }
-    let what = format!("PROPFIND Depth 1, {files} members");
-    tell(&what, &server, (ours, first), theirs, report)
-}
 
-/// Depth infinity. nginx refuses it, and is asked for each folder in turn, on one connection.
-fn deep(
-    folder: &Path,
-    nginx: &Peer,
-    (files, folders): (usize, usize),
-    settings: &Settings,
-    report: &mut Report,
-) -> Result {
-    let server = Polydav::serve(folder, &[])?;
-    let (mut ours, mut first, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..=settings.runs {
-        let headers = ["Depth: infinity", "Content-Type: application/xml"];
-        let answer = server.client()?.send("PROPFIND", "/deep/", &headers, ALLPROP)?.expect(207)?;
-        check("polydav", answer.responses, files + folders + 1)?;
-        let peer = folder_by_folder(nginx, folders)?;
-        if round > 0 {
-            ours.push(answer.whole);
-            first.push(answer.first);
-            theirs.push(peer);
+    fn turn(&self, Figures { peer, took }: &mut Figures, round: usize) -> Result {
+        let Ok(durations) = took else { return Ok(()) };
+        let answer = self.ask(peer.client()?)?;
+        match self.fault(&answer) {
+            None if round > 0 => durations.push(answer.whole),
+            None => {}
+            Some(fault) if round > 0 => {
+                return Err(format!("{}: {} {fault}", self.what, peer.kind().name()).into());
+            }
+            Some(fault) => *took = Err(fault),
         }
+        Ok(())
     }
-    let what = format!("PROPFIND Depth infinity, {files} in {folders} folders");
-    tell(&what, &server, (ours, first), theirs, report)
+
+    fn tell(&self, ours: Vec<Duration>, peers: &[Figures], report: &mut Report) {
+        let ours = median::seconds(ours);
+        let (mut said, mut fastest) = (format!("{ours:.3} s"), f64::NAN);
+        for Figures { peer, took } in peers {
+            let name = peer.kind().name();
+            match took {
+                Ok(took) => {
+                    let theirs = median::seconds(took.clone());
+                    said += &format!("; {name} {theirs:.3} s");
+                    if self.models.contains(&peer.kind()) {
+                        // The lesser one, also if the other is none.
+                        fastest = theirs.min(fastest);
+                    }
+                }
+                Err(fault) => said += &format!("; {name} {fault}"),
+            }
+        }
+        report.add(&self.what, "whole", said, ours / fastest, self.goal);
+    }
 }
 
-fn folder_by_folder(nginx: &Peer, folders: usize) -> Result<Duration> {
+/// How long it takes to ask nginx for each folder in turn, on one connection.
+fn folder_by_folder(folder: &Path, folders: usize, settings: &Settings) -> Result<f64> {
+    let nginx = Peer::serve(Kind::Nginx, folder)?;
     let headers = ["Depth: 1", "Content-Type: application/xml"];
-    let mut client = nginx.client()?;
-    let mut took = client.send("PROPFIND", "/deep/", &headers, ALLPROP)?.expect(207)?.whole;
-    for number in 0..folders {
-        let target = format!("/deep/folder-{number:04}/");
-        took += client.send("PROPFIND", &target, &headers, ALLPROP)?.expect(207)?.whole;
+    let mut all = Vec::new();
+    for round in 0..=settings.runs {
+        let mut client = nginx.client()?;
+        let mut list = |target: &str| {
+            Result::Ok(client.send("PROPFIND", target, &headers, ALLPROP)?.expect(207)?.whole)
+        };
+        let mut took = list("/deep/")?;
+        for number in 0..folders {
+            took += list(&format!("/deep/folder-{number:04}/"))?;
+        }
+        if round > 0 {
+            all.push(took);
+        }
     }
-    Ok(took)
-}
-
-fn check(who: &str, responses: usize, expected: usize) -> Result {
-    if responses == expected {
-        return Ok(());
-    }
-    Err(format!("{who} told of {responses} resources instead of {expected}").into())
-}
-
-fn tell(
-    what: &str,
-    server: &Polydav,
-    (ours, first): (Vec<Duration>, Vec<Duration>),
-    theirs: Vec<Duration>,
-    report: &mut Report,
-) -> Result {
-    let (ours, theirs) = (median::seconds(ours), median::seconds(theirs));
-    let first = median::seconds(first) * 1e3;
-    report.add(
-        what,
-        "whole",
-        format!("{ours:.3} s; nginx {theirs:.3} s"),
-        ours / theirs,
-        RATIO_MAX,
-    );
-    report.add(what, "first byte", format!("{first:.2} ms"), first, FIRST_MAX);
-    let added = server.added()? as f64 / MEBIBYTE as f64;
-    report.add(what, "added memory", format!("{added:.1} MiB"), added, ADDED_MAX);
-    Ok(())
+    Ok(median::seconds(all))
 }

@@ -16,6 +16,13 @@ pub(crate) struct Load {
     pub(crate) share: f64,
 }
 
+impl Load {
+    /// What so much of it would have taken, if only so much was done.
+    pub(crate) fn scaled(self, all: usize, done: usize) -> Self {
+        Self { took: self.took.mul_f64(all as f64 / done as f64), ..self }
+    }
+}
+
 /// Does something, and measures it.
 pub(crate) fn measured<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Load)> {
     let (start, before) = (Instant::now(), processor_time());

@@ -13,6 +13,8 @@ mod batch;
 mod client;
 mod content;
 mod drive;
+mod fault;
+mod growth;
 mod idle;
 mod image;
 mod listing;
@@ -20,6 +22,7 @@ mod load;
 mod machine;
 mod median;
 mod peer;
+mod plot;
 mod polydav;
 mod process;
 mod records;
@@ -37,11 +40,26 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--runs N] [--quick] [--work TEXT] [PART]...
-  PART     one of: listing, requests, batch, content, idle, records; all, if none is named
-  --runs   how often each is measured (7)
+  PART     one of: listing, requests, batch, content, idle, records, growth; all, if
+           none is named
+  --runs   how often each is measured (7), one more if that is even
   --work   of the requests, only those in whose names this stands
   --quick  a tenth of everything, and nothing written down: to see whether it works
 ";
+
+/// Measures a part in a folder.
+type Measure = fn(&Path, &Settings, &mut Report) -> Result;
+
+/// In the order in which they are measured: the last one makes and removes millions of files.
+const PARTS: [(&str, Measure); 7] = [
+    ("listing", listing::measure),
+    ("requests", requests::measure),
+    ("batch", batch::measure),
+    ("content", content::measure),
+    ("idle", idle::measure),
+    ("records", records::measure),
+    ("growth", growth::measure),
+];
 
 /// What to measure, and how thoroughly.
 #[derive(Debug)]
@@ -63,8 +81,9 @@ impl Settings {
             match &*argument {
                 "--quick" => settings.shrink = 10,
                 "--work" => settings.work = rest.next().ok_or(USAGE)?,
-                "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse()?,
-                "listing" | "requests" | "batch" | "content" | "idle" | "records" => {
+                // An odd number has one in the middle, and brings back what is moved there and back.
+                "--runs" => settings.runs = rest.next().ok_or(USAGE)?.parse::<usize>()? | 1,
+                part if PARTS.iter().any(|(name, _)| *name == part) => {
                     settings.parts.push(argument);
                 }
                 // Its name before there was more to it.
@@ -102,29 +121,24 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> Result {
     let image = Image::make()?;
     let mut report = Report::default();
-    if settings.wants("listing") {
-        listing::measure(image.path(), settings, &mut report)?;
-    }
-    if settings.wants("requests") {
-        requests::measure(image.path(), settings, &mut report)?;
-    }
-    if settings.wants("batch") {
-        batch::measure(image.path(), settings, &mut report)?;
-    }
-    if settings.wants("content") {
-        content::measure(image.path(), settings, &mut report)?;
-    }
-    if settings.wants("idle") {
-        idle::measure(image.path(), settings, &mut report)?;
-    }
-    if settings.wants("records") {
-        records::measure(image.path(), settings, &mut report)?;
+    for (_, measure) in PARTS.iter().filter(|(part, _)| settings.wants(part)) {
+        measure(image.path(), settings, &mut report)?;
     }
     println!("\n{}", report.table());
     if settings.is_whole() {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
-        std::fs::write(&page, report.page(&machine::describe()?, settings.runs))?;
-        println!("written to docs/performance.md");
+        write_down(&report, settings)?;
     }
+    Ok(())
+}
+
+/// Writes the page and its plots.
+fn write_down(report: &Report, settings: &Settings) -> Result {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    std::fs::write(docs.join("performance.md"), report.page(&machine::describe()?, settings.runs))?;
+    std::fs::create_dir_all(docs.join("performance"))?;
+    for plot in report.plots() {
+        std::fs::write(docs.join(format!("performance/{}.svg", plot.file)), plot.svg())?;
+    }
+    println!("written to docs/performance.md");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Servers under measurement: started, weighed, ended.
 
+use std::ffi::OsStr;
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,4 +45,12 @@ pub(crate) fn succeed(command: &mut Command) -> Result {
     let name = command.get_program().display().to_string();
     let status = command.status().map_err(|error| format!("{name}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{name}: {status}").into()) }
+}
+
+/// The first line of what a program says of itself, on whichever output.
+pub(crate) fn said(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    said.lines().next().unwrap_or("unknown").trim().to_owned()
 }

@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::plot::Plot;
+
 /// A mebibyte, in bytes.
 pub(crate) const MEBIBYTE: f64 = 1_048_576.0;
+
+/// The page, but for what was measured.
+const PAGE: &str = include_str!("page.md");
 
 /// What a figure is held to.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +31,7 @@ struct Line {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     lines: Vec<Line>,
+    plots: Vec<Plot>,
 }
 
 impl Report {
@@ -63,44 +69,25 @@ impl Report {
         table
     }
 
+    /// Adds a plot.
+    pub(crate) fn draw(&mut self, plot: Plot) {
+        self.plots.push(plot);
+    }
+
     /// The page for the documentation.
     pub(crate) fn page(&self, machine: &str, runs: usize) -> String {
-        format!(
-            "# Performance\n\n\
-             Written by `cargo xtask bench` (as root, with Debian's `nginx`, \
-             `libnginx-mod-http-dav-ext`, `apache2`, `lighttpd-mod-webdav` and `postgresql`; it makes a journaled ext4 image of its own and removes \
-             it).\nMedians of {runs} runs, in which polydav and what it is compared \
-             with take turns. Seconds are this machine's; ratios last longer.\n\n{}\n\
-             How it is measured:\n\n\
-             - *Added memory* is the most the process ever had resident (`VmHWM`) less what it had \
-             before the first such request.\n\
-             - Listings ask for `allprop`: nine properties of each resource here, six with nginx. \
-             nginx refuses Depth infinity, and is asked for each folder in turn on one connection.\n\
-             - Nobody writes an access log.\n\
-             - Requests on 32 connections are sent by one thread, one in flight on each. The fastest \
-             is that of the peers that do the work, and do it right: lighttpd's COPY makes hard links \
-             and isn't counted, nginx has no dead properties and keeps no lock across a restart, \
-             Apache's lock database breaks on 32 connections. No peer syncs files. polydav runs with \
-             relaxed durability; *in full* it syncs before it answers.\n\
-             - *Bare calls* are what the fastest program could do, by handles of the folders: a loop \
-             of `renameat2(RENAME_NOREPLACE)`, of `unlinkat`, or of `openat` and `write`. Only \
-             polydav in `full` syncs, and Apache does with each property. Every turn \
-             begins with nothing left to write.\n\
-             - nginx and Apache get a request for each file. A single connection carries 1,000 at \
-             most, any connection 200 where each takes long, and the time is scaled up. *Asking* is \
-             what the client took of the processors meanwhile.\n\
-             - *10 ms away* puts a line between that delivers every byte 5 ms late, each way.\n\
-             - *By hand* is one `UPDATE … FROM (VALUES …)` of the same rows, or one `SELECT` of all \
-             columns, through the driver that polydav uses. `pgbench` runs the same `UPDATE` by key \
-             (`-M prepared -c 32 -j 2`), and *a loop* does, beside SQLite, with a commit for each. \
-             Single requests come on 32 connections, one in flight on each. SQLite has \
-             `synchronous=FULL`, PostgreSQL is as it comes; both lie on the image.\n\
-             - *Idle* is what the process has resident (`VmRSS`) after its first answer, and with 1,000 \
-             connections on each of which it gave one.\n\
-             - Times are those of the client, from the first byte sent to the last received; it \
-             runs on the same machine.\n\n{machine}",
-            self.table()
-        )
+        let plot =
+            |Plot { title, file, .. }: &Plot| format!("![{title}](performance/{file}.svg)\n");
+        let plots: String = self.plots.iter().map(plot).collect();
+        PAGE.replace("{runs}", &runs.to_string())
+            .replace("{table}", &self.table())
+            .replace("{plots}", &plots)
+            .replace("{machine}", machine)
+    }
+
+    /// The plots that the page has.
+    pub(crate) fn plots(&self) -> &[Plot] {
+        &self.plots
     }
 }
 

@@ -1,4 +1,4 @@
-//! The Debian packages that the steps of a test call, installed when that is possible.
+//! The Debian packages that tests and measurements call, installed when that is possible.
 //!
 //! Nothing is installed unless this is root on a Debian system, and no daemon is started by an
 //! installation: a `policy-rc.d` that forbids it stands in the way meanwhile.
@@ -13,7 +13,8 @@ use crate::Result;
 use crate::report::Ending;
 use crate::workspace::{on_path, output, succeed};
 
-const PACKAGES: [&str; 21] = [
+/// What the steps of a test call.
+const TESTS: [&str; 21] = [
     "apache2",
     "cadaver",
     "curl",
@@ -45,33 +46,30 @@ pub(crate) fn can_install() -> bool {
     root && on_path("apt-get")
 }
 
-/// Installs what is missing.
-pub(crate) fn install() -> Result<Ending> {
-    let missing = missing();
+/// Installs what the steps of a test call and is missing.
+pub(crate) fn install_for_tests() -> Result<Ending> {
+    // Where they come from somewhere else, that will do.
+    let node = [("node", "nodejs"), ("npm", "npm")];
+    let node = node.into_iter().filter(|(program, _)| !on_path(program)).map(|(_, name)| name);
+    install(&TESTS.into_iter().chain(node).collect::<Vec<_>>())
+}
+
+/// Installs those that are missing.
+pub(crate) fn install(packages: &[&str]) -> Result<Ending> {
+    let missing: Vec<_> = packages.iter().copied().filter(|package| !installed(package)).collect();
     if missing.is_empty() {
         println!("nothing is missing");
         return Ok(Ending::Passed);
     }
     let names = missing.join(" ");
     if !can_install() {
-        return Ok(Ending::Skipped(format!("not root on Debian; suites may lack: {names}")));
+        return Ok(Ending::Skipped(format!("not root on Debian; missing may be: {names}")));
     }
     println!("installing {names}");
     let _policy = Policy::forbid_daemons()?;
     succeed(&mut apt("update"))?;
     succeed(apt("install").args(["--yes", "--no-install-recommends"]).args(&missing))?;
     Ok(Ending::Passed)
-}
-
-fn missing() -> Vec<&'static str> {
-    let mut missing: Vec<_> = PACKAGES.into_iter().filter(|package| !installed(package)).collect();
-    if !on_path("node") {
-        missing.push("nodejs");
-    }
-    if !on_path("npm") {
-        missing.push("npm");
-    }
-    missing
 }
 
 fn installed(package: &str) -> bool {

@@ -8,7 +8,7 @@ use crate::{Result, debian, house, suite, tidy, tool};
 pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result {
     let strict = strict();
     let mut report = Report::new(only);
-    report.step("packages", debian::install);
+    report.step("packages", debian::install_for_tests);
     report.step("format", || succeed(&mut workspace.cargo("fmt --all --check")));
     report.step("clippy", || {
         succeed(&mut workspace.cargo("clippy --quiet --workspace --all-targets -- -D warnings"))

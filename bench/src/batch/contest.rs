@@ -65,8 +65,7 @@ impl<'a> Contest<'a> {
         let count = self.names.len().min(most.unwrap_or(usize::MAX));
         let load = self.field.perform(who, work, &self.names[..count], self.via);
         let load = load.map_err(|error| format!("{}, {who}: {error}", work.plural()))?;
-        let scale = self.names.len() as f64 / count as f64;
-        Ok(Load { took: load.took.mul_f64(scale), ..load })
+        Ok(load.scaled(self.names.len(), count))
     }
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::Result;
 use crate::client::Client;
 use crate::load::{Load, at_once, measured};
-use crate::peer::{Peer, open_to_all};
+use crate::peer::{Kind, Peer, open_to_all};
 use crate::polydav::Polydav;
 
 use super::who::{Durability, Mode, Who};
@@ -70,7 +70,8 @@ impl Field {
             Polydav::serve(&at(durability), &arguments)
         };
         let (relaxed, full) = (polydav("relaxed")?, polydav("full")?);
-        let (nginx, apache) = (Peer::nginx(&at("nginx"))?, Peer::apache(&at("apache"))?);
+        let (nginx, apache) =
+            (Peer::serve(Kind::Nginx, &at("nginx"))?, Peer::serve(Kind::Apache, &at("apache"))?);
         Ok(Self { relaxed, full, nginx, apache, root })
     }
 
@@ -79,20 +80,31 @@ impl Field {
         // Nobody has to write what others left behind.
         syncfs(File::open(self.root.path())?)?;
         let (place, base) = (place(self.root.path(), who), who.base());
-        let load = match who {
-            Who::Batch(mode, durability) => {
-                let server = match durability {
-                    Durability::Relaxed => &self.relaxed,
-                    Durability::Full => &self.full,
-                };
-                batch(via(server.address())?, (mode, work), &base, names)
+        let server = self.server(who);
+        let load = match (who, server) {
+            (Who::Batch(mode, _), Some(server)) => batch(via(server)?, (mode, work), &base, names)?,
+            (_, Some(server)) => {
+                let count = who.connections().unwrap_or(1);
+                singly(server, (count, via), work, &base, names)?
             }
-            Who::BareCalls => measured(|| work.call(&place, names)).map(|((), load)| load),
-            Who::Nginx(count) => singly(&self.nginx, (count, via), work, &base, names),
-            Who::Apache(count) => singly(&self.apache, (count, via), work, &base, names),
-        }?;
-        work.check(who, &place, names)?;
+            (_, None) => measured(|| work.call(&place, names))?.1,
+        };
+        work.check(&place, names)?;
+        if let Some(server) = server {
+            work.check_properties(&mut Client::connect(server)?, &base, names)?;
+        }
         Ok(load)
+    }
+
+    /// Who is asked, if anybody is.
+    fn server(&self, who: Who) -> Option<SocketAddr> {
+        match who {
+            Who::Batch(_, Durability::Relaxed) => Some(self.relaxed.address()),
+            Who::Batch(_, Durability::Full) => Some(self.full.address()),
+            Who::BareCalls => None,
+            Who::Nginx(_) => Some(self.nginx.address()),
+            Who::Apache(_) => Some(self.apache.address()),
+        }
     }
 }
 
@@ -133,13 +145,13 @@ fn batch(
 
 /// A request for each file, on several connections that have their part of the files each.
 fn singly(
-    peer: &Peer,
+    server: SocketAddr,
     (connections, via): (usize, Via),
     work: Work,
     base: &str,
     names: &[String],
 ) -> Result<Load> {
-    let clients: Vec<_> = (0..connections).map(|_| via(peer.address())).collect::<Result<_>>()?;
+    let clients: Vec<_> = (0..connections).map(|_| via(server)).collect::<Result<_>>()?;
     let parts: Vec<_> = names.chunks(names.len().div_ceil(connections)).collect();
     let ask = |at: usize, mut client: Client| {
         let part = parts.get(at).copied().unwrap_or_default();

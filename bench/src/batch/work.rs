@@ -7,12 +7,11 @@ use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use memchr::memmem::find_iter;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
 
 use crate::Result;
 use crate::client::Client;
-
-use super::who::Who;
 
 /// 4 KiB of which nothing has to be escaped in XML.
 const CONTENT: &str = match std::str::from_utf8(&[b'x'; 4096]) {
@@ -125,11 +124,9 @@ impl Work {
     }
 
     /// Looks whether it was done: a status alone would be taken at its word.
-    pub(super) fn check(self, who: Who, base: &Path, names: &[String]) -> Result {
+    pub(super) fn check(self, base: &Path, names: &[String]) -> Result {
         let (there, gone) = match self {
             Self::Move { from, to } => (Some(to), Some(from)),
-            // A 207 may tell of a failure. Of its own, a batch tells how many there are.
-            Self::PropPatch { .. } if matches!(who, Who::Apache(_)) => (Some("a/.DAV"), None),
             Self::PropPatch { .. } => (None, None),
             Self::Put => (Some("a"), None),
             Self::Delete => (None, Some("a")),
@@ -146,7 +143,36 @@ impl Work {
                 return Err(format!("{self:?}: files are left in {folder}").into());
             }
         }
+        if let Self::Put = self {
+            for name in names {
+                if fs::read(base.join("a").join(name))? != CONTENT.as_bytes() {
+                    return Err(format!("{self:?}: {name} has other content").into());
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Asks whether a property has its value everywhere.
+    pub(super) fn check_properties(
+        self,
+        client: &mut Client,
+        base: &str,
+        names: &[String],
+    ) -> Result {
+        let Self::PropPatch { round } = self else { return Ok(()) };
+        let body =
+            b"<D:propfind xmlns:D=\"DAV:\"><D:prop><note xmlns=\"urn:example:bench\"/></D:prop>\
+            </D:propfind>";
+        let target = format!("{base}/a/");
+        let headers = ["Depth: 1", "Content-Type: application/xml"];
+        let (_, told) = client.fetch(("PROPFIND", &target), &headers, body)?;
+        // Those that aren't asked have that of another round.
+        let values = find_iter(&told, &format!("{}</", note(round))).count();
+        if values == names.len() {
+            return Ok(());
+        }
+        Err(format!("{self:?}: {values} have the value").into())
     }
 }
 
@@ -157,7 +183,11 @@ fn members(folder: &Path) -> Result<HashSet<OsString>> {
 }
 
 fn property(round: usize) -> String {
-    format!("<note xmlns=\"urn:example:bench\">left at the door in round {round}</note>")
+    format!("<note xmlns=\"urn:example:bench\">{}</note>", note(round))
+}
+
+fn note(round: usize) -> String {
+    format!("left at the door in round {round}")
 }
 
 fn open(folder: &Path) -> Result<File> {

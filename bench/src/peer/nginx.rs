@@ -1,15 +1,18 @@
 //! How nginx is configured: with locks, and a worker for each of two cores.
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::process::Command;
+
+use crate::Result;
+
+use super::Place;
 
 /// The whole file: nothing of the system's own configuration is read but the media types.
-pub(super) fn configuration(home: &Path, folder: &Path, address: SocketAddr) -> String {
-    let (home, folder) = (home.display(), folder.display());
+pub(super) fn command(place: &Place<'_>) -> Result<Command> {
+    let (home, folder, address) = (place.home.display(), place.folder.display(), place.address);
     let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {home}/state/{name};\n"))
         .concat();
-    format!(
+    let configuration = format!(
         "daemon off;\nworker_processes 2;\nuser root;\npid {home}/pid;\nerror_log stderr error;\n\
          load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so;\n\
          events {{ worker_connections 8192; }}\nhttp {{\ninclude /etc/nginx/mime.types;\n\
@@ -18,5 +21,6 @@ pub(super) fn configuration(home: &Path, folder: &Path, address: SocketAddr) -> 
          dav_ext_lock_zone zone=locks:64m;\nserver {{\nlisten {address} backlog=4096;\n\
          root {folder};\nlocation / {{\ndav_methods PUT DELETE MKCOL COPY MOVE;\n\
          dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK;\ndav_ext_lock zone=locks;\n}}\n}}\n}}\n"
-    )
+    );
+    place.configured("nginx -e stderr -c", &configuration)
 }
