@@ -127,8 +127,9 @@ fn dav_options(limits: &Limits) -> polydav_dav::Options {
     let batch = &mut options.batch;
     let set = |limit: &mut usize, value: Option<usize>| *limit = value.unwrap_or(*limit);
     set(&mut options.xml_bytes_max, limits.xml_bytes);
-    set(&mut batch.limits.items_max, limits.batch_items);
-    set(&mut batch.limits.document_bytes_max, limits.batch_bytes);
+    let items_max = limits.batch_items.unwrap_or(batch.limits.items_max);
+    let bytes_max = limits.batch_bytes.unwrap_or(batch.limits.document_bytes_max);
+    batch.limits = polydav_proto::batch::Limits::of(items_max, bytes_max);
     set(&mut batch.limits.content_bytes_max, limits.batch_content_bytes);
     set(&mut batch.running_max, limits.batch_running);
     batch.deadline = limits.batch_seconds.map_or(batch.deadline, Duration::from_secs);

@@ -121,6 +121,26 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The default limits for so many operations, in a document of so many bytes: what is counted
+    /// beside them grows as they do.
+    #[must_use]
+    pub fn of(items_max: usize, document_bytes_max: usize) -> Self {
+        let usual = Self::default();
+        let grown = |most: usize| most.max((most / usual.items_max).saturating_mul(items_max));
+        Self {
+            items_max,
+            document_bytes_max,
+            elements_max: grown(usual.elements_max),
+            states_max: grown(usual.states_max),
+            needs_max: grown(usual.needs_max),
+            fields_max: grown(usual.fields_max),
+            path_bytes_max: usual.path_bytes_max.max(document_bytes_max),
+            ..usual
+        }
+    }
+}
+
 /// A batch, read and found to be of good structure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchRequest {
