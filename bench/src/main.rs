@@ -61,6 +61,9 @@ const PARTS: [(&str, Measure); 7] = [
     ("growth", growth::measure),
 ];
 
+/// Medians of fewer runs aren't written down.
+const RUNS_MIN: usize = 3;
+
 /// What to measure, and how thoroughly.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -104,7 +107,7 @@ impl Settings {
 
     /// Whether the figures are those of the whole, to be written down.
     fn is_whole(&self) -> bool {
-        self.parts.is_empty() && self.shrink == 1 && self.work.is_empty()
+        self.parts.is_empty() && self.shrink == 1 && self.work.is_empty() && self.runs >= RUNS_MIN
     }
 }
 

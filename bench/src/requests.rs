@@ -89,8 +89,8 @@ fn tell(work: &Work, settings: &Settings, all: &[Figures<'_>], report: &mut Repo
     let theirs = models.reduce(|a, b| work.measure.better(a, b));
     let ratio = ours.zip(theirs).map_or(f64::NAN, |(ours, theirs)| ours / theirs);
     let goal = match work.measure {
-        Measure::Seconds => Goal::AtMost(work.goal, "of the fastest"),
-        Measure::Rate | Measure::Bytes(_) => Goal::AtLeast(work.goal, "of the fastest"),
+        Measure::Seconds => Goal::AtMost(work.goal, work.whose()),
+        Measure::Rate | Measure::Bytes(_) => Goal::AtLeast(work.goal, work.whose()),
     };
     report.add(work.what, work.measure.name(), said, ratio, goal);
     if let (Some(most), Some(relaxed), Some(full)) = (work.full_max, ours, of(FULL)) {

@@ -17,7 +17,7 @@ use crate::peer::{Kind, Peer, open_to_all};
 use crate::polydav::Polydav;
 use crate::{Result, Settings};
 
-use super::check::Seen;
+use super::check::{Seen, has_links};
 use super::script::{Budget, LockCycles, Queue};
 use super::work::{
     Ask, BIG_BYTES, Before, COME, CONTENT, DONE, FILES, FULL, RANGE_BYTES, RELAXED, TIME_MAX, Work,
@@ -129,11 +129,15 @@ impl Ground {
         load
     }
 
-    /// Has the tree copied, if it isn't yet, and copies it for those who don't.
+    /// Has the tree copied, if it isn't yet, and makes one for those who don't, or make links: to
+    /// remove those is less.
     fn prepare_copy(&self, who: &Contestant, copy: Ask, round: usize) -> Result {
         let folder = who.root.join(copy_name(round));
         if !folder.exists() {
             let _ = self.ask(who, copy, round);
+        }
+        if folder.exists() && has_links(&folder)? {
+            fs::remove_dir_all(&folder)?;
         }
         if !folder.exists() {
             make_files(&folder, FILES / self.shrink)?;

@@ -129,6 +129,11 @@ impl Work {
         self
     }
 
+    /// Whose figure polydav is held to.
+    pub(super) fn whose(&self) -> &'static str {
+        if self.models == NGINX { "of nginx" } else { "of the fastest" }
+    }
+
     /// The same, with a look at what became of it.
     const fn seen_by(mut self, check: Check) -> Self {
         self.check = check;

@@ -442,3 +442,19 @@ impl BatchRequest {
         drafts.finish(collection, limits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_beside_operations_and_bytes_grows_with_them() {
+        let usual = Limits::default();
+        assert_eq!(Limits::of(usual.items_max, usual.document_bytes_max), usual);
+        let fewer = Limits::of(5, 1_000);
+        assert_eq!(fewer, Limits { items_max: 5, document_bytes_max: 1_000, ..usual });
+        let more = Limits::of(1_000_000, 1 << 28);
+        assert_eq!((more.elements_max, more.states_max), (20_000_000, 10_000_000));
+        assert_eq!((more.path_bytes_max, more.content_bytes_max), (1 << 28, 8 << 20));
+    }
+}
