@@ -60,10 +60,11 @@ impl Rights {
         Self { mode: self.mode | more, ..self }
     }
 
-    /// The permission bits to make something with that is given these rights later: those it is to
-    /// have in the end, if no list goes before them.
+    /// The permission bits to make a file with that is given these rights later: those it is to have in
+    /// the end, if no list goes before them, and those to write to it.
     pub(crate) fn mode_of_new(&self) -> Mode {
-        if matches!(self.list, Ok(None)) { self.mode } else { Mode::RUSR | Mode::WUSR }
+        let granted = if matches!(self.list, Ok(None)) { self.mode } else { Mode::empty() };
+        granted | Mode::RUSR | Mode::WUSR
     }
 
     /// Gives others the same rights on an open file. What it has already isn't set again, for even that

@@ -4,6 +4,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -54,8 +55,29 @@ enum Other {
         ask: SyncSender<(OwnedFd, Names)>,
         known: Receiver<Known>,
     },
-    /// The system has none to give.
+    /// There is none to be had.
     Never,
+}
+
+/// How many such threads there are: no more than would have a processor, if one walk were all there is.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// The right to such a thread.
+struct Permit;
+
+impl Permit {
+    fn take() -> Option<Self> {
+        let most = thread::available_parallelism().map_or(0, |count| count.get() - 1);
+        let take = |threads| (threads < most).then_some(threads + 1);
+        let taken = THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.is_ok().then_some(Self)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Names {
@@ -123,6 +145,7 @@ impl Stats {
 
 impl Other {
     fn spawn() -> Self {
+        let Some(permit) = Permit::take() else { return Self::Never };
         let (ask, asked) = sync_channel::<(OwnedFd, Names)>(1);
         let (tell, known) = sync_channel(1);
         let thread = thread::Builder::new().name("stats".to_owned());
@@ -131,11 +154,12 @@ impl Other {
                 // Nobody listens any more to a walk that was broken off.
                 let _ = tell.send(names.ask(dir));
             }
+            drop(permit);
         };
         match thread.spawn(work) {
             Ok(_) => Self::Thread { ask, known },
             Err(error) => {
-                tracing::warn!(%error, "there is no thread to help with a long listing");
+                tracing::debug!(%error, "there is no thread to help with a long listing");
                 Self::Never
             }
         }

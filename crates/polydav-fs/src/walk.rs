@@ -65,14 +65,16 @@ impl<'a> Walker<'a> {
         loop {
             let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| self.member(dir, name, kind);
             let next = descent.next(&mut member);
+            if let Ok(Err(())) = next {
+                return ControlFlow::Break(());
+            }
             self.tell_gathered(descent)?;
             match next {
                 Ok(Ok(Turn::Dir(name))) => {
                     self.dir(descent, &name)?;
                     continue;
                 }
-                Ok(Ok(Turn::End)) => {}
-                Ok(Err(())) => return ControlFlow::Break(()),
+                Ok(_) => {}
                 Err(errno) => self.fail(self.at.clone(), errno)?,
             }
             self.tell_waiting()?;
