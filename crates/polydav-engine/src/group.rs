@@ -60,7 +60,9 @@ struct Turns<T> {
 /// What waits for its turn.
 trait Turn: Sized + Send + 'static {
     /// Whether it changes directories.
-    fn is_moving(&self) -> bool;
+    fn is_moving(&self) -> bool {
+        false
+    }
     /// Does what waited, and tells everybody of it.
     fn take_all(turns: Vec<Self>, inner: &Arc<Inner>);
 }
@@ -84,7 +86,7 @@ impl Groups {
             let has_files = !store.capabilities(&path).records;
             let mount = || Mount {
                 steps: Group::new(Limits { runs, moving }),
-                // No two judge by the same locks.
+                // The ledger takes one commit at a time.
                 locks: Group::new(Limits { runs: 1, moving }),
             };
             (path, has_files.then(mount))

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use polydav_store::{
-    Action, Content, Failure, FailureKind, Guard, Lock, LockChange, LockDepth, LockScope,
-    LockToken, LockView, Member, Members, Principal, ResourcePath, Step, View,
+    Action, Content, ETagMatch, Failure, FailureKind, Guard, Lock, LockChange, LockDepth,
+    LockScope, LockToken, LockView, Member, Members, Principal, ResourcePath, Step, View,
 };
 
 use crate::engine::{Engine, Inner};
@@ -129,8 +129,8 @@ impl LockAction for LockRequest {
         (&self.path, &self.guard)
     }
 
-    fn is_behind(&self, ahead: &[LockChange], inner: &Inner) -> bool {
-        inner.lacks_room(&self.guard.principal, ahead.len()).is_some()
+    fn is_behind(&self, ahead: usize, inner: &Inner) -> bool {
+        inner.lacks_room(&self.guard.principal, ahead).is_some()
     }
 
     fn check(&self, inner: &Inner) -> Result<Checked<Locked>, Failure> {
@@ -145,8 +145,8 @@ impl LockAction for RefreshRequest {
         (&self.path, &self.guard)
     }
 
-    fn is_behind(&self, ahead: &[LockChange], _: &Inner) -> bool {
-        ahead.iter().any(|change| self.guard.tokens.contains(change.token()))
+    fn tokens(&self) -> Vec<&LockToken> {
+        self.guard.tokens.iter().collect()
     }
 
     fn check(&self, inner: &Inner) -> Result<Checked<Arc<Lock>>, Failure> {
@@ -161,8 +161,8 @@ impl LockAction for UnlockRequest {
         (&self.path, &self.guard)
     }
 
-    fn is_behind(&self, ahead: &[LockChange], _: &Inner) -> bool {
-        ahead.iter().any(|change| *change.token() == self.token)
+    fn tokens(&self) -> Vec<&LockToken> {
+        vec![&self.token]
     }
 
     fn check(&self, inner: &Inner) -> Result<Checked<()>, Failure> {
@@ -176,7 +176,6 @@ impl Inner {
         if !self.store.capabilities(path).writable {
             return Err(Failure::new(FailureKind::ReadOnly, path.clone()));
         }
-        self.locks.settle(&*self.store, Vec::new(), self.options.durability);
         let view = LiveView::of(self);
         let entry = view.entry(path)?;
         if entry.as_ref().is_some_and(|entry| entry.link) {
@@ -262,12 +261,14 @@ impl Inner {
         let view = LiveView::of(self);
         guard.judge(&view, path, view.entry(path)?.as_ref())?;
         let covering = self.locks.covering(path);
-        let Some(lock) = covering.iter().find(|lock| guard.holds(lock)) else {
+        let lock = covering.iter().find(|lock| guard.holds(lock)).map(|lock| {
+            let expires = self.environment.now() + self.capped(*timeout);
+            Arc::new(Lock { expires, ..Lock::clone(lock) })
+        });
+        let Some(lock) = lock.filter(|lock| self.locks.prolong(lock)) else {
             return Err(Failure::new(FailureKind::Precondition, path.clone())
                 .with_detail("no submitted token is of a lock of yours on this resource"));
         };
-        let expires = self.environment.now() + self.capped(*timeout);
-        let lock = Arc::new(Lock { expires, ..Lock::clone(lock) });
         let change = Some(LockChange::Keep(Arc::clone(&lock)));
         Ok(Checked { change, then: None, done: lock })
     }
@@ -303,11 +304,17 @@ impl Inner {
     }
 }
 
-/// LOCK where nothing lies makes an empty file, under all rules of a PUT.
+/// LOCK where nothing lies makes an empty file, under all rules of a PUT; but nothing that another
+/// program has put there meanwhile is emptied.
 fn make_empty(request: &LockRequest, lock: &Lock) -> Step {
     let mut tokens = request.guard.tokens.clone();
     tokens.extend([lock.token.clone()]);
-    let guard = Guard { principal: request.guard.principal.clone(), tokens, ..Guard::default() };
+    let guard = Guard {
+        principal: request.guard.principal.clone(),
+        tokens,
+        if_none_match: Some(ETagMatch::Any),
+        ..Guard::default()
+    };
     let content = Content::Inline(Bytes::new());
     Step::new(0, guard, Action::Put { target: request.path.clone(), content, modified: None })
 }

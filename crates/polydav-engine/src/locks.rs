@@ -85,6 +85,13 @@ impl Locks {
         Ok(())
     }
 
+    /// Has a lock last longer from now on, so that it doesn't run out while that is written down. If it
+    /// can't be, it lasts longer than anybody was told, up to the next start. Whether there is such a lock.
+    pub(crate) fn prolong(&self, lock: &Arc<Lock>) -> bool {
+        let now = self.environment.now();
+        self.write().prolong(lock, now)
+    }
+
     /// Makes changes that are on disk.
     fn follow(&self, changes: &[LockChange]) {
         let mut table = self.write();

@@ -14,8 +14,9 @@ use polydav_engine::{
     Engine, Environment, LockLimits, LockRequest, Locked, Options, RefreshRequest, UnlockRequest,
 };
 use polydav_store::{
-    Action, Content, Durability, Failure, FailureKind, Guard, Ledger, Lock, LockChange, LockDepth,
-    LockScope, LockToken, MemoryLedger, MemoryStore, Principal, ResourcePath, Step,
+    Action, Broken, Content, Durability, Failure, FailureKind, Guard, Ledger, Lock, LockChange,
+    LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Principal, Report,
+    ResourcePath, Run, Select, Step, Store, delegate,
 };
 
 fn path(joined: &str) -> ResourcePath {
@@ -23,7 +24,7 @@ fn path(joined: &str) -> ResourcePath {
 }
 
 /// A ledger that writes down how many changes each commit has, and holds commits up as long as it is
-/// closed. It fails if a lock on `full` is among what it is to keep.
+/// closed. There is no space for a lock on `full`, and one on `broken` makes it fail.
 #[derive(Default)]
 struct Watched {
     inner: MemoryLedger,
@@ -60,9 +61,11 @@ impl Ledger for Watched {
         self.moved.notify_all();
         let is_closed = self.is_closed.lock().unwrap();
         drop(self.moved.wait_while(is_closed, |is_closed| *is_closed).unwrap());
-        let full = |change: &LockChange| change.kept().is_some_and(|to| to.root == path("full"));
-        if changes.iter().any(full) {
-            return Err(Failure::new(FailureKind::NoSpace, ResourcePath::root()));
+        for (root, kind) in [("full", FailureKind::NoSpace), ("broken", FailureKind::Internal)] {
+            let is_on = |change: &LockChange| change.kept().is_some_and(|to| to.root == path(root));
+            if changes.iter().any(is_on) {
+                return Err(Failure::new(kind, ResourcePath::root()));
+            }
         }
         self.inner.change_locks(changes, durability)
     }
@@ -70,9 +73,24 @@ impl Ledger for Watched {
 
 type Asked<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
 
-/// An engine, its ledger, and what is asked of it.
+/// A store that panics at what is called `panic`.
+#[derive(Default)]
+struct Panicky(MemoryStore);
+
+impl Store for Panicky {
+    delegate!(this => this.0; capabilities, stat, walk, read, stage, space);
+
+    fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
+        let panics = run.steps.iter().any(|step| *step.subject() == path("panic"));
+        assert!(!panics, "a store that panics");
+        self.0.apply(run, locks, report)
+    }
+}
+
+/// An engine, its store and ledger, and what is asked of it.
 struct Scene {
     engine: Engine,
+    store: Arc<Panicky>,
     ledger: Arc<Watched>,
     now: Arc<AtomicU64>,
 }
@@ -88,14 +106,12 @@ impl Scene {
         );
         let options =
             Options { durability: Durability::Relaxed, lock_limits, ..Options::default() };
-        let store = Arc::new(MemoryStore::new());
-        let engine = Engine::open(store, ledger.clone(), environment, options).unwrap();
+        let store = Arc::<Panicky>::default();
+        let engine = Engine::open(store.clone(), ledger.clone(), environment, options).unwrap();
         for file in files {
-            let content = Content::Inline(Bytes::from_static(b"content"));
-            let action = Action::Put { target: path(file), content, modified: None };
-            engine.run_step(Step::new(0, Guard::default(), action)).await.unwrap();
+            engine.run_step(put(file)).await.unwrap();
         }
-        Self { engine, ledger, now }
+        Self { engine, store, ledger, now }
     }
 
     fn lock(&self, at: &str) -> Asked<Locked> {
@@ -136,6 +152,12 @@ impl Scene {
         first.await.unwrap();
         (asked, before + 1)
     }
+}
+
+fn put(file: &str) -> Step {
+    let content = Content::Inline(Bytes::from_static(b"content"));
+    let action = Action::Put { target: path(file), content, modified: None };
+    Step::new(0, Guard::default(), action)
 }
 
 fn alice<const N: usize>(tokens: [LockToken; N]) -> Guard {
@@ -191,6 +213,62 @@ async fn where_one_cannot_be_kept_the_others_are() {
     assert_eq!(told, [(None, false), (full, false), (None, false), (None, true)]);
     assert_eq!(scene.ledger.commits()[before..], [4, 1, 1, 1, 1]);
     assert_eq!(scene.ledger.roots(), ["/a", "/b", "/first", "/new"]);
+}
+
+/// A sync that failed is never taken for success, nor is the next one believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_for_another_reason_is_not_tried_again() {
+    let scene = Scene::new(&["first", "a", "broken"], LockLimits::default()).await;
+    let (locks, before) = scene.meanwhile(|| ["a", "broken"].map(|at| ask(scene.lock(at)))).await;
+    for lock in locks {
+        assert_eq!(kind(&lock.await), Some(FailureKind::Internal));
+    }
+    assert_eq!(scene.ledger.commits()[before..], [2]);
+    assert_eq!(scene.ledger.roots(), ["/first"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_panics_takes_no_lock_along_that_needs_no_file() {
+    let scene = Scene::new(&["first", "a"], LockLimits::default()).await;
+    let (locks, _) = scene.meanwhile(|| ["a", "panic"].map(|at| ask(scene.lock(at)))).await;
+    let mut kinds = Vec::new();
+    for lock in locks {
+        kinds.push(kind(&lock.await));
+    }
+    assert_eq!(kinds, [None, Some(FailureKind::Internal)]);
+    assert_eq!(scene.ledger.roots(), ["/a", "/first"]);
+}
+
+/// Another program made it, after it was looked whether there is something.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_to_be_where_a_lock_was_asked_for_is_not_emptied() {
+    let scene = Scene::new(&["first"], LockLimits::default()).await;
+    scene.ledger.set_closed(true);
+    let lock = ask(scene.lock("new"));
+    let commits = scene.ledger.commits.lock().unwrap();
+    drop(scene.ledger.moved.wait_while(commits, |commits| commits.is_empty()).unwrap());
+    let environment = Environment::new(|| SystemTime::UNIX_EPOCH, || 7);
+    let ledger = Arc::new(MemoryLedger::default());
+    let other = Engine::open(scene.store.clone(), ledger, environment, Options::default());
+    other.unwrap().run_step(put("new")).await.unwrap();
+    scene.ledger.set_closed(false);
+    assert_eq!(kind(&lock.await), Some(FailureKind::Busy));
+    assert_eq!(scene.store.stat(&path("new"), &Select::None).unwrap().length, 7);
+    assert_eq!(scene.ledger.roots(), [""; 0]);
+    assert!(!scene.lock("new").await.unwrap().created);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_refreshed_in_time_does_not_run_out_meanwhile() {
+    let scene = Scene::new(&["first", "a"], LockLimits::default()).await;
+    let token = scene.lock("a").await.unwrap().lock.token.clone();
+    scene.now.store(59, Ordering::Relaxed);
+    let (refresh, _) = scene.meanwhile(|| ask(scene.refresh("a", &token))).await;
+    refresh.await.unwrap();
+    scene.now.store(61, Ordering::Relaxed);
+    assert_eq!(kind(&scene.lock("a").await), Some(FailureKind::LockConflict));
+    scene.unlock("a", &token).await.unwrap();
+    assert_eq!(scene.ledger.roots(), ["/first"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

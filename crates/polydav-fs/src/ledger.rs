@@ -11,6 +11,7 @@ use polydav_store::{
 use rusqlite::{Row, Transaction, params};
 
 use crate::FolderStore;
+use crate::apply::database_failure;
 use crate::state::State;
 
 impl Ledger for FolderStore {
@@ -24,7 +25,7 @@ impl Ledger for FolderStore {
 }
 
 fn failure(error: rusqlite::Error) -> Failure {
-    Failure::new(FailureKind::Internal, ResourcePath::root()).with_source(error)
+    database_failure(&Arc::new(error), &ResourcePath::root())
 }
 
 impl Ledger for State {
@@ -37,6 +38,10 @@ impl Ledger for State {
     }
 
     fn change_locks(&self, changes: &[LockChange], durability: Durability) -> Result<(), Failure> {
+        if self.is_in_doubt() {
+            return Err(Failure::new(FailureKind::Internal, ResourcePath::root())
+                .with_detail("what was written before could not be brought to disk"));
+        }
         let changed = self.change(durability, |rows| {
             let transaction = rows.transaction();
             for change in changes {

@@ -95,6 +95,11 @@ impl Tokens {
         self.shared.contains(token) || self.own.contains(token)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &LockToken> {
+        self.shared.iter().chain(&self.own)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.shared.is_empty() && self.own.is_empty()

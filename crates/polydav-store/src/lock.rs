@@ -209,6 +209,15 @@ impl LockTable {
         self.by_root.entry(lock.root.clone()).or_default().push(lock);
     }
 
+    /// Prolongs the lock with this token, if its time isn't over; whether it was there.
+    pub fn prolong(&mut self, lock: &Arc<Lock>, now: SystemTime) -> bool {
+        let is_there = self.find(&lock.token, now).is_some();
+        if is_there {
+            self.insert(Arc::clone(lock));
+        }
+        is_there
+    }
+
     /// Removes and returns the lock with this token.
     pub fn remove(&mut self, token: &LockToken) -> Option<Arc<Lock>> {
         let root = self.roots.remove(token)?;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use polydav_store::{Failure, FailureKind, Guard, LockChange, Needed, ResourcePath, Step};
+use polydav_store::{
+    Failure, FailureKind, Guard, Lock, LockChange, LockToken, Needed, ResourcePath, Step,
+};
 use tokio::sync::oneshot;
 
 use super::{Turn, moving_max, unless_it_panics};
@@ -18,11 +20,18 @@ pub(crate) trait LockAction: Send + 'static {
     /// What it is about, and its conditions.
     fn subject(&self) -> (&ResourcePath, &Guard);
 
-    /// Whether it can't be judged before these changes are made, for they are about the same lock, or
-    /// may be as many as there may be.
-    fn is_behind(&self, ahead: &[LockChange], inner: &Inner) -> bool;
+    /// The tokens of locks that it is about, if there are such locks.
+    fn tokens(&self) -> Vec<&LockToken> {
+        Vec::new()
+    }
 
-    /// Whether it may be done, and what is to be done then. Changes nothing.
+    /// Whether it can't be judged before so many more locks are kept: with these, there may be as many
+    /// as there may be.
+    fn is_behind(&self, _ahead: usize, _inner: &Inner) -> bool {
+        false
+    }
+
+    /// Whether it may be done, and what is to be done then.
     fn check(&self, inner: &Inner) -> Result<Checked<Self::Done>, Failure>;
 }
 
@@ -41,7 +50,7 @@ pub(super) type LockTurn = Box<dyn Waiting>;
 
 /// An action that has claimed its paths, whatever its kind.
 pub(super) trait Waiting: Send {
-    fn is_behind(&self, ahead: &[LockChange], inner: &Inner) -> bool;
+    fn is_behind(&self, ahead: usize, inner: &Inner) -> bool;
     /// What is to be written down, and what follows; `None` if it is settled without.
     fn check(&mut self, inner: &Inner) -> Option<(LockChange, Option<Step>)>;
     /// Tells what became of it, once what was to be done was done, or failed.
@@ -62,7 +71,7 @@ impl fmt::Debug for dyn Waiting {
 }
 
 impl<A: LockAction> Waiting for Asked<A> {
-    fn is_behind(&self, ahead: &[LockChange], inner: &Inner) -> bool {
+    fn is_behind(&self, ahead: usize, inner: &Inner) -> bool {
         self.action.is_behind(ahead, inner)
     }
 
@@ -92,8 +101,7 @@ impl Engine {
     /// happens.
     pub(crate) async fn change_lock<A: LockAction>(&self, action: A) -> Result<A::Done, Failure> {
         let running = self.hold();
-        let (subject, guard) = action.subject();
-        let paths: Vec<_> = std::iter::once(subject).chain(guard.watches()).cloned().collect();
+        let paths = self.inner.claims_of(&action);
         let mount = self.inner.groups.mount_of(&paths);
         let claim = self.inner.claims.take(Trees::new(paths), self.inner.options.patience).await;
         let Ok(claim) = claim else {
@@ -113,16 +121,12 @@ impl Engine {
 }
 
 impl Turn for LockTurn {
-    /// What may follow goes in portions.
-    fn is_moving(&self) -> bool {
-        false
-    }
-
     fn take_all(turns: Vec<Self>, inner: &Arc<Inner>) {
         inner.locks.expire();
+        inner.locks.settle(&*inner.store, Vec::new(), inner.options.durability);
         let mut together = Together::default();
         for mut turn in turns {
-            if turn.is_behind(&together.changes, inner) {
+            if turn.is_behind(together.changes.len(), inner) {
                 std::mem::take(&mut together).settle(inner);
             }
             match unless_it_panics(|| turn.check(inner)) {
@@ -138,60 +142,90 @@ impl Turn for LockTurn {
 /// Changes that are made together.
 #[derive(Default)]
 struct Together {
-    turns: Vec<LockTurn>,
+    /// Whose they are, and what follows.
+    turns: Vec<(LockTurn, Option<Step>)>,
     changes: Vec<LockChange>,
-    /// Of whose turn they are, by number.
-    steps: Vec<(usize, Step)>,
 }
 
 impl Together {
     fn push(&mut self, turn: LockTurn, change: LockChange, then: Option<Step>) {
-        self.steps.extend(then.map(|step| (self.turns.len(), step)));
+        self.turns.push((turn, then));
         self.changes.push(change);
-        self.turns.push(turn);
     }
 
-    /// Makes the changes, then what follows them, and tells everybody.
+    /// Makes the changes, and tells whoever waits for no more; then makes the files.
     fn settle(self, inner: &Inner) {
-        let Self { turns, changes, steps } = self;
-        let mut results = inner.write_down(&changes);
-        let mut steps = steps.into_iter().filter(|(at, _)| results[*at].is_ok()).peekable();
-        let mut failed = Vec::new();
-        while steps.peek().is_some() {
-            failed.extend(inner.follow(steps.by_ref().take(moving_max(inner.options.durability))));
+        let results = inner.write_down(&self.changes);
+        let mut files = Vec::new();
+        for (((turn, then), change), result) in
+            self.turns.into_iter().zip(self.changes).zip(results)
+        {
+            match (then, change) {
+                (Some(step), LockChange::Keep(lock)) if result.is_ok() => {
+                    files.push((turn, lock, step));
+                }
+                _ => turn.tell(result),
+            }
         }
-        let void: Vec<_> =
-            failed.iter().filter_map(|(at, _)| changes[*at].kept().cloned()).collect();
-        inner.locks.forget(&void, inner.options.durability);
-        for (at, failure) in failed {
-            results[at] = Err(failure);
-        }
-        for (turn, result) in turns.into_iter().zip(results) {
-            turn.tell(result);
+        let mut files = files.into_iter().peekable();
+        while files.peek().is_some() {
+            let portion = files.by_ref().take(moving_max(inner.options.durability));
+            inner.make_files(portion.collect());
         }
     }
 }
 
 impl Inner {
-    /// Makes changes of locks in one commit; if that fails, each for itself.
+    /// What must not change meanwhile: the subject, what the conditions look at, and what the locks in
+    /// question are on, so that of one lock one thing is done after the other.
+    fn claims_of(&self, action: &impl LockAction) -> Vec<ResourcePath> {
+        let (subject, guard) = action.subject();
+        let locks = action.tokens().into_iter().filter_map(|token| self.locks.find(token));
+        let roots = locks.filter(|lock| lock.covers(subject)).map(|lock| lock.root.clone());
+        std::iter::once(subject).chain(guard.watches()).cloned().chain(roots).collect()
+    }
+
+    /// Makes changes of locks in one commit; where there is no space for all, each for itself.
     fn write_down(&self, changes: &[LockChange]) -> Vec<Result<(), Failure>> {
         let durability = self.options.durability;
         match self.locks.change(changes, durability) {
-            Err(failure) if changes.len() == 1 => vec![Err(failure)],
-            Err(_) => changes.chunks(1).map(|one| self.locks.change(one, durability)).collect(),
             Ok(()) => changes.iter().map(|_| Ok(())).collect(),
+            Err(failure) if failure.kind == FailureKind::NoSpace => {
+                changes.chunks(1).map(|one| self.locks.change(one, durability)).collect()
+            }
+            Err(failure) => {
+                tracing::error!(%failure, "locks can't be written down");
+                let told = || Failure::new(failure.kind, ResourcePath::root());
+                changes.iter().map(|_| Err(told())).collect()
+            }
         }
     }
 
-    /// Runs steps together; of which turns they fail, and why.
-    fn follow(&self, steps: impl Iterator<Item = (usize, Step)>) -> Vec<(usize, Failure)> {
-        let (turns, steps): (Vec<_>, Vec<_>) =
-            steps.enumerate().map(|(index, (at, step))| (at, step.under(index))).unzip();
-        let outcomes = self.apply(steps, &Manner::plain(), Needed::default());
-        turns
-            .into_iter()
-            .zip(outcomes)
-            .filter_map(|(at, outcome)| Some((at, outcome.err()?)))
-            .collect()
+    /// Makes the files that new locks are on, and tells of them. A lock on nothing ends.
+    fn make_files(&self, files: Vec<(LockTurn, Arc<Lock>, Step)>) {
+        let (mut turns, mut steps) = (Vec::new(), Vec::new());
+        for (index, (turn, lock, step)) in files.into_iter().enumerate() {
+            turns.push((turn, lock));
+            steps.push(step.under(index));
+        }
+        let run = || self.apply(steps, &Manner::plain(), Needed::default());
+        let outcomes = unless_it_panics(run).unwrap_or_default().into_iter();
+        let unknown = std::iter::repeat_with(|| Err(unknown("the server failed")));
+        let mut told = Vec::new();
+        let mut void = Vec::new();
+        for ((turn, lock), outcome) in turns.into_iter().zip(outcomes.chain(unknown)) {
+            void.extend(outcome.is_err().then_some(lock));
+            told.push((turn, outcome.map(drop).map_err(as_told)));
+        }
+        self.locks.forget(&void, self.options.durability);
+        told.into_iter().for_each(|(turn, result)| turn.tell(result));
+    }
+}
+
+/// Another program made something where nothing was: whoever asks again locks that.
+fn as_told(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Precondition => Failure::new(FailureKind::Busy, failure.path),
+        _ => failure,
     }
 }
