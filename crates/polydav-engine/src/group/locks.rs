@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use polydav_store::{
-    Failure, FailureKind, Guard, Lock, LockChange, LockToken, Needed, ResourcePath, Step,
-};
+use polydav_store::{Failure, FailureKind, Guard, Lock, LockChange, LockToken, ResourcePath, Step};
 use tokio::sync::oneshot;
 
 use super::{Turn, moving_max, unless_it_panics};
@@ -203,17 +201,12 @@ impl Inner {
 
     /// Makes the files that new locks are on, and tells of them. A lock on nothing ends.
     fn make_files(&self, files: Vec<(LockTurn, Arc<Lock>, Step)>) {
-        let (mut turns, mut steps) = (Vec::new(), Vec::new());
-        for (index, (turn, lock, step)) in files.into_iter().enumerate() {
-            turns.push((turn, lock));
-            steps.push(step.under(index));
-        }
-        let run = || self.apply(steps, &Manner::plain(), Needed::default());
-        let outcomes = unless_it_panics(run).unwrap_or_default().into_iter();
-        let unknown = std::iter::repeat_with(|| Err(unknown("the server failed")));
+        let (turns, steps): (Vec<_>, Vec<_>) =
+            files.into_iter().map(|(turn, lock, step)| ((turn, lock), step)).unzip();
+        let outcomes = self.run_as_one(steps, Manner::plain());
         let mut told = Vec::new();
         let mut void = Vec::new();
-        for ((turn, lock), outcome) in turns.into_iter().zip(outcomes.chain(unknown)) {
+        for ((turn, lock), outcome) in turns.into_iter().zip(outcomes) {
             void.extend(outcome.is_err().then_some(lock));
             told.push((turn, outcome.map(drop).map_err(as_told)));
         }

@@ -1,5 +1,6 @@
 //! Single steps that go to the store as one run.
 
+use std::iter::repeat_with;
 use std::sync::Arc;
 
 use polydav_store::{Durability, FailureKind, Needed, Outcome, ResourcePath, Step, at_stake};
@@ -7,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Mount, Turn, unless_it_panics};
 use crate::claim::{Claim, Trees};
-use crate::engine::{Engine, Inner, refused, unknown};
+use crate::engine::{Engine, Inner, Manner, refused, unknown};
 use crate::plan::Plan;
 
 /// A step that has claimed its paths, and where it is told what became of it.
@@ -78,16 +79,29 @@ impl Inner {
     fn run_together(&self, turns: Vec<StepTurn>) {
         let mut steps = Vec::with_capacity(turns.len());
         let mut others = Vec::with_capacity(turns.len());
-        for (index, StepTurn { step, claim, tell }) in turns.into_iter().enumerate() {
-            steps.push(step.under(index));
+        for StepTurn { step, claim, tell } in turns {
+            steps.push(*step);
             others.push((claim, tell));
         }
-        let run = || self.apply(steps, &self.manner(), Needed::default());
-        let outcomes = unless_it_panics(run).unwrap_or_default();
-        for ((claim, tell), outcome) in others.into_iter().zip(outcomes) {
+        for ((claim, tell), outcome) in
+            others.into_iter().zip(self.run_as_one(steps, self.manner()))
+        {
             // Whoever is told may ask for the same paths at once.
             drop(claim);
             let _ = tell.send(outcome);
         }
+    }
+
+    /// The outcome of each step, in their order; if the store panics, nobody knows those.
+    pub(super) fn run_as_one(
+        &self,
+        steps: Vec<Step>,
+        manner: Manner,
+    ) -> impl Iterator<Item = Outcome> {
+        let count = steps.len();
+        let steps = steps.into_iter().enumerate().map(|(index, step)| step.under(index)).collect();
+        let run = || self.apply(steps, &manner, Needed::default());
+        let outcomes = unless_it_panics(run).unwrap_or_default().into_iter();
+        outcomes.chain(repeat_with(|| Err(unknown("the server failed")))).take(count)
     }
 }
