@@ -1,31 +1,22 @@
 //! Single steps that go together, because they came while others were under way.
 #![allow(clippy::unwrap_used)]
 
-use std::future::Future;
-use std::pin::Pin;
+mod asked;
+
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_engine::{Engine, Environment, LockRequest, Locked, Options};
 use polydav_store::layer::Mounts;
 use polydav_store::{
-    Action, Broken, Content, Durability, Effect, Failure, FailureKind, Guard, Ledger, Lock,
-    LockChange, LockDepth, LockScope, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite,
-    Principal, Property, PropertyChange, PropertyName, Report, ResourcePath, Run, Step, Store,
-    delegate,
+    Action, Broken, Durability, Effect, Failure, FailureKind, Guard, Ledger, Lock, LockChange,
+    LockDepth, LockScope, LockView, MemoryLedger, MemoryStore, Outcome, Overwrite, Principal,
+    Property, PropertyChange, PropertyName, Report, ResourcePath, Run, Step, Store, delegate,
 };
 use tokio::task::JoinHandle;
 
-fn path(joined: &str) -> ResourcePath {
-    ResourcePath::parse(joined).unwrap()
-}
-
-fn put(target: &str) -> Step {
-    let content = Content::Inline(Bytes::from_static(b"content"));
-    step(Action::Put { target: path(target), content, modified: None })
-}
+use self::asked::{Asked, ask, kind, path, put, step};
 
 fn mkcol(target: &str) -> Step {
     step(Action::MakeCollection { target: path(target) })
@@ -40,10 +31,6 @@ fn patch(target: &str) -> Step {
     let property =
         Property { name: PropertyName::new("", "p"), value: Bytes::from_static(b"<p/>") };
     step(Action::Patch { target: path(target), changes: vec![PropertyChange::Set(property)] })
-}
-
-fn step(action: Action) -> Step {
-    Step::new(0, Guard::default(), action)
 }
 
 /// A store that writes down how many steps its runs have, and holds them up as long as it is closed.
@@ -104,15 +91,6 @@ fn one_at_a_time() -> Options {
     Options { runs_max: 1, durability: Durability::Relaxed, ..Options::default() }
 }
 
-type Asked<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Asks for something, so that it waits.
-fn ask<T>(mut asked: Asked<T>) -> Asked<T> {
-    let polled = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(polled, Poll::Pending), "it waits");
-    asked
-}
-
 fn ask_for(engine: &Engine, step: Step) -> Asked<Outcome> {
     let engine = engine.clone();
     ask(Box::pin(async move { engine.run_step(step).await }))
@@ -135,10 +113,6 @@ fn ask_for_lock(engine: &Engine, at: &str) -> Asked<Result<Locked, Failure>> {
     };
     let engine = engine.clone();
     ask(Box::pin(async move { engine.lock(request).await }))
-}
-
-fn kind(outcome: &Outcome) -> Option<FailureKind> {
-    outcome.as_ref().err().map(|failure| failure.kind)
 }
 
 #[tokio::test(flavor = "multi_thread")]

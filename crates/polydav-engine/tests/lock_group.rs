@@ -2,26 +2,22 @@
 //! under way.
 #![allow(clippy::unwrap_used)]
 
-use std::future::Future;
-use std::pin::Pin;
+mod asked;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use polydav_engine::{
     Engine, Environment, LockLimits, LockRequest, Locked, Options, RefreshRequest, UnlockRequest,
 };
 use polydav_store::{
-    Action, Broken, Content, Durability, Failure, FailureKind, Guard, Ledger, Lock, LockChange,
-    LockDepth, LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Principal, Report,
-    ResourcePath, Run, Select, Step, Store, delegate,
+    Broken, Durability, Failure, FailureKind, Guard, Ledger, Lock, LockChange, LockDepth,
+    LockScope, LockToken, LockView, MemoryLedger, MemoryStore, Principal, Report, ResourcePath,
+    Run, Select, Store, delegate,
 };
 
-fn path(joined: &str) -> ResourcePath {
-    ResourcePath::parse(joined).unwrap()
-}
+use self::asked::{Asked, ask, kind, path, put};
 
 /// A ledger that writes down how many changes each commit has, and holds commits up as long as it is
 /// closed. There is no space for a lock on `full`, and one on `broken` makes it fail.
@@ -71,8 +67,6 @@ impl Ledger for Watched {
     }
 }
 
-type Asked<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
-
 /// A store that panics at what is called `panic`.
 #[derive(Default)]
 struct Panicky(MemoryStore);
@@ -114,7 +108,7 @@ impl Scene {
         Self { engine, store, ledger, now }
     }
 
-    fn lock(&self, at: &str) -> Asked<Locked> {
+    fn lock(&self, at: &str) -> Asked<Result<Locked, Failure>> {
         let request = LockRequest {
             path: path(at),
             scope: LockScope::Exclusive,
@@ -127,14 +121,14 @@ impl Scene {
         Box::pin(async move { engine.lock(request).await })
     }
 
-    fn refresh(&self, at: &str, token: &LockToken) -> Asked<Arc<Lock>> {
+    fn refresh(&self, at: &str, token: &LockToken) -> Asked<Result<Arc<Lock>, Failure>> {
         let timeout = Some(Duration::from_secs(60));
         let request = RefreshRequest { path: path(at), timeout, guard: alice([token.clone()]) };
         let engine = self.engine.clone();
         Box::pin(async move { engine.refresh(request).await })
     }
 
-    fn unlock(&self, at: &str, token: &LockToken) -> Asked<()> {
+    fn unlock(&self, at: &str, token: &LockToken) -> Asked<Result<(), Failure>> {
         let request = UnlockRequest { path: path(at), token: token.clone(), guard: alice([]) };
         let engine = self.engine.clone();
         Box::pin(async move { engine.unlock(request).await })
@@ -154,26 +148,20 @@ impl Scene {
     }
 }
 
-fn put(file: &str) -> Step {
-    let content = Content::Inline(Bytes::from_static(b"content"));
-    let action = Action::Put { target: path(file), content, modified: None };
-    Step::new(0, Guard::default(), action)
+/// Why each of them failed, if it did.
+async fn kinds<const N: usize>(
+    locks: [Asked<Result<Locked, Failure>>; N],
+) -> Vec<Option<FailureKind>> {
+    let mut kinds = Vec::new();
+    for lock in locks {
+        kinds.push(kind(&lock.await));
+    }
+    kinds
 }
 
 fn alice<const N: usize>(tokens: [LockToken; N]) -> Guard {
     let tokens = tokens.into_iter().collect();
     Guard { principal: Principal::Named("alice".into()), tokens, ..Guard::default() }
-}
-
-/// Asks for something, so that it waits.
-fn ask<T>(mut asked: Asked<T>) -> Asked<T> {
-    let polled = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(polled, Poll::Pending), "it waits");
-    asked
-}
-
-fn kind<T>(result: &Result<T, Failure>) -> Option<FailureKind> {
-    result.as_ref().err().map(|failure| failure.kind)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,11 +176,7 @@ async fn locks_that_come_meanwhile_are_one_commit() {
             )
         })
         .await;
-    let mut kinds = Vec::new();
-    for lock in locks {
-        kinds.push(kind(&lock.await));
-    }
-    assert_eq!(kinds, [None, None, Some(FailureKind::ParentMissing)]);
+    assert_eq!(kinds(locks).await, [None, None, Some(FailureKind::ParentMissing)]);
     unlock.await.unwrap();
     // A lock where nothing can be is written down, and ends again.
     assert_eq!(scene.ledger.commits()[before..], [4, 1]);
@@ -231,11 +215,7 @@ async fn what_fails_for_another_reason_is_not_tried_again() {
 async fn a_store_that_panics_takes_no_lock_along_that_needs_no_file() {
     let scene = Scene::new(&["first", "a"], LockLimits::default()).await;
     let (locks, _) = scene.meanwhile(|| ["a", "panic"].map(|at| ask(scene.lock(at)))).await;
-    let mut kinds = Vec::new();
-    for lock in locks {
-        kinds.push(kind(&lock.await));
-    }
-    assert_eq!(kinds, [None, Some(FailureKind::Internal)]);
+    assert_eq!(kinds(locks).await, [None, Some(FailureKind::Internal)]);
     assert_eq!(scene.ledger.roots(), ["/a", "/first"]);
 }
 
@@ -276,11 +256,7 @@ async fn no_more_locks_are_made_together_than_there_may_be() {
     let limits = LockLimits { count_max_each: 3, ..LockLimits::default() };
     let scene = Scene::new(&["first", "a", "b", "c"], limits).await;
     let (locks, _) = scene.meanwhile(|| ["a", "b", "c"].map(|at| ask(scene.lock(at)))).await;
-    let mut kinds = Vec::new();
-    for lock in locks {
-        kinds.push(kind(&lock.await));
-    }
-    assert_eq!(kinds, [None, None, Some(FailureKind::Exhausted)]);
+    assert_eq!(kinds(locks).await, [None, None, Some(FailureKind::Exhausted)]);
     assert_eq!(scene.ledger.roots().len(), 3);
 }
 
