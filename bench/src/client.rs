@@ -14,6 +14,12 @@ use crate::Result;
 const BUFFER: usize = 256 * 1024;
 const SILENCE_MAX: Duration = Duration::from_secs(300);
 
+/// The header field of a body in XML.
+pub(crate) const XML: &str = "Content-Type: application/xml";
+
+/// The body of a PROPFIND that asks for what is told unasked.
+pub(crate) const ALLPROP: &[u8] = b"<propfind xmlns=\"DAV:\"><allprop/></propfind>";
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::client::{Answer, Client};
+use crate::client::{ALLPROP, Answer, Client, XML};
 use crate::peer::{Kind, Peer};
 use crate::polydav::Polydav;
 use crate::report::{Goal, MEBIBYTE, Report};
@@ -15,8 +15,6 @@ const FOLDERS: usize = 1_000;
 
 const ADDED_MAX: Goal = Goal::AtMost(16.0, "MiB");
 const FIRST_MAX: Goal = Goal::AtMost(5.0, "ms");
-
-const ALLPROP: &[u8] = b"<propfind xmlns=\"DAV:\"><allprop/></propfind>";
 
 /// What everybody is asked for.
 struct Listing {
@@ -106,7 +104,7 @@ impl Listing {
 
     fn ask(&self, mut client: Client) -> Result<Answer> {
         let depth = format!("Depth: {}", self.depth);
-        let headers = [&*depth, "Content-Type: application/xml"];
+        let headers = [&*depth, XML];
         client.send("PROPFIND", self.target, &headers, ALLPROP)
     }
 
@@ -159,7 +157,7 @@ impl Listing {
 /// How long it takes to ask nginx for each folder in turn, on one connection.
 fn folder_by_folder(folder: &Path, folders: usize, settings: &Settings) -> Result<f64> {
     let nginx = Peer::serve(Kind::Nginx, folder)?;
-    let headers = ["Depth: 1", "Content-Type: application/xml"];
+    let headers = ["Depth: 1", XML];
     let mut all = Vec::new();
     for round in 0..=settings.runs {
         let mut client = nginx.client()?;

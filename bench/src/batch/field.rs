@@ -9,7 +9,7 @@ use rustix::fs::syncfs;
 use tempfile::TempDir;
 
 use crate::Result;
-use crate::client::Client;
+use crate::client::{Client, XML};
 use crate::load::{Load, at_once, measured};
 use crate::peer::{Kind, Peer, open_to_all};
 use crate::polydav::Polydav;
@@ -133,7 +133,7 @@ fn batch(
     let mut body = format!("<batch xmlns=\"urn:polydav:batch:1\" mode=\"{}\">\n", mode.name());
     body.extend(names.iter().map(|name| work.operation(base, name)));
     body += "</batch>\n";
-    let headers = ["Content-Type: application/xml"];
+    let headers = [XML];
     let send = || client.send("POST", "/batch-operation", &headers, body.as_bytes());
     let (answer, load) = measured(send)?;
     let answer = answer.expect(207)?;

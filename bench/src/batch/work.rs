@@ -11,7 +11,7 @@ use memchr::memmem::find_iter;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat_with, unlinkat};
 
 use crate::Result;
-use crate::client::Client;
+use crate::client::{Client, XML};
 
 /// 4 KiB of which nothing has to be escaped in XML.
 const CONTENT: &str = match std::str::from_utf8(&[b'x'; 4096]) {
@@ -84,7 +84,7 @@ impl Work {
                      </D:propertyupdate>",
                     property(round)
                 );
-                let headers = ["Content-Type: application/xml"];
+                let headers = [XML];
                 client.send("PROPPATCH", &at("a"), &headers, body.as_bytes())?
             }
             Self::Put => client.send("PUT", &at("a"), &[], CONTENT.as_bytes())?,
@@ -165,7 +165,7 @@ impl Work {
             b"<D:propfind xmlns:D=\"DAV:\"><D:prop><note xmlns=\"urn:example:bench\"/></D:prop>\
             </D:propfind>";
         let target = format!("{base}/a/");
-        let headers = ["Depth: 1", "Content-Type: application/xml"];
+        let headers = ["Depth: 1", XML];
         let (_, told) = client.fetch(("PROPFIND", &target), &headers, body)?;
         // Those that aren't asked have that of another round.
         let values = find_iter(&told, &format!("{}</", note(round))).count();

@@ -1,7 +1,7 @@
 //! The works: how each is asked for, what has become of it then, and what it is held to.
 
 use crate::Result;
-use crate::client::{Answer, Client};
+use crate::client::{ALLPROP, Answer, Client, XML};
 use crate::report::Goal;
 
 use super::curve::Point;
@@ -22,8 +22,6 @@ pub(super) enum Work {
     Stream,
 }
 
-const ALLPROP: &[u8] = b"<propfind xmlns=\"DAV:\"><allprop/></propfind>";
-const XML: &str = "Content-Type: application/xml";
 const NDJSON: &str = "Content-Type: application/x-ndjson";
 const BATCH: (&str, &str) = ("POST", "/batch-operation");
 

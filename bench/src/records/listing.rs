@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
+use crate::client::{ALLPROP, Answer, XML};
 use crate::polydav::Polydav;
 use crate::report::Report;
-use crate::{Result, Settings, client, median};
+use crate::{Result, Settings, median};
 
 use super::{Database, MEBIBYTE, ROWS, serve};
-
-const ALLPROP: &[u8] = b"<propfind xmlns=\"DAV:\"><allprop/></propfind>";
 
 /// How the rows are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +49,12 @@ pub(super) fn measure(
     Ok(())
 }
 
-fn list(server: &Polydav, form: Form, rows: usize) -> Result<client::Answer> {
+fn list(server: &Polydav, form: Form, rows: usize) -> Result<Answer> {
     let mut client = server.client()?;
     match form {
         Form::Json => client.send("GET", "/records/orders/", &[], b"")?.expect(200),
         Form::Properties => {
-            let headers = ["Depth: 1", "Content-Type: application/xml"];
+            let headers = ["Depth: 1", XML];
             let answer = client.send("PROPFIND", "/records/orders/", &headers, ALLPROP)?;
             let answer = answer.expect(207)?;
             if answer.responses != rows + 1 {

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use memchr::memmem::find_iter;
 
 use crate::Result;
-use crate::client::request;
+use crate::client::{XML, request};
 use crate::fault::Fault;
 
 use super::ground::{Contestant, PORTION};
 use super::script::LOCKINFO;
 use super::work::{
-    COME, CONTENT, Make, NEW, XML, block, copy_name, look_for, note, range_number, there_or_back,
+    COME, CONTENT, Make, NEW, block, copy_name, look_for, note, range_number, there_or_back,
 };
 
 /// Somebody who did something in a round.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use std::vec;
 
-use crate::client::request;
+use crate::client::{XML, request};
 use crate::drive::Script;
 
 /// How much several connections ask for together, as long as there is time.
@@ -87,7 +87,7 @@ impl Script for LockCycles {
         }
         self.budget.take()?;
         self.is_locked = true;
-        let headers = ["Depth: 0", "Timeout: Second-600", "Content-Type: application/xml"];
+        let headers = ["Depth: 0", "Timeout: Second-600", XML];
         Some(request(self.server, ("LOCK", &self.path), &headers, LOCKINFO))
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::Settings;
-use crate::client::request;
+use crate::client::{ALLPROP, XML, request};
 use crate::peer::Kind;
 
 use super::check::{self, Check};
@@ -302,11 +302,8 @@ pub(super) const WORKS: [Work; 15] = [
     .seen_by(check::files_moved_beside_locks),
 ];
 
-pub(super) const XML: &str = "Content-Type: application/xml";
-
 fn look(who: &Contestant, _: usize, _: usize) -> Vec<u8> {
-    let body = b"<propfind xmlns=\"DAV:\"><allprop/></propfind>";
-    request(who.address, ("PROPFIND", "/file"), &["Depth: 0", XML], body)
+    request(who.address, ("PROPFIND", "/file"), &["Depth: 0", XML], ALLPROP)
 }
 
 fn get(who: &Contestant, _: usize, _: usize) -> Vec<u8> {
