@@ -595,32 +595,17 @@ impl Changes<'_> {
 
     /// The node of `path`, made if it isn't there.
     fn make(&self, path: &ResourcePath) -> rusqlite::Result<i64> {
-        let mut node = ROOT;
-        for name in path.segments() {
-            node = self.make_member(node, name)?;
-        }
-        Ok(node)
-    }
-
-    fn make_member(&self, parent: i64, name: &[u8]) -> rusqlite::Result<i64> {
-        match child(self.transaction, parent, name)? {
+        let Some((folder, name)) = path.parent().zip(path.name()) else { return Ok(ROOT) };
+        let member = |parent, name: &[u8]| match child(self.transaction, parent, name)? {
             Some(id) => Ok(id),
             None => self.insert(parent, name),
-        }
-    }
-
-    /// As [`Changes::make`], for something that isn't the last in its folder.
-    fn make_in_folder(&self, path: &ResourcePath) -> rusqlite::Result<i64> {
-        let Some((folder, name)) = path.parent().zip(path.name()) else { return Ok(ROOT) };
-        let node = match self.folder.known(&folder) {
-            Some(Some(node)) => node,
-            _ => {
-                let node = self.make(&folder)?;
-                self.folder.note(folder, Some(node));
-                node
-            }
         };
-        self.make_member(node, name)
+        if let Some(Some(node)) = self.folder.known(&folder) {
+            return member(node, name);
+        }
+        let node = folder.segments().try_fold(ROOT, member)?;
+        self.folder.note(folder, Some(node));
+        member(node, name)
     }
 
     fn insert(&self, parent: i64, name: &[u8]) -> rusqlite::Result<i64> {
@@ -712,7 +697,7 @@ impl Changes<'_> {
     }
 
     fn patch(&self, path: &ResourcePath, changes: &[PropertyChange]) -> rusqlite::Result<()> {
-        let node = self.make_in_folder(path)?;
+        let node = self.make(path)?;
         for change in changes {
             match change {
                 PropertyChange::Set(Property { name, value }) => self
