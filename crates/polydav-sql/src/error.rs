@@ -56,6 +56,8 @@ impl From<SqlError> for Refusal {
 pub(crate) enum SqlErrorKind {
     /// A value that must be the only one is there already.
     Unique,
+    /// The row that was to be made under a key of the client's is there by now.
+    Made,
     /// What is referred to isn't there.
     Reference,
     /// What would go is referred to.
@@ -146,7 +148,9 @@ impl SqlError {
 fn told(kind: SqlErrorKind) -> (FailureKind, Option<&'static str>) {
     use SqlErrorKind as Kind;
     match kind {
-        Kind::Unique => (FailureKind::Conflict, Some("another record has this value already")),
+        Kind::Unique | Kind::Made => {
+            (FailureKind::Conflict, Some("another record has this value already"))
+        }
         Kind::Reference => (FailureKind::Conflict, Some("there is no record that it refers to")),
         Kind::Referenced => (FailureKind::Conflict, Some("another record refers to it")),
         Kind::Null => (FailureKind::Invalid, Some("it must have a value")),

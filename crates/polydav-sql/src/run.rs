@@ -23,6 +23,9 @@ use crate::schema::{Schema, Table};
 /// How often the same steps are tried where others are in the way.
 const TRIES_MAX: u32 = 8;
 
+/// How often a row is put that others make and remove all the time.
+const MADE_TRIES_MAX: u32 = 32;
+
 /// So long a run waits for others, all in all. Then it does what it can do without.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -52,8 +55,6 @@ pub(crate) struct Ran {
 struct Part {
     steps: Range<usize>,
     tries: u32,
-    /// Whether what one of them gives was taken already.
-    conflicted: bool,
     care: Care,
 }
 
@@ -61,7 +62,7 @@ impl Part {
     /// A row that is changed alone keeps nobody waiting in a circle: it is changed at once.
     fn new(steps: Range<usize>) -> Self {
         let care = if steps.len() == 1 { Care::None } else { Care::Look };
-        Self { steps, tries: 0, conflicted: false, care }
+        Self { steps, tries: 0, care }
     }
 }
 
@@ -178,7 +179,7 @@ impl<'a> Running<'a> {
 
     /// Performs and reports every step in one transaction, or undoes it.
     fn run_whole(&mut self) {
-        let (mut care, mut tries, mut conflicted) = (Care::Look, 0, false);
+        let (mut care, mut tries) = (Care::Look, 0);
         let outcomes = loop {
             let trouble = match self.attempt_whole(care) {
                 Ok(outcomes) => break outcomes,
@@ -186,17 +187,13 @@ impl<'a> Running<'a> {
             };
             tries += 1;
             match trouble.error.kind {
-                SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
-                    if tries < TRIES_MAX =>
-                {
+                kind if tries < tries_max(kind, false) => {
                     self.prepare_again(&trouble.error, tries - 1);
                 }
                 // Which of the rows of a statement is at fault takes a statement for each.
                 _ if care != Care::Each && trouble.at.as_ref().is_some_and(|at| at.len() > 1) => {
                     care = Care::Each;
                 }
-                // What is taken may have been made just now: then it can be seen the next time.
-                SqlErrorKind::Unique if !conflicted => conflicted = true,
                 _ => break self.undone(&trouble),
             }
         };
@@ -291,14 +288,14 @@ impl<'a> Running<'a> {
 
     /// Nothing of the part was done. It is tried again, or divided, or given up.
     fn divide(&mut self, part: Part, trouble: Trouble, todo: &mut Vec<Part>) {
-        let Part { steps, tries, conflicted, care } = part;
+        let Part { steps, tries, care } = part;
         let Trouble { at, error } = trouble;
         match error.kind {
-            SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed
-                if tries + 1 < TRIES_MAX =>
-            {
+            kind if tries + 1 < tries_max(kind, steps.len() > 1) => {
                 self.prepare_again(&error, tries);
-                todo.push(Part { steps, tries: tries + 1, conflicted, care });
+                // Who looks for a row alone waits for the one that is removed, not the one made then.
+                let care = if error.kind == SqlErrorKind::Made { Care::Look } else { care };
+                todo.push(Part { steps, tries: tries + 1, care });
             }
             // It is no step's fault: to divide would have each of them wait.
             SqlErrorKind::Gone | SqlErrorKind::Away | SqlErrorKind::Busy => {
@@ -307,13 +304,9 @@ impl<'a> Running<'a> {
             SqlErrorKind::Changed if at.is_none() => {
                 self.refuse(steps, &error.to_failure(ResourcePath::root()));
             }
-            // What is taken may have been made just now: then it can be seen the next time.
-            SqlErrorKind::Unique if steps.len() == 1 && !conflicted => {
-                todo.push(Part { steps, tries, conflicted: true, care });
-            }
             // That it isn't there is the better reason.
             SqlErrorKind::Value if care == Care::None => {
-                todo.push(Part { steps, tries, conflicted, care: Care::Look });
+                todo.push(Part { steps, tries, care: Care::Look });
             }
             _ if steps.len() == 1 => self.refuse(steps, &error.to_failure(ResourcePath::root())),
             _ => {
@@ -357,10 +350,25 @@ fn keep_receipt(
     Ok(is_nameless)
 }
 
-/// Whoever stood in the way gets a little time; a database that is being started again, more.
+/// How often steps are tried as they are that fail so: once, unless the same may succeed the next
+/// time. Where many rows come and go, each has to be made by itself.
+fn tries_max(kind: SqlErrorKind, are_many: bool) -> u32 {
+    match kind {
+        SqlErrorKind::Made if are_many => 2,
+        SqlErrorKind::Made => MADE_TRIES_MAX,
+        SqlErrorKind::Again | SqlErrorKind::Gone | SqlErrorKind::Changed => TRIES_MAX,
+        _ => 1,
+    }
+}
+
+/// Whoever stood in the way gets a little time; a database that is being started again, more. Who
+/// made a row is done, and may be about to remove it: it isn't to be met at the same point again.
 fn pause(kind: SqlErrorKind, tries: u32) {
-    let unit = if kind == SqlErrorKind::Gone { 50 } else { 5 };
-    std::thread::sleep(Duration::from_millis(unit << tries));
+    std::thread::sleep(Duration::from_millis(match kind {
+        SqlErrorKind::Made => 1,
+        SqlErrorKind::Gone => 50 << tries,
+        _ => 5 << tries,
+    }));
 }
 
 /// What was done may be done, or not.

@@ -41,6 +41,8 @@ pub(crate) struct Table {
     /// Whether a constraint is checked at the commit alone, so that only a transaction of its own
     /// tells which change broke it.
     pub(crate) is_deferred: bool,
+    /// What the database calls the constraint that a key is that of one row; each partition has one.
+    pub(crate) key_constraints: Vec<Box<str>>,
     /// Constraints about a single column, by their names.
     pub(crate) constraints: Vec<(Box<str>, usize)>,
     /// For a database that doesn't say which reference leads nowhere: the columns that refer to

@@ -21,14 +21,20 @@ use world::{Database, each};
 
 const SQLITE: &str = "
     CREATE TABLE t (k integer NOT NULL PRIMARY KEY, v text, n bigint NOT NULL DEFAULT 0);
+    CREATE TABLE parted (k integer NOT NULL PRIMARY KEY);
     CREATE TABLE up (k integer NOT NULL PRIMARY KEY, u text UNIQUE);
     CREATE TABLE down (k integer NOT NULL PRIMARY KEY, up integer REFERENCES up, w text UNIQUE);";
 
-/// Deadlocks are found sooner than usual.
+/// One of the tables is partitioned. Deadlocks are found sooner than usual.
 fn postgres() -> String {
+    let tables = SQLITE.replace(
+        "parted (k integer NOT NULL PRIMARY KEY);",
+        "parted (k integer NOT NULL PRIMARY KEY) PARTITION BY HASH (k);
+        CREATE TABLE part PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);",
+    );
     let sooner = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout TO ''20ms''',
                   current_database()); END $$;";
-    SQLITE.to_owned() + sooner
+    tables + sooner
 }
 
 /// How steps get to the database.
@@ -288,6 +294,25 @@ fn a_row_that_is_always_there_is_always_found() {
                     assert_eq!(verdict(&told[0]), "done");
                     assert!(store.stat(&path("t/1"), &Select::None).is_ok());
                 }
+            }
+        });
+    });
+}
+
+/// What is put is made or replaced, however often others make and remove it meanwhile: that it is
+/// there by now is no conflict.
+#[test]
+fn a_row_that_comes_and_goes_can_always_be_put() {
+    however(|_, clients| {
+        at_once(clients, |_, client, random| {
+            for round in 0..200 {
+                let table = if round % 4 == 0 { "parted" } else { "t" };
+                let row = |k| format!("{table}/{k}");
+                let puts = (0..=random.below(3)).map(|k| put_record(row(k), []));
+                for told in client.send(puts.collect()).iter().map(verdict) {
+                    assert!(["created", "done"].contains(&&*told), "{told}");
+                }
+                client.send((0..3).map(|k| remove(row(k))).collect());
             }
         });
     });

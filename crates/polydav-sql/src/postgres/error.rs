@@ -58,8 +58,9 @@ fn kind(code: &str) -> SqlErrorKind {
 }
 
 impl SqlError {
-    /// With the column that the constraint is about, if it is one of the rows that are changed.
-    pub(super) fn about(mut self, Change { table, shape, .. }: &Change) -> Self {
+    /// With the column that the constraint is about, if it is one of the rows that are changed; and
+    /// whether it is only that a row was made by others since it was looked for.
+    pub(super) fn about(mut self, Change { table, shape, rows }: &Change) -> Self {
         let said = self.source.downcast_ref::<Error>().and_then(Error::as_db_error);
         let is_elsewhere = said.and_then(DbError::table).is_some_and(|name| name != &*table.name);
         // What a trigger did to other tables, or what other rows have against a removal.
@@ -69,6 +70,14 @@ impl SqlError {
         if let (None, Some(constraint)) = (&self.column, &self.constraint) {
             let named = table.constraints.iter().find(|(name, _)| name == constraint);
             self.column = named.map(|&(_, at)| (&*table.columns[at].name).into());
+        }
+        let is_named = rows.iter().all(|(key, _)| !key.is_empty());
+        if self.kind == SqlErrorKind::Unique
+            && let (Shape::Insert { .. }, true, Some(constraint)) =
+                (shape, is_named, &self.constraint)
+            && table.key_constraints.contains(constraint)
+        {
+            self.kind = SqlErrorKind::Made;
         }
         self
     }

@@ -54,11 +54,13 @@ ORDER BY a.attrelid, a.attnum";
 
 /// The columns of indexes: those of the primary key in its order, and those whose values are
 /// compared with other rows'. Those of an expression, of a generated column, or of some of the rows
-/// may be any, and have the number 0.
+/// may be any, and have the number 0. A partition's index counts for the whole table too.
 const INDEXES: &str = "\
 SELECT i.indrelid::int8, i.indisprimary, k.attnum::int4,
-       CASE WHEN i.indpred IS NULL AND coalesce(a.attgenerated, '') = '' THEN k.attnum ELSE 0 END::int4
-FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       CASE WHEN i.indpred IS NULL AND coalesce(a.attgenerated, '') = '' THEN k.attnum ELSE 0 END::int4,
+       coalesce(pg_partition_root(i.indrelid), i.indrelid)::oid::int8, x.relname::text
+FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place)
 LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE n.nspname = coalesce($1::text, current_schema()::text)
@@ -110,6 +112,7 @@ pub(super) fn find(session: &Session, options: &Options) -> Result<Schema, OpenE
 struct Details {
     columns: HashMap<i64, Vec<Numbered>>,
     keys: HashMap<i64, Vec<i32>>,
+    key_constraints: HashMap<i64, Vec<Box<str>>>,
     constraints: HashMap<i64, Vec<(Box<str>, i32)>>,
 }
 
@@ -152,6 +155,8 @@ impl Details {
         let (table, is_key, number): (i64, bool, i32) = (row.get(0), row.get(1), row.get(2));
         if is_key {
             self.keys.entry(table).or_default().push(number);
+            let (whole, name): (i64, String) = (row.get(4), row.get(5));
+            self.key_constraints.entry(whole).or_default().push(name.into());
         }
         self.compare(table, row.get(3));
     }
@@ -212,6 +217,7 @@ impl Details {
             is_single: has_far_effects || row.get(7),
             // They are set immediate.
             is_deferred: false,
+            key_constraints: self.key_constraints.remove(&oid).unwrap_or_default(),
             constraints,
             references: Vec::new(),
             name: name.into(),

@@ -120,6 +120,8 @@ impl<'a> Finder<'a> {
             has_far_effects,
             is_single,
             is_deferred,
+            // Who changes anything is alone: what is looked for and not there can be made.
+            key_constraints: Vec::new(),
             constraints: checks(&listed.sql, &columns),
             references: self.leads(&listed.name, &columns),
             columns,
