@@ -17,7 +17,7 @@ use crate::problem::Problem;
 pub(crate) const INLINE_MAX: usize = 64 * 1024;
 
 /// So many bytes are gathered before they are handed to the store.
-const GATHER: usize = 256 * 1024;
+const GATHER: usize = 1024 * 1024;
 
 /// So much white space may stand before a body shows what it is.
 const SPACE_MAX: usize = 4096;

@@ -20,7 +20,7 @@ use crate::server::stopped;
 use crate::wire::{Patience, Wire};
 
 /// The bytes of a body that are read at once; what hyper takes at the least is 8 KiB.
-const BUFFER_BYTES: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Serves a connection until one side ends it; once `stopping` is true, after the request that runs.
 pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin + Send>(
