@@ -290,8 +290,16 @@ impl Path {
 }
 
 fn decode_segment(segment: &[u8], raw: Raw, into: &mut Vec<u8>) -> Result<(), InvalidReference> {
+    // Most bytes stand for themselves, and go together.
+    let stands_for_itself =
+        |&byte: &u8| !matches!(byte, 0..=b' ' | 0x7f | b'%' | b'?' | b'#' | b'\\');
     let mut at = 0;
-    while let Some(&byte) = segment.get(at) {
+    loop {
+        let rest = &segment[at..];
+        let plain = rest.iter().position(|byte| !stands_for_itself(byte)).unwrap_or(rest.len());
+        into.extend_from_slice(&rest[..plain]);
+        at += plain;
+        let Some(&byte) = segment.get(at) else { return Ok(()) };
         let error = |kind| Err(InvalidReference { offset: at, kind });
         let hex = |place: usize| char::from(*segment.get(at + place)?).to_digit(16);
         let (decoded, length) = match byte {
@@ -313,7 +321,6 @@ fn decode_segment(segment: &[u8], raw: Raw, into: &mut Vec<u8>) -> Result<(), In
         }
         at += length;
     }
-    Ok(())
 }
 
 /// What a written path leaves as it is: of RFC 3986's pchar all but four. `&` and `'` would be

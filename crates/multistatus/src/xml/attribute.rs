@@ -1,6 +1,6 @@
 //! Attributes: their model, and cutting a start tag into them.
 
-use super::char::is_space;
+use super::char::{cut, is_space};
 use super::name::Name;
 use super::str::Str;
 
@@ -65,11 +65,11 @@ impl<'a> Iterator for Literals<'a> {
 
 /// Name, literal value and what follows.
 fn split(text: &str) -> Result<(&str, &str, &str), &'static str> {
-    let (name, rest) = text.split_once('=').ok_or("an attribute and its value")?;
+    let (name, rest) = cut(text, b'=').ok_or("an attribute and its value")?;
     let rest = trim(rest);
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let quote = rest.bytes().next().filter(|byte| matches!(byte, b'"' | b'\''));
     let quote = quote.ok_or("a quoted attribute value")?;
-    let (value, rest) = rest[1..].split_once(quote).ok_or("a closing quote")?;
+    let (value, rest) = cut(&rest[1..], quote).ok_or("a closing quote")?;
     if value.contains('<') {
         return Err("`&lt;` in an attribute value instead of `<`");
     }
