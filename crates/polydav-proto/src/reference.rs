@@ -291,12 +291,11 @@ impl Path {
 
 fn decode_segment(segment: &[u8], raw: Raw, into: &mut Vec<u8>) -> Result<(), InvalidReference> {
     // Most bytes stand for themselves, and go together.
-    let stands_for_itself =
-        |&byte: &u8| !matches!(byte, 0..=b' ' | 0x7f | b'%' | b'?' | b'#' | b'\\');
+    let is_special = |&byte: &u8| matches!(byte, 0..=b' ' | 0x7f | b'%' | b'?' | b'#' | b'\\');
     let mut at = 0;
     loop {
         let rest = &segment[at..];
-        let plain = rest.iter().position(|byte| !stands_for_itself(byte)).unwrap_or(rest.len());
+        let plain = rest.iter().position(is_special).unwrap_or(rest.len());
         into.extend_from_slice(&rest[..plain]);
         at += plain;
         let Some(&byte) = segment.get(at) else { return Ok(()) };
