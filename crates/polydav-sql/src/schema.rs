@@ -1,7 +1,7 @@
 //! What a database was found to consist of. Identifiers in statements come from here and from
 //! nowhere else, quoted; a client's text never becomes part of a statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use polydav_store::ResourcePath;
@@ -42,7 +42,7 @@ pub(crate) struct Table {
     /// tells which change broke it.
     pub(crate) is_deferred: bool,
     /// What the database calls the constraint that a key is that of one row; each partition has one.
-    pub(crate) key_constraints: Vec<Box<str>>,
+    pub(crate) key_constraints: HashSet<Box<str>>,
     /// Constraints about a single column, by their names.
     pub(crate) constraints: Vec<(Box<str>, usize)>,
     /// For a database that doesn't say which reference leads nowhere: the columns that refer to

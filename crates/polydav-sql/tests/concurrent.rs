@@ -25,12 +25,14 @@ const SQLITE: &str = "
     CREATE TABLE up (k integer NOT NULL PRIMARY KEY, u text UNIQUE);
     CREATE TABLE down (k integer NOT NULL PRIMARY KEY, up integer REFERENCES up, w text UNIQUE);";
 
-/// One of the tables is partitioned. Deadlocks are found sooner than usual.
+/// One of the tables is partitioned, and has a trigger. Deadlocks are found sooner than usual.
 fn postgres() -> String {
     let tables = SQLITE.replace(
         "parted (k integer NOT NULL PRIMARY KEY);",
         "parted (k integer NOT NULL PRIMARY KEY) PARTITION BY HASH (k);
-        CREATE TABLE part PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);",
+        CREATE TABLE part PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+        CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER seen AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION seen();",
     );
     let sooner = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout TO ''20ms''',
                   current_database()); END $$;";

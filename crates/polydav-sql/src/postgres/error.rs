@@ -58,9 +58,23 @@ fn kind(code: &str) -> SqlErrorKind {
 }
 
 impl SqlError {
-    /// With the column that the constraint is about, if it is one of the rows that are changed; and
-    /// whether it is only that a row was made by others since it was looked for.
-    pub(super) fn about(mut self, Change { table, shape, rows }: &Change) -> Self {
+    /// With another kind, if it is only that others made a row since it was looked for. In a
+    /// partitioned table it is one of a partition that is said to be there.
+    pub(super) fn if_made(mut self, Change { table, shape, rows }: &Change) -> Self {
+        let is_made_by_key =
+            matches!(shape, Shape::Insert { .. }) && rows.iter().all(|(key, _)| !key.is_empty());
+        let is_of_key = |constraint| table.key_constraints.contains(constraint);
+        if self.kind == SqlErrorKind::Unique
+            && is_made_by_key
+            && self.constraint.as_ref().is_some_and(is_of_key)
+        {
+            self.kind = SqlErrorKind::Made;
+        }
+        self
+    }
+
+    /// With the column that the constraint is about, if it is one of the rows that are changed.
+    pub(super) fn about(mut self, Change { table, shape, .. }: &Change) -> Self {
         let said = self.source.downcast_ref::<Error>().and_then(Error::as_db_error);
         let is_elsewhere = said.and_then(DbError::table).is_some_and(|name| name != &*table.name);
         // What a trigger did to other tables, or what other rows have against a removal.
@@ -70,14 +84,6 @@ impl SqlError {
         if let (None, Some(constraint)) = (&self.column, &self.constraint) {
             let named = table.constraints.iter().find(|(name, _)| name == constraint);
             self.column = named.map(|&(_, at)| (&*table.columns[at].name).into());
-        }
-        let is_named = rows.iter().all(|(key, _)| !key.is_empty());
-        if self.kind == SqlErrorKind::Unique
-            && let (Shape::Insert { .. }, true, Some(constraint)) =
-                (shape, is_named, &self.constraint)
-            && table.key_constraints.contains(constraint)
-        {
-            self.kind = SqlErrorKind::Made;
         }
         self
     }

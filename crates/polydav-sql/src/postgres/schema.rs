@@ -1,6 +1,6 @@
 //! Which tables a database of PostgreSQL has, and how their columns are read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use polydav_store::ResourcePath;
 use tokio_postgres::Row;
@@ -112,7 +112,7 @@ pub(super) fn find(session: &Session, options: &Options) -> Result<Schema, OpenE
 struct Details {
     columns: HashMap<i64, Vec<Numbered>>,
     keys: HashMap<i64, Vec<i32>>,
-    key_constraints: HashMap<i64, Vec<Box<str>>>,
+    key_constraints: HashMap<i64, HashSet<Box<str>>>,
     constraints: HashMap<i64, Vec<(Box<str>, i32)>>,
 }
 
@@ -156,7 +156,7 @@ impl Details {
         if is_key {
             self.keys.entry(table).or_default().push(number);
             let (whole, name): (i64, String) = (row.get(4), row.get(5));
-            self.key_constraints.entry(whole).or_default().push(name.into());
+            self.key_constraints.entry(whole).or_default().insert(name.into());
         }
         self.compare(table, row.get(3));
     }

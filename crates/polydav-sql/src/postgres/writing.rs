@@ -218,7 +218,7 @@ impl Transaction for Writing<'_> {
         };
         let changed = change::make(self.session, change, way);
         let changed = changed.map_err(|error| {
-            let error = error.of(&change.shape).about(change);
+            let error = error.of(&change.shape).if_made(change).about(change);
             if let ([(_, values)], SqlErrorKind::Value | SqlErrorKind::Check, None) =
                 (&*change.rows, error.kind, &error.column)
             {

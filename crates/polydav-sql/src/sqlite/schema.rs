@@ -121,7 +121,7 @@ impl<'a> Finder<'a> {
             is_single,
             is_deferred,
             // Who changes anything is alone: what is looked for and not there can be made.
-            key_constraints: Vec::new(),
+            key_constraints: HashSet::new(),
             constraints: checks(&listed.sql, &columns),
             references: self.leads(&listed.name, &columns),
             columns,
