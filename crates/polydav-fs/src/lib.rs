@@ -17,6 +17,7 @@
 mod act;
 mod apply;
 mod batches;
+mod copy;
 mod descent;
 mod entry;
 mod errno;

@@ -7,11 +7,11 @@ use rustix::fs::{self, FileType, Mode, Statx};
 use rustix::io::Errno;
 
 use crate::Writer;
+use crate::copy::{TreeCopy, copy_file, open_source};
 use crate::resolve::{file_type, open_dir_at, stat, stat_at};
 use crate::rights::{self, Rights};
 use crate::stage::{StagedFile, rename_new};
 use crate::sys;
-use crate::tree::{self, TreeCopy};
 
 /// A copy that isn't visible yet.
 pub(crate) enum Replica {
@@ -40,9 +40,9 @@ impl Replica {
         let stage = &*writer.stage;
         match file_type(known) {
             FileType::RegularFile => {
-                let (source, known) = tree::open_source(dir, name)?;
+                let (source, known) = open_source(dir, name)?;
                 let mut file = writer.stage.create()?;
-                tree::copy_file(&source, &known, &Rights::of(&source, &known), file.file()?)?;
+                copy_file(&source, &known, &Rights::of(&source, &known), file.file()?)?;
                 file.rest();
                 Ok((Self::File(file), Members::default()))
             }

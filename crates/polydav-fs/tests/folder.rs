@@ -379,6 +379,33 @@ fn trees_are_copied_moved_and_removed() {
 }
 
 #[test]
+fn collections_of_many_members_are_copied_whole() {
+    const FILES: usize = 2_345;
+    let world = World::new(false);
+    world.tree(&["d/", "d/inner/", "d/inner/x"]);
+    let content = |number: usize| format!("content of {number}");
+    for number in 0..FILES {
+        fs::write(world.at(&format!("d/{number}")), content(number)).unwrap();
+    }
+    symlink("7", world.at("d/link")).unwrap();
+    let pipes = [1_500, 2_344, 3].map(|number| format!("d/{number}"));
+    for pipe in &pipes {
+        fs::remove_file(world.at(pipe)).unwrap();
+        world.fifo(pipe);
+    }
+    let failure = world.one(copy("d", "e", Overwrite::Refuse)).unwrap_err();
+    assert_eq!(kinds(&failure), pipes.clone().map(|pipe| (pipe, FailureKind::Forbidden)));
+    for number in 0..FILES {
+        let at = format!("e/{number}");
+        let is_pipe = pipes.iter().any(|pipe| pipe[1..] == at[1..]);
+        assert_eq!(fs::read(world.at(&at)).ok(), (!is_pipe).then(|| content(number).into_bytes()));
+    }
+    assert_eq!(fs::read_link(world.at("e/link")).unwrap().as_os_str(), "7");
+    assert_eq!(world.read("e/inner/x"), b"in d/inner/x");
+    world.is_tidy();
+}
+
+#[test]
 fn anything_replaces_anything() {
     for full in BOTH {
         for rows in BOTH {

@@ -251,6 +251,34 @@ fn all_calls_from_the_nth_on_fail() {
     }
 }
 
+/// Two threads copy them: the calls of one fail.
+#[test]
+fn a_copy_of_many_files_is_whole_or_not_there() {
+    const FILES: usize = 60;
+    let dir = TempDir::new().unwrap();
+    let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
+    let files = (0..FILES).map(|number| put(format!("t/{number}"), "content"));
+    given(&store, std::iter::once(mkcol("t")).chain(files));
+    let (mut failed, mut done) = (0, 0);
+    for nth in (1..FILES as u64 * 5).step_by(7) {
+        fail_nth(nth, Errno::NOSPC);
+        let outcomes = kit::tell(&store, [copy("t", "c")]);
+        fail_nth(0, Errno::NOSPC);
+        let members = std::fs::read_dir(dir.path().join("c")).map(Iterator::count);
+        if outcomes == ["created"] {
+            assert_eq!(members.unwrap(), FILES);
+            given(&store, [remove("c")]);
+            done += 1;
+        } else {
+            assert!(outcomes[0].starts_with("NoSpace"), "{outcomes:?}");
+            assert!(members.is_err());
+            failed += 1;
+        }
+        assert!(is_empty(&dir.path().join(".polydav/stage")));
+    }
+    assert!(failed > 0 && done > 0, "{failed} failed, {done} done");
+}
+
 /// Steps that were done together with a patch stayed done when its rows could not be committed.
 #[test]
 fn the_nth_call_fails_in_a_run_that_stops() {

@@ -1,0 +1,329 @@
+//! Copying: content, files, and whole trees.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use polydav_store::{Member as Failed, Members, ResourcePath};
+use rustix::fs::{self, FileType, OFlags, SeekFrom, Statx, Timespec, Timestamps, UTIME_OMIT, seek};
+use rustix::io::Errno;
+
+use crate::descent::{Descent, Member, Trail, Turn};
+use crate::errno;
+use crate::resolve::{file_type, open_at, stat, stat_at};
+use crate::rights::Rights;
+use crate::sys;
+use crate::tree::{PRIVATE_DIR, join};
+
+/// The times of a copy: its content changed last when that of the source did.
+fn times(stat: &Statx) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec {
+            tv_sec: stat.stx_mtime.tv_sec,
+            tv_nsec: stat.stx_mtime.tv_nsec.into(),
+        },
+    }
+}
+
+/// Opens a file to be copied.
+pub(crate) fn open_source(dir: impl AsFd, name: &[u8]) -> Result<(OwnedFd, Statx), Errno> {
+    let file = open_at(dir, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    let stat = stat(&file)?;
+    if file_type(&stat) == FileType::RegularFile { Ok((file, stat)) } else { Err(Errno::NODEV) }
+}
+
+/// Makes `target`, an empty file, the same as `source`, which has these rights: content, permissions,
+/// modification time.
+pub(crate) fn copy_file(
+    source: &OwnedFd,
+    known: &Statx,
+    rights: &Rights,
+    target: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    let is_sparse = known.stx_blocks.saturating_mul(512) < known.stx_size;
+    if is_sparse {
+        copy_sparse(source, known.stx_size, target)?;
+    } else {
+        copy_range(source, target, known.stx_size)?;
+    }
+    rights.give(target)?;
+    sys::set_times(target, &times(known))
+}
+
+/// Copies what lies between the holes of a file.
+fn copy_sparse(source: &OwnedFd, length: u64, target: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut end = 0;
+    while end < length {
+        let start = match seek(source, SeekFrom::Data(end)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        end = seek(source, SeekFrom::Hole(start))?;
+        seek(source, SeekFrom::Start(start))?;
+        seek(target, SeekFrom::Start(start))?;
+        copy_range(source, target, end - start)?;
+    }
+    sys::truncate(target, length)
+}
+
+/// Copies `length` bytes, or fewer if the source ends earlier.
+fn copy_range(source: &OwnedFd, target: BorrowedFd<'_>, length: u64) -> Result<(), Errno> {
+    const CHUNK: u64 = 1 << 30;
+    let mut left = length;
+    while left > 0 {
+        let chunk = usize::try_from(left.min(CHUNK)).expect("a chunk fits");
+        match sys::copy_range(source, target, chunk) {
+            Ok(0) => return Ok(()),
+            Ok(copied) => left -= copied as u64,
+            Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                return copy_through(source, target, left);
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// As [`copy_range`], where the kernel can't do it by itself.
+fn copy_through(source: &OwnedFd, target: BorrowedFd<'_>, mut left: u64) -> Result<(), Errno> {
+    let mut buffer = vec![0; 128 * 1024];
+    while left > 0 {
+        let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        match rustix::io::read(source, &mut buffer[..most]) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                sys::write_all(target, &buffer[..read])?;
+                left -= read as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Copies the members of one directory, however deep, into another.
+pub(crate) struct TreeCopy {
+    source: Descent,
+    target: Trail,
+    /// The current directory of the source.
+    at: ResourcePath,
+    /// Members of it that are still to be copied.
+    portion: Portion,
+    /// The rights on the directories that are being filled.
+    rights: Vec<Rights>,
+    failed: Members,
+}
+
+impl TreeCopy {
+    /// Copies the members of `source`, which lies at `path`, into `target`. Returns the members
+    /// that couldn't be read.
+    ///
+    /// # Errors
+    /// If the copy can't be made at all: there is no space left, the disk fails.
+    pub(crate) fn run(
+        source: OwnedFd,
+        path: &ResourcePath,
+        target: OwnedFd,
+    ) -> Result<Members, Errno> {
+        let mut copy = Self {
+            source: Descent::new(source),
+            target: Trail::new(target),
+            at: path.clone(),
+            portion: Portion::default(),
+            rights: Vec::new(),
+            failed: Members::default(),
+        };
+        while copy.turn()? {}
+        Ok(copy.failed)
+    }
+
+    /// Copies files up to the next directory, and enters or leaves that; whether there is more.
+    fn turn(&mut self) -> Result<bool, Errno> {
+        let Self { source, target, at, portion, failed, .. } = self;
+        let into = target.dir()?;
+        let turn = source.next(&mut |from: BorrowedFd<'_>, name: &CStr, kind| {
+            let kind = match kind {
+                FileType::Unknown => stat_at(from, name).map_or(kind, |stat| file_type(&stat)),
+                kind => kind,
+            };
+            if kind == FileType::Directory {
+                return Member::IsDir;
+            }
+            match portion.add(name, kind) {
+                Room::Some => Member::Done,
+                Room::None => portion
+                    .copy(from, into, at, failed)
+                    .map_or_else(Member::Break, |()| Member::Done),
+            }
+        });
+        if !portion.is_empty() {
+            portion.copy(source.dir()?, into, at, failed)?;
+        }
+        match turn {
+            Ok(Ok(Turn::Dir(name))) => self.enter(&name).map(|()| true),
+            Ok(Ok(Turn::End)) => self.leave(),
+            Ok(Err(fatal)) => Err(fatal),
+            Err(errno) => {
+                fail(&mut self.failed, self.at.clone(), errno)?;
+                self.leave()
+            }
+        }
+    }
+
+    fn enter(&mut self, name: &CString) -> Result<(), Errno> {
+        let path = join(&self.at, name);
+        let rights = match self.source.enter(name) {
+            Ok(()) => {
+                let dir = self.source.dir()?;
+                Rights::of(dir, &stat(dir)?)
+            }
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return fail(&mut self.failed, path, errno),
+        };
+        sys::make_dir(self.target.dir()?, name.to_bytes(), PRIVATE_DIR)?;
+        self.target.enter(name.to_bytes())?;
+        self.rights.push(rights);
+        self.at = path;
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<bool, Errno> {
+        if self.source.leave().is_none() {
+            return Ok(false);
+        }
+        if let Some(rights) = self.rights.pop() {
+            rights.give(self.target.dir()?)?;
+        }
+        self.target.leave();
+        self.at = self.at.parent().expect("below the root of the copy");
+        Ok(true)
+    }
+}
+
+/// Notes a member that couldn't be read; what ails the disk ends the whole copy.
+fn fail(failed: &mut Members, path: ResourcePath, errno: Errno) -> Result<(), Errno> {
+    match errno {
+        Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::MFILE | Errno::NFILE | Errno::NOMEM => {
+            Err(errno)
+        }
+        _ => {
+            failed.push(Failed { path, kind: errno::kind(errno) });
+            Ok(())
+        }
+    }
+}
+
+/// Members of one directory that are to be copied together, none of them a directory. Each takes some
+/// ten system calls: two threads share them.
+#[derive(Default)]
+struct Portion(Vec<(CString, FileType)>);
+
+/// Whether a [`Portion`] takes more.
+enum Room {
+    Some,
+    None,
+}
+
+impl Portion {
+    const MAX: usize = 1_000;
+    /// Fewer are copied before another thread has begun.
+    const SHARED_MIN: usize = 16;
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, name: &CStr, kind: FileType) -> Room {
+        self.0.push((name.to_owned(), kind));
+        if self.0.len() < Self::MAX { Room::Some } else { Room::None }
+    }
+
+    /// Copies them all from one directory, which lies at `at`, into another; none is left then.
+    fn copy(
+        &mut self,
+        from: BorrowedFd<'_>,
+        into: BorrowedFd<'_>,
+        at: &ResourcePath,
+        failed: &mut Members,
+    ) -> Result<(), Errno> {
+        let members = std::mem::take(&mut self.0);
+        let next = AtomicUsize::new(0);
+        let share = || copy_share(&members, &next, from, into);
+        let mut unreadable =
+            if members.len() < Self::SHARED_MIN { share() } else { twice(&share) }?;
+        unreadable.sort_unstable_by_key(|(number, _)| *number);
+        unreadable
+            .into_iter()
+            .try_for_each(|(number, errno)| fail(failed, join(at, &members[number].0), errno))
+    }
+}
+
+/// Copies whichever member is `next`, until none is left; which ones couldn't be read.
+fn copy_share(
+    members: &[(CString, FileType)],
+    next: &AtomicUsize,
+    from: BorrowedFd<'_>,
+    into: BorrowedFd<'_>,
+) -> Result<Vec<(usize, Errno)>, Errno> {
+    let mut unreadable = Vec::new();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some((name, kind)) = members.get(number) else { return Ok(unreadable) };
+        match copy_member(from, into, name, *kind) {
+            Ok(None | Some(Errno::NOENT)) => {}
+            Ok(Some(errno)) => unreadable.push((number, errno)),
+            Err(fatal) => {
+                // The other one needn't go on.
+                next.store(members.len(), Ordering::Relaxed);
+                return Err(fatal);
+            }
+        }
+    }
+}
+
+/// Has another thread do the same beside this one, if there can be one; what both came to.
+fn twice<T: Send>(share: &(impl Fn() -> Result<Vec<T>, Errno> + Sync)) -> Result<Vec<T>, Errno> {
+    thread::scope(|scope| {
+        let other = thread::Builder::new().name("copy".to_owned()).spawn_scoped(scope, share);
+        let own = share();
+        let other = match other {
+            Ok(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => Ok(Vec::new()),
+        };
+        let mut all = own?;
+        all.extend(other?);
+        Ok(all)
+    })
+}
+
+/// Copies a member that is no directory. What keeps it from being read is told beside what keeps the
+/// copy from being made.
+fn copy_member(
+    from: BorrowedFd<'_>,
+    into: BorrowedFd<'_>,
+    name: &CStr,
+    kind: FileType,
+) -> Result<Option<Errno>, Errno> {
+    let bytes = name.to_bytes();
+    match kind {
+        FileType::Symlink => match fs::readlinkat(from, name, Vec::new()) {
+            Ok(content) => sys::symlink(content.as_bytes(), into, bytes).map(|()| None),
+            Err(errno) => Ok(Some(errno)),
+        },
+        FileType::RegularFile | FileType::Unknown => match open_source(from, bytes) {
+            Ok((file, stat)) => {
+                let rights = Rights::of(&file, &stat);
+                let target = sys::create(into, bytes, rights.mode_of_new())?;
+                copy_file(&file, &stat, &rights, target.as_fd()).map(|()| None)
+            }
+            Err(errno) => Ok(Some(errno)),
+        },
+        _ => Ok(Some(Errno::NODEV)),
+    }
+}
