@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::descent::{Descent, Member, Trail, Turn};
 use crate::errno;
+use crate::permit::Permit;
 use crate::resolve::{file_type, open_at, stat, stat_at};
 use crate::rights::Rights;
 use crate::sys;
@@ -255,8 +256,8 @@ impl Portion {
         let members = std::mem::take(&mut self.0);
         let next = AtomicUsize::new(0);
         let share = || copy_share(&members, &next, from, into);
-        let mut unreadable =
-            if members.len() < Self::SHARED_MIN { share() } else { twice(&share) }?;
+        let permit = if members.len() < Self::SHARED_MIN { None } else { Permit::take() };
+        let mut unreadable = if permit.is_some() { twice(&share) } else { share() }?;
         unreadable.sort_unstable_by_key(|(number, _)| *number);
         unreadable
             .into_iter()

@@ -25,6 +25,7 @@ mod ground;
 mod held;
 mod intent;
 mod ledger;
+mod permit;
 mod places;
 mod read;
 mod receipt;

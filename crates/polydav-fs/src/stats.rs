@@ -4,13 +4,13 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use rustix::fs::Statx;
 use rustix::io::Errno;
 
+use crate::permit::Permit;
 use crate::resolve::stat_at;
 
 /// So many names are asked about before anybody is told of them.
@@ -57,27 +57,6 @@ enum Other {
     },
     /// There is none to be had.
     Never,
-}
-
-/// How many such threads there are: no more than would have a processor, if one walk were all there is.
-static THREADS: AtomicUsize = AtomicUsize::new(0);
-
-/// The right to such a thread.
-struct Permit;
-
-impl Permit {
-    fn take() -> Option<Self> {
-        let most = thread::available_parallelism().map_or(0, |count| count.get() - 1);
-        let take = |threads| (threads < most).then_some(threads + 1);
-        let taken = THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        taken.is_ok().then_some(Self)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        THREADS.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Names {
