@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use polydav_store::{
     Action, Content, Depth, Done, Effect, Failure, FailureKind, Members, Outcome, Overwrite,
-    Permit, PropertyChange, ResourcePath, Staged,
+    Permit, PropertyBounds, PropertyChange, ResourcePath, Staged,
 };
 use rustix::fs::{FileType, Mode, RenameFlags, Statx, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
@@ -529,9 +529,11 @@ impl Execution<'_> {
         target: &ResourcePath,
         changes: &[PropertyChange],
     ) -> Result<(), Failure> {
-        let before = self.rows().and_then(|rows| rows.property_bytes(target));
-        let before = before.map_err(|error| database_failure(&error.into(), target))?;
-        PropertyChange::check_bounds(target, &before, changes)
+        let mut bounds = PropertyBounds::new(changes);
+        self.rows()
+            .and_then(|rows| rows.property_bytes(target, |name, bytes| bounds.has(name, bytes)))
+            .map_err(|error| database_failure(&error.into(), target))?;
+        bounds.check(target)
     }
 
     /// The rows as they were when the stretch began.

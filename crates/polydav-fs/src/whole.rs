@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use polydav_store::{
-    Commit, Done, Effect, Failure, FailureKind, PropertyChange, Report, ResourcePath, Step,
+    Commit, Done, Effect, Failure, FailureKind, PropertyBounds, Report, ResourcePath, Step,
 };
 
 use crate::apply::{After, Execution, Pending, database_failure};
@@ -156,6 +156,7 @@ fn check_bounds(
     change: &RowChange,
 ) -> rusqlite::Result<Result<(), Failure>> {
     let RowChange::Patch(target, instructions) = change else { return Ok(Ok(())) };
-    let before = changes.rows().property_bytes(target)?;
-    Ok(PropertyChange::check_bounds(target, &before, instructions))
+    let mut bounds = PropertyBounds::new(instructions);
+    changes.rows().property_bytes(target, |name, bytes| bounds.has(name, bytes))?;
+    Ok(bounds.check(target))
 }

@@ -51,7 +51,7 @@ pub use memory::{Ground, MemoryStore};
 pub use memory_records::MemoryRecords;
 pub use needed::Needed;
 pub use path::{InvalidPath, ResourcePath};
-pub use property::{Property, PropertyChange, PropertyName, Select};
+pub use property::{Property, PropertyBounds, PropertyChange, PropertyName, Select};
 pub use receipt::{Commit, FATE_KNOWN, Fate, InvalidReceipt, Receipt, Witness};
 pub use record::{Added, COLUMNS, Field, Fields, Listed, Page, Value};
 pub use run::{Cancel, Course, Done, Durability, OnFailure, Outcome, Report, Run, RunId};

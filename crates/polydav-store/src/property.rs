@@ -1,6 +1,5 @@
 //! Dead properties: names, opaque values, and what a request selects or changes of them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,34 +82,68 @@ pub enum PropertyChange {
     Remove(PropertyName),
 }
 
-impl PropertyChange {
-    /// Refuses changes with which a resource, whose properties have these bytes, would have more
-    /// of them than [`Property::COUNT_MAX`] and [`Property::BYTES_MAX`] allow, or go further beyond.
-    /// Every store asks before it makes them.
+/// What the dead properties of one resource take before and after changes. Every store asks
+/// [`PropertyBounds::check`] before it makes them.
+#[derive(Debug)]
+pub struct PropertyBounds<'a> {
+    /// What is changed, in order; of each name what it takes in the end, if it is there then.
+    changed: Vec<(&'a PropertyName, Option<usize>)>,
+    before: Taken,
+    after: Taken,
+}
+
+/// What properties take.
+#[derive(Debug, Default)]
+struct Taken {
+    count: usize,
+    bytes: usize,
+}
+
+impl Taken {
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+impl<'a> PropertyBounds<'a> {
+    /// Those of a resource without properties.
+    pub fn new(changes: &'a [PropertyChange]) -> Self {
+        let in_the_end = |change: &'a PropertyChange| match change {
+            PropertyChange::Set(property) => (&property.name, Some(property.bytes())),
+            PropertyChange::Remove(name) => (name, None),
+        };
+        // The last change of a name is the first that is met from behind, and stays so: the order of
+        // equals is kept.
+        let mut changed: Vec<_> = changes.iter().rev().map(in_the_end).collect();
+        changed.sort_by_key(|(name, _)| *name);
+        changed.dedup_by_key(|(name, _)| *name);
+        let mut after = Taken::default();
+        changed.iter().filter_map(|(_, made)| *made).for_each(|bytes| after.add(bytes));
+        Self { changed, before: Taken::default(), after }
+    }
+
+    /// The resource has a property of this namespace and local name, with a value of so many bytes.
+    pub fn has(&mut self, name: (&str, &str), value_bytes: usize) {
+        let bytes = (name.0.len() + name.1.len()).saturating_add(value_bytes);
+        self.before.add(bytes);
+        let compared =
+            |(other, _): &(&PropertyName, _)| (other.namespace(), other.local()).cmp(&name);
+        if self.changed.binary_search_by(compared).is_err() {
+            self.after.add(bytes);
+        }
+    }
+
+    /// Refuses changes with which the resource at `path` would have more than
+    /// [`Property::COUNT_MAX`] and [`Property::BYTES_MAX`] allow, or go further beyond.
     ///
     /// # Errors
     /// [`FailureKind::Forbidden`], at `path`.
-    pub fn check_bounds(
-        path: &ResourcePath,
-        before: &BTreeMap<PropertyName, usize>,
-        changes: &[Self],
-    ) -> Result<(), Failure> {
-        let mut last = BTreeMap::new();
-        for change in changes {
-            match change {
-                Self::Set(property) => last.insert(&property.name, Some(property.bytes())),
-                Self::Remove(name) => last.insert(name, None),
-            };
-        }
-        let (count_before, bytes_before) = (before.len(), before.values().sum::<usize>());
-        let (mut count, mut bytes) = (count_before, bytes_before);
-        for (name, made) in last {
-            let gone = before.get(name);
-            count = count + usize::from(made.is_some()) - usize::from(gone.is_some());
-            bytes = bytes + made.unwrap_or(0) - gone.unwrap_or(&0);
-        }
+    pub fn check(&self, path: &ResourcePath) -> Result<(), Failure> {
+        let Self { before, after, .. } = self;
         let (count_max, bytes_max) = (Property::COUNT_MAX, Property::BYTES_MAX);
-        if count <= count_before.max(count_max) && bytes <= bytes_before.max(bytes_max) {
+        if after.count <= before.count.max(count_max) && after.bytes <= before.bytes.max(bytes_max)
+        {
             return Ok(());
         }
         let detail =
@@ -175,5 +208,48 @@ impl Select {
     pub fn pick(&self, property: &Property) -> Option<Property> {
         let name = (property.name.namespace(), property.name.local());
         self.pick_named(name, || property.value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(local: &str) -> PropertyName {
+        PropertyName::new("ns", local)
+    }
+
+    fn set(local: &str, bytes: usize) -> PropertyChange {
+        PropertyChange::Set(Property { name: name(local), value: vec![b'x'; bytes].into() })
+    }
+
+    /// Whether a resource with properties of so many bytes may be changed so.
+    fn may(before: &[(&str, usize)], changes: &[PropertyChange]) -> bool {
+        let mut bounds = PropertyBounds::new(changes);
+        before.iter().for_each(|&(local, bytes)| bounds.has(("ns", local), bytes));
+        bounds.check(&ResourcePath::root()).is_ok()
+    }
+
+    #[test]
+    fn what_counts_is_what_is_there_in_the_end() {
+        const MAX: usize = Property::BYTES_MAX;
+        // The name takes three bytes.
+        assert!(may(&[], &[set("a", MAX - 3)]));
+        assert!(!may(&[], &[set("a", MAX - 2)]));
+        assert!(may(&[("a", MAX - 3)], &[set("a", MAX - 3)]));
+        assert!(!may(&[("a", MAX - 3)], &[set("b", 0)]));
+        let remove = |local| PropertyChange::Remove(name(local));
+        assert!(may(&[("a", MAX - 3)], &[set("b", MAX - 3), remove("a")]));
+        assert!(may(&[("a", MAX - 3)], &[set("b", 1), set("c", 1), remove("b"), remove("c")]));
+        assert!(may(&[], &[set("a", MAX), set("a", 1), set("b", MAX - 7)]));
+        assert!(!may(&[], &[set("a", 1), set("b", MAX - 7), set("a", 2)]));
+        assert!(!may(&[], &[remove("a"), set("a", MAX)]));
+    }
+
+    #[test]
+    fn who_has_too_much_may_not_have_more_of_it() {
+        let beyond = [("a", Property::BYTES_MAX), ("b", 10)];
+        assert!(may(&beyond, &[set("b", 10)]) && may(&beyond, &[set("b", 9)]));
+        assert!(!may(&beyond, &[set("b", 11)]));
     }
 }

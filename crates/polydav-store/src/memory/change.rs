@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
 use super::bytes_of;
 use super::node::{Body, Node, would_be};
 use super::rights::is_too_deep;
@@ -14,8 +12,8 @@ use crate::guard::{Overwrite, View};
 use crate::run::{Done, Outcome};
 use crate::step::{Action, Content, Depth, Permit, Step};
 use crate::{
-    ETag, Entry, Failure, FailureKind, LockView, Member, Members, Property, PropertyChange,
-    PropertyName, ResourcePath, Select,
+    ETag, Entry, Failure, FailureKind, LockView, Member, Members, Property, PropertyBounds,
+    PropertyChange, ResourcePath, Select,
 };
 
 /// The most resources known over a ground: copies of copies would double them.
@@ -402,10 +400,11 @@ impl Tree {
         if matches!(node.body, Body::Special { link: true }) {
             return fail(FailureKind::Forbidden, target);
         }
-        let bytes =
-            |(name, value): (PropertyName, Bytes)| (name.clone(), name.bytes() + value.len());
-        let before = self.properties(target, &node)?.into_iter().map(bytes).collect();
-        PropertyChange::check_bounds(target, &before, &changes)?;
+        let mut bounds = PropertyBounds::new(&changes);
+        for (name, value) in self.properties(target, &node)? {
+            bounds.has((name.namespace(), name.local()), value.len());
+        }
+        bounds.check(target)?;
         for change in changes {
             match change {
                 PropertyChange::Set(Property { name, value }) => {
