@@ -26,9 +26,19 @@ const SPACE_MAX: usize = 4096;
 /// there may be as many bodies as connections.
 const ELEMENTS_MAX: u64 = 10_000;
 
-/// The bounds of the XML body of a method, beside its length.
-pub(crate) fn xml_limits() -> Limits {
-    Limits { elements: ELEMENTS_MAX, ..Limits::default() }
+/// A longer body takes more than a millisecond to be read, in which its thread serves nobody else.
+const READ_AT_ONCE_MAX: usize = 16 * 1024;
+
+/// Reads the XML body of a method, a long one on a thread that may block.
+pub(crate) async fn read_xml<T: Send + 'static>(
+    body: Bytes,
+    read: fn(&[u8], Limits) -> Result<T, multistatus::xml::Error>,
+) -> Result<T, Problem> {
+    let limits = Limits { elements: ELEMENTS_MAX, ..Limits::default() };
+    if body.len() <= READ_AT_ONCE_MAX {
+        return Ok(read(&body, limits)?);
+    }
+    blocking(move || read(&body, limits)).await
 }
 
 /// The whole body, if it isn't longer than `max` bytes.

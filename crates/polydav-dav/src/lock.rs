@@ -32,7 +32,7 @@ pub(crate) async fn lock(
     if body.iter().all(u8::is_ascii_whitespace) {
         return refresh(engine, request, timeout).await;
     }
-    let info = LockInfo::parse(&body, intake::xml_limits())?;
+    let info = intake::read_xml(body, LockInfo::parse).await?;
     let depth = match request.depth()? {
         Some(Depth::Zero) => LockDepth::Zero,
         None | Some(Depth::Infinity) => LockDepth::Infinity,

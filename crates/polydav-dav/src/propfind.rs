@@ -42,7 +42,7 @@ pub(crate) async fn propfind(
     intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
-    let asked = PropFind::parse(&body, intake::xml_limits())?;
+    let asked = intake::read_xml(body, PropFind::parse).await?;
     let depth = request.depth()?.unwrap_or(Depth::Infinity);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
     let walk = match (depth, options.infinity_budget) {

@@ -29,7 +29,7 @@ pub(crate) async fn proppatch(
     intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
-    let update = PropertyUpdate::parse(&body, intake::xml_limits())?;
+    let update = intake::read_xml(body, PropertyUpdate::parse).await?;
     let guard = request.guard()?;
     let capabilities = engine.store().capabilities(&request.path);
     let (action, refused) = plan(capabilities, request.path.clone(), &update);

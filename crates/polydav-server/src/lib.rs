@@ -31,6 +31,7 @@ mod wire;
 use std::time::Duration;
 
 use polydav_proto::header::Origin;
+use tokio::runtime::Handle;
 
 pub use crate::server::Server;
 pub use crate::users::{InvalidUsers, Users};
@@ -61,6 +62,9 @@ pub struct Options {
     pub allowed_origins: Vec<Origin>,
     /// Who may come in; `None`: everybody, as one principal.
     pub users: Option<Users>,
+    /// Further runtimes that serve connections: of these and the one that
+    /// [`serves`](Server::serve), each new connection is for the one that has the fewest.
+    pub beside: Vec<Handle>,
 }
 
 impl Default for Options {
@@ -76,6 +80,7 @@ impl Default for Options {
             grace: Duration::from_secs(60),
             allowed_origins: Vec::new(),
             users: None,
+            beside: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use polydav_dav::Dav;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -33,7 +34,30 @@ struct Acceptor {
     front: Arc<Front>,
     options: Arc<Options>,
     places: Arc<Semaphore>,
+    shares: Arc<[Share]>,
     stopping: watch::Receiver<bool>,
+}
+
+/// A runtime that serves connections.
+struct Share {
+    /// Which one it is; without it, the one that accepts them.
+    beside: Option<Handle>,
+    /// Every connection it has holds this too.
+    open: Arc<()>,
+}
+
+impl Share {
+    fn of(beside: &[Handle]) -> Arc<[Self]> {
+        let beside = beside.iter().cloned().map(Some);
+        let share = |beside| Self { beside, open: Arc::default() };
+        std::iter::once(None).chain(beside).map(share).collect()
+    }
+
+    /// The one that has the fewest connections.
+    fn least(shares: &[Self]) -> &Self {
+        let least = shares.iter().min_by_key(|share| Arc::strong_count(&share.open));
+        least.expect("whoever accepts has one")
+    }
 }
 
 impl Server {
@@ -74,6 +98,7 @@ impl Server {
             front: Arc::clone(&front),
             options: Arc::clone(&options),
             places: Arc::new(Semaphore::new(options.connections_max)),
+            shares: Share::of(&options.beside),
             stopping,
         };
         let mut accepting: JoinSet<_> =
@@ -138,11 +163,30 @@ impl Acceptor {
                 }
             };
             while connections.try_join_next().is_some() {}
+            let share = Share::least(&self.shares);
+            let kept = (place, Arc::clone(&share.open));
             let this = self.clone();
-            connections.spawn(async move {
-                this.serve(stream, client).await;
-                drop(place);
-            });
+            match &share.beside {
+                None => connections.spawn(async move {
+                    this.serve(stream, client).await;
+                    drop(kept);
+                }),
+                Some(runtime) => connections.spawn_on(
+                    async move {
+                        this.serve_there(stream, client).await;
+                        drop(kept);
+                    },
+                    runtime,
+                ),
+            };
+        }
+    }
+
+    /// Serves a connection that another runtime has accepted, by this one.
+    async fn serve_there(self, stream: TcpStream, client: SocketAddr) {
+        match stream.into_std().and_then(TcpStream::from_std) {
+            Ok(stream) => self.serve(stream, client).await,
+            Err(error) => tracing::error!(%client, %error, "a connection could not be served"),
         }
     }
 
@@ -161,5 +205,22 @@ impl Acceptor {
             tracing::error!(%error, "a connection could not be accepted");
             sleep(ACCEPT_PAUSE).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_for_the_runtime_that_has_the_fewest() {
+        let shares = Share::of(&[Handle::current()]);
+        let is_beside = |open: &Arc<()>| Arc::ptr_eq(open, &shares[1].open);
+        let next = || Arc::clone(&Share::least(&shares).open);
+        let mut open: Vec<_> = std::iter::repeat_with(next).take(4).collect();
+        assert_eq!(open.iter().filter(|open| is_beside(open)).count(), 2);
+        open.retain(is_beside);
+        assert!(!is_beside(&next()));
+        assert!(Share::least(&shares).beside.is_none());
     }
 }

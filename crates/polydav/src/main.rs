@@ -2,7 +2,7 @@
 //!
 //! This crate alone names a concrete store, reads the environment, prints and exits. `args` is what
 //! the command line and the configuration file say; `setup` is what that comes to; `stores` opens
-//! what is served; `serve` and `demo` do it.
+//! what is served; `serve` and `demo` do it, by the `runtimes`.
 
 mod args;
 mod config;
@@ -10,21 +10,20 @@ mod demo;
 mod error;
 mod mount;
 mod place;
+mod runtimes;
 mod serve;
 mod setup;
 mod stores;
 mod table;
 
-use std::num::NonZero;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
-use std::time::Duration;
 
 use clap::Parser as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::{Args, Command};
 use crate::error::Error;
+use crate::runtimes::Runtimes;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -38,30 +37,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Threads that may block beside those that feed answers to slow clients.
-const BLOCKING_THREADS_MIN: usize = 64;
-
 fn run(args: Args) -> Result<(), Error> {
     raise_file_limit();
     keep_memory();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(available_parallelism().map_or(2, NonZero::get).max(2))
-        // An answer that streams holds a thread until its client has taken it. If all connections
-        // did, there must still be threads for the changes.
-        .max_blocking_threads(
-            polydav_server::Options::default().connections_max + BLOCKING_THREADS_MIN,
-        )
-        .enable_all()
-        .build()
-        .map_err(Error::Runtime)?;
+    let runtimes = Runtimes::start().map_err(Error::Runtime)?;
     let ended = match args.command {
-        Command::Serve(args) => {
-            setup::Setup::resolve(*args).and_then(|setup| runtime.block_on(serve::serve(setup)))
-        }
-        Command::Demo(args) => runtime.block_on(demo::demo(args)),
+        Command::Serve(args) => setup::Setup::resolve(*args)
+            .and_then(|setup| runtimes.block_on(serve::serve(setup, runtimes.beside()))),
+        Command::Demo(args) => runtimes.block_on(demo::demo(args)),
     };
-    // What still blocks was given its time; dropping the runtime would wait for it without end.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtimes.end();
     ended
 }
 

@@ -7,17 +7,19 @@ use std::time::SystemTime;
 use polydav_dav::{Dav, Site};
 use polydav_engine::{Engine, Environment, KeepLimits};
 use polydav_server::{Options, Server, Stopped, Users};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
 use crate::setup::Setup;
 use crate::stores::{self, Served};
 
-/// Serves until it is told to end.
-pub(crate) async fn serve(setup: Setup) -> Result<(), Error> {
+/// Serves until it is told to end, by this runtime and those `beside`.
+pub(crate) async fn serve(setup: Setup, beside: Vec<Handle>) -> Result<(), Error> {
     let ended = asked_to_end()?;
     let (server, dav, options) = prepare(setup).await?;
     announce(server.addresses());
+    let options = Options { beside, ..options };
     match server.serve(dav, options, ended).await {
         Stopped::Clean => Ok(()),
         Stopped::CutOff => Err(Error::CutOff),

@@ -1,11 +1,13 @@
 //! The life of connections and of the server: what waits, what is cut off, and how it ends.
 
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use polydav_server::{Options, Stopped};
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 
-use crate::{start, status};
+use crate::{PATIENCE, start, status};
 
 #[tokio::test]
 async fn a_body_is_asked_for_when_it_is_wanted() {
@@ -76,4 +78,28 @@ async fn connections_over_the_bound_wait_for_their_turn() {
     assert!(second.0.try_read(&mut [0]).is_err());
     drop(first);
     assert_eq!(status(&second.head().await), 200);
+}
+
+/// Of two connections the runtime beside has one, and serves it while this one does nothing.
+#[tokio::test]
+async fn connections_are_shared_with_a_runtime_beside() {
+    let other = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let beside = vec![other.handle().clone()];
+    let server = start(Options { beside, ..Options::default() }).await;
+    let request = server.with_host("PUT /a HTTP/1.1\r\nHost: HOST\r\nContent-Length: 1\r\n\r\na");
+    let (mut here, mut there) = (server.connect().await, server.connect().await);
+    for client in [&mut here, &mut there] {
+        client.send(&request).await;
+        assert!(matches!(status(&client.head().await), 201 | 204));
+    }
+    let mut there = there.0.into_std().unwrap();
+    there.set_nonblocking(false).unwrap();
+    there.set_read_timeout(Some(PATIENCE)).unwrap();
+    there.write_all(request.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    there.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 204");
+    drop((here, there));
+    assert_eq!(server.stop().await, Stopped::Clean);
+    other.shutdown_background();
 }
