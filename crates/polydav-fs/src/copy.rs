@@ -156,12 +156,10 @@ impl TreeCopy {
             if kind == FileType::Directory {
                 return Member::IsDir;
             }
-            match portion.add(name, kind) {
-                Room::Some => Member::Done,
-                Room::None => portion
-                    .copy(from, into, at, failed)
-                    .map_or_else(Member::Break, |()| Member::Done),
+            if !portion.push(name, kind) {
+                return Member::Done;
             }
+            portion.copy(from, into, at, failed).map_or_else(Member::Break, |()| Member::Done)
         });
         if !portion.is_empty() {
             portion.copy(source.dir()?, into, at, failed)?;
@@ -207,29 +205,27 @@ impl TreeCopy {
     }
 }
 
-/// Notes a member that couldn't be read; what ails the disk ends the whole copy.
-fn fail(failed: &mut Members, path: ResourcePath, errno: Errno) -> Result<(), Errno> {
+/// Why a member couldn't be read; what ails the disk ends the whole copy.
+fn unreadable(errno: Errno) -> Result<Errno, Errno> {
     match errno {
         Errno::NOSPC | Errno::DQUOT | Errno::IO | Errno::MFILE | Errno::NFILE | Errno::NOMEM => {
             Err(errno)
         }
-        _ => {
-            failed.push(Failed { path, kind: errno::kind(errno) });
-            Ok(())
-        }
+        errno => Ok(errno),
     }
+}
+
+/// Notes a member that couldn't be read, unless that ends the whole copy.
+fn fail(failed: &mut Members, path: ResourcePath, errno: Errno) -> Result<(), Errno> {
+    let kind = errno::kind(unreadable(errno)?);
+    failed.push(Failed { path, kind });
+    Ok(())
 }
 
 /// Members of one directory that are to be copied together, none of them a directory. Each takes some
 /// ten system calls: two threads share them.
 #[derive(Default)]
 struct Portion(Vec<(CString, FileType)>);
-
-/// Whether a [`Portion`] takes more.
-enum Room {
-    Some,
-    None,
-}
 
 impl Portion {
     const MAX: usize = 1_000;
@@ -240,9 +236,10 @@ impl Portion {
         self.0.is_empty()
     }
 
-    fn add(&mut self, name: &CStr, kind: FileType) -> Room {
+    /// Takes a member in; whether it is time to copy.
+    fn push(&mut self, name: &CStr, kind: FileType) -> bool {
         self.0.push((name.to_owned(), kind));
-        if self.0.len() < Self::MAX { Room::Some } else { Room::None }
+        self.0.len() == Self::MAX
     }
 
     /// Copies them all from one directory, which lies at `at`, into another; none is left then.
@@ -257,11 +254,13 @@ impl Portion {
         let next = AtomicUsize::new(0);
         let share = || copy_share(&members, &next, from, into);
         let permit = if members.len() < Self::SHARED_MIN { None } else { Permit::take() };
-        let mut unreadable = if permit.is_some() { twice(&share) } else { share() }?;
-        unreadable.sort_unstable_by_key(|(number, _)| *number);
-        unreadable
-            .into_iter()
-            .try_for_each(|(number, errno)| fail(failed, join(at, &members[number].0), errno))
+        let mut unread = if permit.is_some() { by_two(&share) } else { share() }?;
+        unread.sort_unstable_by_key(|(number, _)| *number);
+        for (number, errno) in unread {
+            let path = join(at, &members[number].0);
+            failed.push(Failed { path, kind: errno::kind(errno) });
+        }
+        Ok(())
     }
 }
 
@@ -272,13 +271,13 @@ fn copy_share(
     from: BorrowedFd<'_>,
     into: BorrowedFd<'_>,
 ) -> Result<Vec<(usize, Errno)>, Errno> {
-    let mut unreadable = Vec::new();
+    let mut unread = Vec::new();
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some((name, kind)) = members.get(number) else { return Ok(unreadable) };
+        let Some((name, kind)) = members.get(number) else { return Ok(unread) };
         match copy_member(from, into, name, *kind) {
             Ok(None | Some(Errno::NOENT)) => {}
-            Ok(Some(errno)) => unreadable.push((number, errno)),
+            Ok(Some(errno)) => unread.push((number, errno)),
             Err(fatal) => {
                 // The other one needn't go on.
                 next.store(members.len(), Ordering::Relaxed);
@@ -289,7 +288,7 @@ fn copy_share(
 }
 
 /// Has another thread do the same beside this one, if there can be one; what both came to.
-fn twice<T: Send>(share: &(impl Fn() -> Result<Vec<T>, Errno> + Sync)) -> Result<Vec<T>, Errno> {
+fn by_two<T: Send>(share: &(impl Fn() -> Result<Vec<T>, Errno> + Sync)) -> Result<Vec<T>, Errno> {
     thread::scope(|scope| {
         let other = thread::Builder::new().name("copy".to_owned()).spawn_scoped(scope, share);
         let own = share();
@@ -315,7 +314,7 @@ fn copy_member(
     match kind {
         FileType::Symlink => match fs::readlinkat(from, name, Vec::new()) {
             Ok(content) => sys::symlink(content.as_bytes(), into, bytes).map(|()| None),
-            Err(errno) => Ok(Some(errno)),
+            Err(errno) => unreadable(errno).map(Some),
         },
         FileType::RegularFile | FileType::Unknown => match open_source(from, bytes) {
             Ok((file, stat)) => {
@@ -323,7 +322,7 @@ fn copy_member(
                 let target = sys::create(into, bytes, rights.mode_of_new())?;
                 copy_file(&file, &stat, &rights, target.as_fd()).map(|()| None)
             }
-            Err(errno) => Ok(Some(errno)),
+            Err(errno) => unreadable(errno).map(Some),
         },
         _ => Ok(Some(Errno::NODEV)),
     }
