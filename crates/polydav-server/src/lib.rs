@@ -63,7 +63,8 @@ pub struct Options {
     /// Who may come in; `None`: everybody, as one principal.
     pub users: Option<Users>,
     /// Further runtimes that serve connections: of these and the one that
-    /// [`serves`](Server::serve), each new connection is for the one that has the fewest.
+    /// [`serves`](Server::serve), each new connection is for the one that has the fewest. Each must be
+    /// driven, have I/O and time enabled, and last until the server has stopped.
     pub beside: Vec<Handle>,
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use polydav_dav::Dav;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -45,6 +45,9 @@ struct Share {
     /// Every connection it has holds this too.
     open: Arc<()>,
 }
+
+/// What a connection holds until it ends: its place, and that of its [`Share`].
+type Held = (OwnedSemaphorePermit, Arc<()>);
 
 impl Share {
     fn of(beside: &[Handle]) -> Arc<[Self]> {
@@ -164,33 +167,25 @@ impl Acceptor {
             };
             while connections.try_join_next().is_some() {}
             let share = Share::least(&self.shares);
-            let kept = (place, Arc::clone(&share.open));
-            let this = self.clone();
+            let (this, held) = (self.clone(), (place, Arc::clone(&share.open)));
             match &share.beside {
-                None => connections.spawn(async move {
-                    this.serve(stream, client).await;
-                    drop(kept);
-                }),
-                Some(runtime) => connections.spawn_on(
-                    async move {
-                        this.serve_there(stream, client).await;
-                        drop(kept);
-                    },
-                    runtime,
-                ),
+                None => connections.spawn(this.serve(stream, client, held)),
+                Some(runtime) => {
+                    connections.spawn_on(this.serve_there(stream, client, held), runtime)
+                }
             };
         }
     }
 
     /// Serves a connection that another runtime has accepted, by this one.
-    async fn serve_there(self, stream: TcpStream, client: SocketAddr) {
+    async fn serve_there(self, stream: TcpStream, client: SocketAddr, held: Held) {
         match stream.into_std().and_then(TcpStream::from_std) {
-            Ok(stream) => self.serve(stream, client).await,
+            Ok(stream) => self.serve(stream, client, held).await,
             Err(error) => tracing::error!(%client, %error, "a connection could not be served"),
         }
     }
 
-    async fn serve(self, stream: TcpStream, client: SocketAddr) {
+    async fn serve(self, stream: TcpStream, client: SocketAddr, _held: Held) {
         // Without it, the end of a small answer waits for the client's delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%client, %error, "TCP_NODELAY could not be set");
