@@ -14,6 +14,7 @@ use multistatus::MultiStatus;
 use polydav_store::{Durability, ResourcePath};
 use rusqlite::Connection;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::args::DemoArgs;
@@ -37,8 +38,8 @@ const FILES: &[(&str, &str)] = &[
     ("old/draft.txt", "Nobody needs this any more.\n"),
 ];
 
-/// Runs the demo.
-pub(crate) async fn demo(args: DemoArgs) -> Result<(), Error> {
+/// Runs the demo, by this runtime and those `beside`.
+pub(crate) async fn demo(args: DemoArgs, beside: Vec<Handle>) -> Result<(), Error> {
     let failed = |error: io::Error| Error::Demo(error.to_string());
     let place = tempfile::tempdir().map_err(failed)?;
     let (folder, shop) = (place.path().join("files"), place.path().join("shop.db"));
@@ -61,7 +62,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<(), Error> {
         allowed_origins: Vec::new(),
         dav: polydav_dav::Options::default(),
     };
-    let (server, dav, options) = serve::prepare(setup).await?;
+    let (server, dav, options) = serve::prepare(setup, beside).await?;
     let address = server.addresses()[0];
     serve::announce(server.addresses());
     let (go_on, going_on) = oneshot::channel::<()>();

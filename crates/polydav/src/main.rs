@@ -44,7 +44,7 @@ fn run(args: Args) -> Result<(), Error> {
     let ended = match args.command {
         Command::Serve(args) => setup::Setup::resolve(*args)
             .and_then(|setup| runtimes.block_on(serve::serve(setup, runtimes.beside()))),
-        Command::Demo(args) => runtimes.block_on(demo::demo(args)),
+        Command::Demo(args) => runtimes.block_on(demo::demo(args, runtimes.beside())),
     };
     runtimes.end();
     ended

@@ -1,4 +1,4 @@
-//! `Runtimes`: one for each processor, with one thread that never blocks.
+//! `Runtimes`: one for each processor, with one thread that may not block.
 //!
 //! A connection stays where it is: a runtime of many threads wakes one of them for each request that
 //! another has just read.
@@ -52,7 +52,7 @@ fn start() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(1)
         // An answer that streams holds a thread until its client has taken it. If all connections
-        // did, there must still be threads for the changes.
+        // did, and all of them here, there must still be threads for the changes.
         .max_blocking_threads(
             polydav_server::Options::default().connections_max + BLOCKING_THREADS_MIN,
         )

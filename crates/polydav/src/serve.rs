@@ -17,9 +17,8 @@ use crate::stores::{self, Served};
 /// Serves until it is told to end, by this runtime and those `beside`.
 pub(crate) async fn serve(setup: Setup, beside: Vec<Handle>) -> Result<(), Error> {
     let ended = asked_to_end()?;
-    let (server, dav, options) = prepare(setup).await?;
+    let (server, dav, options) = prepare(setup, beside).await?;
     announce(server.addresses());
-    let options = Options { beside, ..options };
     match server.serve(dav, options, ended).await {
         Stopped::Clean => Ok(()),
         Stopped::CutOff => Err(Error::CutOff),
@@ -27,7 +26,10 @@ pub(crate) async fn serve(setup: Setup, beside: Vec<Handle>) -> Result<(), Error
 }
 
 /// Opens what is served, and the listeners.
-pub(crate) async fn prepare(setup: Setup) -> Result<(Server, Dav, Options), Error> {
+pub(crate) async fn prepare(
+    setup: Setup,
+    beside: Vec<Handle>,
+) -> Result<(Server, Dav, Options), Error> {
     let users = setup.htpasswd.as_deref().map(read_users).transpose()?;
     // A store may wait for its database, which a thread that drives tasks may not.
     let engine = tokio::task::block_in_place(|| open(&setup))?;
@@ -37,7 +39,7 @@ pub(crate) async fn prepare(setup: Setup) -> Result<(Server, Dav, Options), Erro
     let site = Site::new(server.addresses().to_vec(), setup.publics);
     let dav = Dav::new(engine, site, setup.dav);
     let allowed_origins = setup.allowed_origins;
-    Ok((server, dav, Options { users, allowed_origins, ..Options::default() }))
+    Ok((server, dav, Options { users, allowed_origins, beside, ..Options::default() }))
 }
 
 fn read_users(path: &Path) -> Result<Users, Error> {
