@@ -19,6 +19,7 @@ use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::problem::Problem;
 use crate::record::{self, Form};
 use crate::request::{Query, Request};
+use crate::site::Base;
 use crate::{guard, intake, live, page};
 
 /// A file up to this size is read in one go.
@@ -44,6 +45,8 @@ pub(crate) async fn get(
     let asked = Asked {
         engine: engine.clone(),
         path: request.path.clone(),
+        base: request.base.clone(),
+        slash: request.slash,
         conditions,
         want,
         form,
@@ -54,11 +57,7 @@ pub(crate) async fn get(
             headers_of_file(&mut response, &entry, engine.environment().now());
             Ok(response)
         }
-        Found::Collection(entry, members) => {
-            let mut response = page::respond(&request.base, &entry, members, request.slash);
-            if entry.record {
-                response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-            }
+        Found::Page(response) => {
             Ok(if want == Want::Header { header_of(response) } else { response })
         }
         Found::Records => record::list(engine, request, form, want).await,
@@ -70,6 +69,9 @@ pub(crate) async fn get(
 struct Asked {
     engine: Engine,
     path: ResourcePath,
+    /// How the client writes hrefs, and whether it wrote this one as that of a collection.
+    base: Base,
+    slash: bool,
     conditions: Conditions,
     want: Want,
     form: Form,
@@ -79,7 +81,8 @@ struct Asked {
 
 enum Found {
     File(Response<Body>, Entry),
-    Collection(Entry, page::Members),
+    /// The page of a collection.
+    Page(Response<Body>),
     /// A collection of records, to be told otherwise than as a page.
     Records,
     /// A collection that the client knows already.
@@ -191,7 +194,11 @@ impl Asked {
             return Ok(Found::Records);
         }
         let members = page::Members::read(view, path)?;
-        Ok(Found::Collection(entry, members))
+        let mut response = page::respond(&self.base, &entry, members, self.slash);
+        if entry.record {
+            response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+        }
+        Ok(Found::Page(response))
     }
 
     fn refuse_query(&self) -> Result<(), Problem> {

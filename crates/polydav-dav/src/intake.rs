@@ -1,5 +1,9 @@
 //! Taking in the body of a request: into memory up to a bound, or into the store's staging.
 
+use std::num::NonZero;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::future::join;
 use http::{HeaderMap, StatusCode};
@@ -9,6 +13,7 @@ use polydav_engine::{Engine, LiveView};
 use polydav_proto::batch::Beginning;
 use polydav_proto::record::begins_list;
 use polydav_store::{Content, Failure, ResourcePath, Stage, Staged, Store, View as _};
+use tokio::sync::Semaphore;
 
 use crate::body::Incoming;
 use crate::problem::Problem;
@@ -26,19 +31,38 @@ const SPACE_MAX: usize = 4096;
 /// there may be as many bodies as connections.
 const ELEMENTS_MAX: u64 = 10_000;
 
-/// A longer body takes more than a millisecond to be read, in which its thread serves nobody else.
-const READ_AT_ONCE_MAX: usize = 16 * 1024;
+/// Work on a longer body takes more than a millisecond, in which its thread serves nobody else.
+const AT_ONCE_MAX: usize = 16 * 1024;
 
-/// Reads the XML body of a method, a long one on a thread that may block.
+/// The right to such work: more of it at a time wouldn't be done earlier.
+static LONG_WORK: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+
+/// Reads the XML body of a method.
 pub(crate) async fn read_xml<T: Send + 'static>(
     body: Bytes,
-    read: fn(&[u8], Limits) -> Result<T, multistatus::xml::Error>,
+    read: impl FnOnce(&[u8], Limits) -> Result<T, multistatus::xml::Error> + Send + 'static,
 ) -> Result<T, Problem> {
     let limits = Limits { elements: ELEMENTS_MAX, ..Limits::default() };
-    if body.len() <= READ_AT_ONCE_MAX {
-        return Ok(read(&body, limits)?);
+    Ok(compute(body.len(), move || read(&body, limits)).await??)
+}
+
+/// Does work for a request that has a body of this length: for a long one, on a thread that may block.
+pub(crate) async fn compute<T: Send + 'static>(
+    length: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    if length <= AT_ONCE_MAX {
+        return Ok(work());
     }
-    blocking(move || read(&body, limits)).await
+    let permit = LONG_WORK.acquire().await.expect("nobody closes it");
+    // The permit goes along: who hangs up doesn't end what was begun.
+    let work = move || {
+        let done = work();
+        drop(permit);
+        done
+    };
+    aside(work).await
 }
 
 /// The whole body, if it isn't longer than `max` bytes.
@@ -279,4 +303,19 @@ pub(crate) async fn aside<T: Send + 'static>(
 pub(crate) fn panicked(panic: tokio::task::JoinError) -> Problem {
     tracing::error!(%panic, "work for a request ended in a panic");
     Problem::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_on_a_long_body_holds_nobody_up() {
+        let here = thread::current().id();
+        let is_here = async |length| compute(length, thread::current).await.unwrap().id() == here;
+        assert!(is_here(AT_ONCE_MAX).await);
+        assert!(!is_here(AT_ONCE_MAX + 1).await);
+    }
 }

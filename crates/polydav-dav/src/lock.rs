@@ -9,9 +9,7 @@ use multistatus::xml::{Element, Name};
 use polydav_engine::{Engine, LiveView, LockRequest, Locked, RefreshRequest, UnlockRequest};
 use polydav_proto::body::{LockInfo, LockScope as Scope};
 use polydav_proto::header::{self, Depth, TimeType, Timeout};
-use polydav_store::{
-    Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members, View as _,
-};
+use polydav_store::{Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members};
 
 use crate::body::Body;
 use crate::naming::Naming;
@@ -32,7 +30,11 @@ pub(crate) async fn lock(
     if body.iter().all(u8::is_ascii_whitespace) {
         return refresh(engine, request, timeout).await;
     }
-    let info = intake::read_xml(body, LockInfo::parse).await?;
+    let read = |xml: &[u8], limits| {
+        let LockInfo { scope, owner, .. } = LockInfo::parse(xml, limits)?;
+        Ok((scope, owner.map(|owner| owner.to_fragment().into_bytes().into())))
+    };
+    let (scope, owner) = intake::read_xml(body, read).await?;
     let depth = match request.depth()? {
         Some(Depth::Zero) => LockDepth::Zero,
         None | Some(Depth::Infinity) => LockDepth::Infinity,
@@ -41,11 +43,10 @@ pub(crate) async fn lock(
         }
     };
     let guard = request.guard()?;
-    let scope = match info.scope {
+    let scope = match scope {
         Scope::Exclusive => LockScope::Exclusive,
         Scope::Shared => LockScope::Shared,
     };
-    let owner = info.owner.map(|owner| owner.to_fragment().into_bytes().into());
     let path = request.path.clone();
     let asked = LockRequest { path, scope, depth, owner, timeout, guard };
     let Locked { lock, created } = engine.lock(asked).await.map_err(with_requested)?;
@@ -103,7 +104,7 @@ async fn discovery(
     let Request { path, base, principal, .. } = request;
     let discovery = move |view: LiveView<'_>| {
         let naming = Naming { base: &base, ground: &view };
-        let mut others = view.locks().covering(&path);
+        let mut others = view.covering(&path)?;
         others.retain(|other| other.token != lock.token);
         let mut discovery = Element::new(Name::dav("lockdiscovery"));
         for lock in [&lock].into_iter().chain(&others) {

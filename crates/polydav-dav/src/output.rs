@@ -24,6 +24,21 @@ pub(crate) enum Broken {
     Unreadable(Failure),
 }
 
+/// What is answered instead, as long as nothing was sent.
+impl From<Broken> for Problem {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Unreadable(failure) => failure.into(),
+            Broken::Failed(error) => {
+                tracing::error!(%error, "an answer could not be written");
+                Self::internal()
+            }
+            // Nobody will read this either.
+            Broken::Gone => Self::internal(),
+        }
+    }
+}
+
 /// Where the bytes go: into the answer as a whole, or into its stream once it is long.
 pub(crate) struct Output {
     begun: Option<oneshot::Sender<Result<Response<Body>, Problem>>>,

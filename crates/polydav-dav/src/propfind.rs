@@ -184,15 +184,12 @@ impl Listing {
     fn alone(&self, view: LiveView<'_>) -> Result<Response<Body>, Problem> {
         let root = self.root(view)?;
         let written = || {
-            let mut writer = Writer::new(Vec::with_capacity(ALONE_BYTES))?;
+            let mut writer =
+                Writer::new(Vec::with_capacity(ALONE_BYTES)).map_err(Broken::Failed)?;
             Row::new(self, view).write(&mut writer, &root)?;
-            writer.finish(&Trailer::default())
+            Ok::<_, Broken>(writer.finish(&Trailer::default())?)
         };
-        let body: Result<Vec<u8>, WriteError> = written();
-        let body = body.map_err(|error| {
-            tracing::error!(%error, "an answer could not be written");
-            Problem::internal()
-        })?;
+        let body = written()?;
         Ok(self.header(&root).map(|()| body.into()))
     }
 
@@ -300,7 +297,7 @@ impl<'a> Row<'a> {
             return Ok(());
         }
         match visit {
-            Visit::Entry(entry) => Ok(self.write(writer, &entry)?),
+            Visit::Entry(entry) => self.write(writer, &entry),
             Visit::Cut(entry) => {
                 let href = self.listing.base.href(&entry.path, true);
                 let code = StatusCode::INSUFFICIENT_STORAGE;
@@ -318,15 +315,15 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), WriteError> {
+    fn write(&mut self, writer: &mut Writer<Vec<u8>>, entry: &Entry) -> Result<(), Broken> {
         let listing = self.listing;
         self.take_href(entry);
         if let Some(reason) = unservable(entry) {
             let response = multistatus::Response::status(&*self.href, StatusCode::FORBIDDEN)
                 .with_description(reason);
-            return writer.response(&response);
+            return Ok(writer.response(&response)?);
         }
-        let locks = self.locks(&entry.path);
+        let locks = self.locks(&entry.path).map_err(Broken::Unreadable)?;
         let (base, now, space) = (&listing.base, self.now, self.space);
         let types = std::mem::take(&mut self.types);
         let principal = &listing.guard.principal;
@@ -341,7 +338,7 @@ impl<'a> Row<'a> {
                 missing.for_each(|(named, _)| properties.empty(&named.name));
             });
         }
-        response.end()
+        Ok(response.end()?)
     }
 
     /// The href of a resource. Members come one after the other: that of their collection is kept.
@@ -365,11 +362,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn locks(&self, path: &ResourcePath) -> Vec<Arc<Lock>> {
-        if !self.has_locks {
-            return Vec::new();
-        }
-        self.view.locks().covering(path)
+    fn locks(&self, path: &ResourcePath) -> Result<Vec<Arc<Lock>>, Failure> {
+        if self.has_locks { self.view.covering(path) } else { Ok(Vec::new()) }
     }
 
     /// Writes the properties the resource has; notes those that were named.

@@ -29,29 +29,36 @@ pub(crate) async fn proppatch(
     intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
-    let update = intake::read_xml(body, PropertyUpdate::parse).await?;
-    let guard = request.guard()?;
+    let length = body.len();
     let capabilities = engine.store().capabilities(&request.path);
-    let (action, refused) = plan(capabilities, request.path.clone(), &update);
-    let step = Step::new(0, guard, action);
+    let path = request.path.clone();
+    let read = move |xml: &[u8], limits| {
+        let update = PropertyUpdate::parse(xml, limits)?;
+        let planned = plan(capabilities, path, &update);
+        Ok((update, planned))
+    };
+    let (update, (action, refused)) = intake::read_xml(body, read).await?;
+    let step = Step::new(0, request.guard()?, action);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
     let (is_collection, stats) = if let Some(refused) = refused {
         (look(engine, step).await?, refused)
     } else {
-        let stats = match engine.run_step(step).await {
-            Ok(_) if prefer.answer == Some(Return::Minimal) => return Ok(reply::minimal()),
-            Ok(_) => done(&update),
-            Err(failure) => match failed(&update, &failure) {
-                Some(stats) => stats,
-                None => return Err(failure.into()),
-            },
+        let came = engine.run_step(step).await;
+        if came.is_ok() && prefer.answer == Some(Return::Minimal) {
+            return Ok(reply::minimal());
+        }
+        let stats = move || match came {
+            Ok(_) => Ok(done(&update)),
+            Err(failure) => failed(&update, &failure).ok_or_else(|| Problem::from(failure)),
         };
+        let stats = intake::compute(length, stats).await??;
         // What is done is done, whether or not that can be told.
         let is_collection = intake::is_collection(engine, &request.path).await;
         (is_collection.unwrap_or(request.slash), stats)
     };
     let href = request.base.href(&request.path, is_collection);
-    Ok(reply::of([multistatus::Response::properties(href, stats)]))
+    let response = multistatus::Response::properties(href, stats);
+    intake::compute(length, move || reply::of([response])).await
 }
 
 /// What an update comes to at `target`: an action; and where some properties can't be changed, what

@@ -275,12 +275,20 @@ struct Part {
 }
 
 impl Part {
+    /// The paths of more steps take more than a moment to be put in order: a thread that may not block
+    /// has others to serve.
+    const AT_ONCE_MAX: usize = 64;
+
     /// The next steps that run together; `None` if that was all.
     async fn next_of<S: Steps>(steps: S, manner: &Manner) -> (S, Option<Self>) {
         let max = if manner.mode == PlanMode::Atomic { usize::MAX } else { Run::STEPS_MAX };
         let (rest, steps) = steps.next(max).await;
-        let part = (!steps.is_empty()).then(|| Self::new(steps, manner));
-        (rest, part)
+        if steps.len() <= Self::AT_ONCE_MAX {
+            return (rest, (!steps.is_empty()).then(|| Self::new(steps, manner)));
+        }
+        let manner = manner.clone();
+        let made = tokio::task::spawn_blocking(move || Self::new(steps, &manner)).await;
+        (rest, Some(made.unwrap_or_else(|panic| resume_unwind(panic.into_panic()))))
     }
 
     fn new(mut steps: Vec<Step>, manner: &Manner) -> Self {

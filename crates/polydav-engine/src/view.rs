@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use polydav_store::{
-    Entry, Failure, FailureKind, LockView, ReadAt, Reading, ResourcePath, Select, Space, View,
-    Visit, Walk,
+    Entry, Failure, FailureKind, Lock, LockView, ReadAt, Reading, ResourcePath, Select, Space,
+    View, Visit, Walk,
 };
 
 use crate::engine::{Engine, Inner};
@@ -16,6 +17,9 @@ use crate::engine::{Engine, Inner};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it ended in a panic")]
 pub struct Panicked;
+
+/// Each may have an owner of some kilobytes.
+const LOCKS_AT_ONCE_MAX: usize = 8;
 
 /// What conditions are judged against outside a run: the store as it is right now. Asking it blocks,
 /// but where [`Engine::look`] gives it.
@@ -115,6 +119,20 @@ impl<'a> LiveView<'a> {
         match self.late {
             None => self.inner.store.walk(root, walk, visit),
             Some(late) => in_time(late, None),
+        }
+    }
+
+    /// The locks on `path`, or on a collection above it that reach down to it: as
+    /// [`LockView::covering`], but many of them only for who may block, since each takes time to be
+    /// told of.
+    ///
+    /// # Errors
+    /// If they are too many to be told of at once.
+    pub fn covering(&self, path: &ResourcePath) -> Result<Vec<Arc<Lock>>, Failure> {
+        let locks = self.inner.locks.covering(path);
+        match self.late {
+            Some(late) if locks.len() > LOCKS_AT_ONCE_MAX => in_time(late, None),
+            _ => Ok(locks),
         }
     }
 

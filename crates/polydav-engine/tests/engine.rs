@@ -3,12 +3,13 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use polydav_engine::{
-    Engine, Environment, LockLimits, LockRequest, Options, Plan, PlanMode, RefreshRequest, Steps,
-    UnlockRequest,
+    Engine, Environment, LiveView, LockLimits, LockRequest, Options, Plan, PlanMode,
+    RefreshRequest, Steps, UnlockRequest,
 };
 use polydav_store::layer::{Fault, Faulty};
 use polydav_store::schema::{Access, Column, Origin, Table, Type};
@@ -470,6 +471,23 @@ async fn shared_locks_on_one_resource_are_bounded() {
     let failure = world.engine.lock(shared("c/f")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Exhausted);
     world.engine.lock(shared("c")).await.unwrap();
+}
+
+/// The owner of each is written anew whenever somebody is told of it.
+#[tokio::test]
+async fn many_locks_are_told_of_where_that_holds_nobody_up() {
+    let world = World::new();
+    world.run(vec![put("f")]).await;
+    let shared = || LockRequest { scope: LockScope::Shared, ..asked("f", LockDepth::Zero) };
+    let (mut here, mut elsewhere) = (0, 0);
+    for count in 1..=20 {
+        world.engine.lock(shared()).await.unwrap();
+        let look = |view: LiveView<'_>| (view.covering(&path("f")), thread::current().id());
+        let (locks, thread) = world.engine.look(look).await.unwrap();
+        assert_eq!(locks.unwrap().len(), count);
+        *if thread == thread::current().id() { &mut here } else { &mut elsewhere } += 1;
+    }
+    assert_eq!((here, elsewhere), (8, 12));
 }
 
 #[tokio::test]

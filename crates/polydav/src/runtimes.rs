@@ -5,8 +5,8 @@
 
 use std::io;
 use std::num::NonZero;
-use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::thread::{self, available_parallelism};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -39,12 +39,13 @@ impl Runtimes {
         self.first.block_on(work)
     }
 
-    /// Ends them all. Dropping them would wait without end for what still blocks.
+    /// Ends them all, at the same time. Dropping them would wait without end for what still blocks.
     pub(crate) fn end(self) {
-        let until = Instant::now() + END;
-        for runtime in self.beside.into_iter().chain([self.first]) {
-            runtime.shutdown_timeout(until.saturating_duration_since(Instant::now()));
-        }
+        thread::scope(|scope| {
+            for runtime in self.beside.into_iter().chain([self.first]) {
+                scope.spawn(|| runtime.shutdown_timeout(END));
+            }
+        });
     }
 }
 

@@ -161,7 +161,7 @@ async fn result(
         }
         JobState::Cancelled | JobState::Finished => {}
     }
-    let kept = Kept::decode(intake::blocking(move || batches.answer(id, &owner)).await?)?;
+    let kept = intake::blocking(move || Kept::decode(batches.answer(id, &owner)?)).await?;
     let slot = slot_for(service, &principal, kept.length())?;
     Ok(kept.into_response(slot))
 }

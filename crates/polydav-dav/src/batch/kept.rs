@@ -64,12 +64,12 @@ pub(crate) async fn begin(
         document: wish.job.map(|job| job.document),
     };
     let engine = engine.clone();
-    let enter = move || engine.batches().enter(new, || outer.judge(&engine));
-    match intake::aside(enter).await? {
+    let enter = move || match engine.batches().enter(new, || outer.judge(&engine)) {
         Ok(Entry::Begin(ticket)) => Ok(Ok(Arc::new(ticket))),
-        Ok(Entry::Ended(kept)) => Ok(Err(Kept::decode(kept)?)),
+        Ok(Entry::Ended(kept)) => Kept::decode(kept).map(Err),
         Err(unkept) => Err(refusal(unkept)),
-    }
+    };
+    intake::blocking(enter).await
 }
 
 fn refusal(unkept: Unkept) -> Problem {

@@ -28,6 +28,8 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
+    const FEW: usize = 64;
+
     /// Those that this plans; of which these are needed. Blocks.
     pub(crate) fn new(
         needed: Needed,
@@ -45,13 +47,9 @@ impl Operations {
         self.planned.as_slice()
     }
 
-    /// The next that is planned already, which doesn't block. Behind the last their room is given back.
-    fn next_planned(&mut self) -> Option<Planned> {
-        let next = self.planned.next();
-        if next.is_none() {
-            self.planned = Vec::new().into_iter();
-        }
-        next
+    /// Whether those that are left can be taken in no time.
+    fn are_few(&self) -> bool {
+        self.rest.len() == 0 && self.planned.len() <= Self::FEW
     }
 }
 
@@ -59,7 +57,12 @@ impl Iterator for Operations {
     type Item = Planned;
 
     fn next(&mut self) -> Option<Planned> {
-        self.next_planned().or_else(|| self.rest.next())
+        let planned = self.planned.next();
+        if planned.is_none() {
+            // Their room is given back.
+            self.planned = Vec::new().into_iter();
+        }
+        planned.or_else(|| self.rest.next())
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -153,17 +156,13 @@ impl Passage {
         }
     }
 
-    /// Sends up to `max` of the operations that are `taken`.
-    fn send(
-        &mut self,
-        max: usize,
-        mut taken: impl FnMut(&mut Operations) -> Option<Planned>,
-    ) -> Vec<Step> {
+    /// Sends up to `max` of those that are left. Blocks, unless they are few.
+    fn send(&mut self, max: usize) -> Vec<Step> {
         let count = max.min(self.operations.len());
         let mut steps = Vec::with_capacity(count);
         self.untold.reserve_exact(count);
         while steps.len() < max
-            && let Some(planned) = taken(&mut self.operations)
+            && let Some(planned) = self.operations.next()
         {
             let (told, step) = self.selection.pass(planned);
             self.untold.push_back(told);
@@ -179,14 +178,14 @@ impl Steps for Passage {
     }
 
     async fn next(mut self, max: usize) -> (Self, Vec<Step>) {
-        let steps = self.send(max, Operations::next_planned);
         let tellable = self.tellable();
-        if !steps.is_empty() || (self.operations.len() == 0 && tellable == 0) {
+        if tellable == 0 && self.operations.are_few() {
+            let steps = self.send(max);
             return (self, steps);
         }
         let aside = tokio::task::spawn_blocking(move || {
             self.tell(tellable);
-            let steps = self.send(max, Operations::next);
+            let steps = self.send(max);
             (self, steps)
         });
         aside.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
