@@ -290,7 +290,8 @@ fn copy_share(
 /// Has another thread do the same beside this one, if there can be one; what both came to.
 fn by_two<T: Send>(share: &(impl Fn() -> Result<Vec<T>, Errno> + Sync)) -> Result<Vec<T>, Errno> {
     thread::scope(|scope| {
-        let other = thread::Builder::new().name("copy".to_owned()).spawn_scoped(scope, share);
+        let thread = thread::Builder::new().name("copy".to_owned());
+        let other = thread.spawn_scoped(scope, sys::aside(share));
         let own = share();
         let other = match other {
             Ok(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),

@@ -33,6 +33,22 @@ fn call<T>(act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     act()
 }
 
+/// Has `work` counted and failed on another thread as if it were done on this one.
+#[cfg(feature = "crash-test")]
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let fault = fault::shared();
+    move || {
+        fault::share(fault);
+        work()
+    }
+}
+
+/// Work for another thread, as it is.
+#[cfg(not(feature = "crash-test"))]
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    work
+}
+
 /// Makes a file without a name, in the directory's file system.
 pub(crate) fn create_unnamed(dir: impl AsFd, mode: Mode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;

@@ -35,8 +35,16 @@ fn furniture() -> Vec<Draft> {
     dirs.chain(files).chain(props).collect()
 }
 
+/// A folder with so many files that two threads copy them.
+fn many() -> Vec<Draft> {
+    let files = (0..16).map(|number| put(format!("many/{number}"), "content"));
+    std::iter::once(mkcol("many")).chain(files).collect()
+}
+
 /// Runs to be applied, one after the other.
 struct Script {
+    /// What is there before.
+    furniture: Vec<Draft>,
     on_failure: OnFailure,
     /// Whether receipts are kept of the runs.
     keeps_receipts: bool,
@@ -45,16 +53,13 @@ struct Script {
 
 impl Script {
     fn named(name: &str) -> Self {
-        match name {
-            "each" | "receipts" => Self {
-                on_failure: OnFailure::Continue,
-                keeps_receipts: name == "receipts",
-                runs: runs_of_each(),
-            },
-            _ => {
-                Self { on_failure: OnFailure::UndoAll, keeps_receipts: false, runs: runs_of_all() }
-            }
-        }
+        let furniture = if name == "many" { many() } else { furniture() };
+        let (on_failure, runs) = match name {
+            "whole" => (OnFailure::UndoAll, runs_of_all()),
+            "many" => (OnFailure::Continue, vec![vec![copy("many", "c")]]),
+            _ => (OnFailure::Continue, runs_of_each()),
+        };
+        Self { furniture, on_failure, keeps_receipts: name == "receipts", runs }
     }
 
     /// Whether a run is done whole or not at all.
@@ -231,7 +236,8 @@ impl Driver {
         let dir = temporary();
         let root = dir.path().join("template/root");
         fs::create_dir_all(&root).unwrap();
-        given(&FolderStore::open(&root, &Options::default()).unwrap(), furniture());
+        let store = FolderStore::open(&root, &Options::default()).unwrap();
+        given(&store, Script::named(script).furniture);
         Self { dir, script, durability, is_poor }
     }
 
@@ -337,9 +343,10 @@ impl Expected {
                 done.extend(outcomes.into_iter().map(|(index, _)| (number, index)));
             }
         }
+        let script = Script::named(self.script);
         let model = MemoryStore::new();
-        given(&model, furniture());
-        for (number, drafts) in Script::named(self.script).runs.into_iter().enumerate() {
+        given(&model, script.furniture);
+        for (number, drafts) in script.runs.into_iter().enumerate() {
             let drafts = drafts.into_iter().enumerate();
             let drafts = drafts.filter(|(index, _)| done.contains(&(number, *index)));
             kit::tell(&model, drafts.map(|(_, draft)| draft));
@@ -388,9 +395,10 @@ impl Expected {
 
     /// What is there after so many runs, and those steps of the next.
     fn state(&self, runs: usize, mask: u32) -> Snapshot {
+        let script = Script::named(self.script);
         let model = MemoryStore::new();
-        given(&model, furniture());
-        for (number, drafts) in Script::named(self.script).runs.into_iter().enumerate() {
+        given(&model, script.furniture);
+        for (number, drafts) in script.runs.into_iter().enumerate() {
             if fails(&drafts) {
                 continue;
             }
@@ -483,6 +491,12 @@ fn killed_at_every_call_relaxed() {
 #[test]
 fn killed_at_every_call_on_a_poor_file_system() {
     crash_everywhere(&Driver::new("each", "relaxed", true));
+}
+
+/// Whichever thread is at it.
+#[test]
+fn a_copy_by_two_threads_killed_at_every_call() {
+    crash_everywhere(&Driver::new("many", "full", false));
 }
 
 /// Whatever of a run was done, all of it is there or nothing.

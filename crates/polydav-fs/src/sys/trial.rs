@@ -14,6 +14,7 @@ use polydav_store::{
     Cancel, Durability, Effect, Failure, FailureKind, Ledger as _, MemoryStore, NoLocks, OnFailure,
     Outcome, Report, Run, RunId, Store,
 };
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
@@ -251,32 +252,61 @@ fn all_calls_from_the_nth_on_fail() {
     }
 }
 
-/// Two threads copy them: the calls of one fail.
-#[test]
-fn a_copy_of_many_files_is_whole_or_not_there() {
-    const FILES: usize = 60;
-    let dir = TempDir::new().unwrap();
+/// A store with a collection of so many files, enough of which two threads copy, and of a pipe, which
+/// nobody can.
+fn with_many(files: u64) -> (TempDir, FolderStore) {
+    let dir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
     let store = FolderStore::open(dir.path(), &Options::default()).unwrap();
-    let files = (0..FILES).map(|number| put(format!("t/{number}"), "content"));
-    given(&store, std::iter::once(mkcol("t")).chain(files));
-    let (mut failed, mut done) = (0, 0);
-    for nth in (1..FILES as u64 * 5).step_by(7) {
-        fail_nth(nth, Errno::NOSPC);
-        let outcomes = kit::tell(&store, [copy("t", "c")]);
-        fail_nth(0, Errno::NOSPC);
-        let members = std::fs::read_dir(dir.path().join("c")).map(Iterator::count);
-        if outcomes == ["created"] {
-            assert_eq!(members.unwrap(), FILES);
-            given(&store, [remove("c")]);
-            done += 1;
-        } else {
-            assert!(outcomes[0].starts_with("NoSpace"), "{outcomes:?}");
-            assert!(members.is_err());
-            failed += 1;
+    let all = (0..files).map(|number| put(format!("t/{number}"), "content"));
+    given(&store, std::iter::once(mkcol("t")).chain(all));
+    mkfifoat(CWD, dir.path().join("t/pipe"), Mode::RUSR).unwrap();
+    (dir, store)
+}
+
+/// What is told of a copy of it that was made.
+const COPIED: &str = "Members /t: Forbidden /t/pipe (Partial)";
+
+/// How many calls a copy of so many files makes.
+fn calls_of_copy(files: u64) -> u64 {
+    let (_dir, store) = with_many(files);
+    fail_nth(u64::MAX, Errno::IO);
+    assert_eq!(kit::tell(&store, [copy("t", "c")]), [COPIED]);
+    u64::MAX - fail_nth(0, Errno::IO)
+}
+
+/// Else some of them would never be tried.
+#[test]
+fn the_calls_of_both_threads_of_a_copy_are_counted() {
+    let one_file = calls_of_copy(2) - calls_of_copy(1);
+    assert_eq!(calls_of_copy(200) - calls_of_copy(1), 199 * one_file);
+}
+
+/// Whichever thread makes it: the copy is there with all that can be copied, or not at all.
+#[test]
+fn the_nth_call_of_a_copy_by_two_threads_fails() {
+    const FILES: u64 = 40;
+    let calls = calls_of_copy(FILES);
+    for errno in [Errno::NOSPC, Errno::IO, Errno::ACCESS, PANIC] {
+        for nth in 1..=calls + 1 {
+            let (dir, store) = with_many(FILES);
+            fail_nth(nth, errno);
+            let copy = || kit::tell(&store, [copy("t", "c")]);
+            let told = catch_unwind(AssertUnwindSafe(copy));
+            let left = fail_nth(0, errno);
+            let context = format!("{errno:?} at call {nth} of {calls}: {told:?}");
+            assert_eq!(left > 0, nth > calls, "{context}");
+            drop(store);
+            FolderStore::open(dir.path(), &Options::default()).unwrap();
+            assert!(is_empty(&dir.path().join(".polydav/stage")), "{context}");
+            // The last one discards what may have been displaced.
+            let is_made = nth >= calls;
+            if let Ok(told) = told {
+                assert_eq!(told == [COPIED], is_made, "{context}");
+            }
+            let copied = std::fs::read_dir(dir.path().join("c")).map(Iterator::count);
+            assert_eq!(copied.ok(), is_made.then_some(40), "{context}");
         }
-        assert!(is_empty(&dir.path().join(".polydav/stage")));
     }
-    assert!(failed > 0 && done > 0, "{failed} failed, {done} done");
 }
 
 /// Steps that were done together with a patch stayed done when its rows could not be committed.
