@@ -250,9 +250,8 @@ impl Portion {
         at: &ResourcePath,
         failed: &mut Members,
     ) -> Result<(), Errno> {
-        let members = std::mem::take(&mut self.0);
-        let next = AtomicUsize::new(0);
-        let share = || copy_share(&members, &next, from, into);
+        let (members, next) = (std::mem::take(&mut self.0), AtomicUsize::new(0));
+        let share = || copy_share(Taken { members: &members, next: &next }, from, into);
         let permit = if members.len() < Self::SHARED_MIN { None } else { Permit::take() };
         let mut unread = if permit.is_some() { by_two(&share) } else { share() }?;
         unread.sort_unstable_by_key(|(number, _)| *number);
@@ -264,27 +263,43 @@ impl Portion {
     }
 }
 
-/// Copies whichever member is `next`, until none is left; which ones couldn't be read.
+/// The members that a share copies: each time whichever is next.
+struct Taken<'a> {
+    members: &'a [(CString, FileType)],
+    next: &'a AtomicUsize,
+}
+
+impl<'a> Iterator for Taken<'a> {
+    type Item = (usize, &'a (CString, FileType));
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.members.get(number).map(|member| (number, member))
+    }
+}
+
+impl Drop for Taken<'_> {
+    /// None is left for the other share, however this one ends: after an error or a panic it needn't go
+    /// on.
+    fn drop(&mut self) {
+        self.next.store(self.members.len(), Ordering::Relaxed);
+    }
+}
+
+/// Copies members until none is left; which ones couldn't be read.
 fn copy_share(
-    members: &[(CString, FileType)],
-    next: &AtomicUsize,
+    taken: Taken<'_>,
     from: BorrowedFd<'_>,
     into: BorrowedFd<'_>,
 ) -> Result<Vec<(usize, Errno)>, Errno> {
     let mut unread = Vec::new();
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some((name, kind)) = members.get(number) else { return Ok(unread) };
-        match copy_member(from, into, name, *kind) {
-            Ok(None | Some(Errno::NOENT)) => {}
-            Ok(Some(errno)) => unread.push((number, errno)),
-            Err(fatal) => {
-                // The other one needn't go on.
-                next.store(members.len(), Ordering::Relaxed);
-                return Err(fatal);
-            }
+    for (number, (name, kind)) in taken {
+        match copy_member(from, into, name, *kind)? {
+            None | Some(Errno::NOENT) => {}
+            Some(errno) => unread.push((number, errno)),
         }
     }
+    Ok(unread)
 }
 
 /// Has another thread do the same beside this one, if there can be one; what both came to.
@@ -326,5 +341,39 @@ fn copy_member(
             Err(errno) => unreadable(errno).map(Some),
         },
         _ => Ok(Some(Errno::NODEV)),
+    }
+}
+
+#[cfg(all(test, feature = "crash-test"))]
+mod tests {
+    use std::fs::{File, create_dir, read_dir, write};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::sys::fault::{PANIC, fail_nth};
+
+    /// It copied what was left of a thousand first, if the end was a panic.
+    #[test]
+    fn however_one_share_ends_the_other_goes_no_further() {
+        for errno in [Errno::NOSPC, PANIC] {
+            let dir = tempfile::TempDir::new().unwrap();
+            let [from, into] = ["from", "into"].map(|name| dir.path().join(name));
+            for dir in [&from, &into] {
+                create_dir(dir).unwrap();
+            }
+            let members = [c"a", c"b", c"c"].map(|name| (name.to_owned(), FileType::RegularFile));
+            for (name, _) in &members {
+                write(from.join(name.to_str().unwrap()), "content").unwrap();
+            }
+            let (source, target) = (File::open(from).unwrap(), File::open(&into).unwrap());
+            let next = AtomicUsize::new(0);
+            let taken = || Taken { members: &members, next: &next };
+            let share = || copy_share(taken(), source.as_fd(), target.as_fd());
+            fail_nth(1, errno);
+            let one = catch_unwind(AssertUnwindSafe(share));
+            assert!(!matches!(one, Ok(Ok(_))), "{errno:?}");
+            assert_eq!(share().unwrap(), [], "{errno:?}");
+            assert_eq!(read_dir(into).unwrap().count(), 0, "{errno:?}");
+        }
     }
 }
