@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::descent::{Descent, Member, Trail, Turn};
 use crate::errno;
 use crate::permit::Permit;
-use crate::resolve::{file_type, open_at, stat, stat_at};
+use crate::resolve::{file_type, open_at, stat};
 use crate::rights::Rights;
 use crate::sys;
 use crate::tree::{PRIVATE_DIR, join};
@@ -148,14 +148,7 @@ impl TreeCopy {
     fn turn(&mut self) -> Result<bool, Errno> {
         let Self { source, target, at, portion, failed, .. } = self;
         let into = target.dir()?;
-        let turn = source.next(&mut |from: BorrowedFd<'_>, name: &CStr, kind| {
-            let kind = match kind {
-                FileType::Unknown => stat_at(from, name).map_or(kind, |stat| file_type(&stat)),
-                kind => kind,
-            };
-            if kind == FileType::Directory {
-                return Member::IsDir;
-            }
+        let turn = source.next_known(&mut |from: BorrowedFd<'_>, name: &CStr, kind| {
             if !portion.push(name, kind) {
                 return Member::Done;
             }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags, RawDir, SeekFrom, seek};
 use rustix::io::Errno;
 
-use crate::resolve::{is_hidden, open_at, open_dir_at};
+use crate::resolve::{file_type, is_hidden, open_at, open_dir_at, stat_at};
 
 /// A way down a tree: the directories from the first to the current one, few of them open.
 pub(crate) struct Trail {
@@ -199,7 +199,7 @@ impl Descent {
     /// Goes on in the current directory: tells `member` of what is no directory, with the handle of
     /// the current one, until it comes to a directory or the end.
     ///
-    /// Where the system doesn't say what something is, it is told as a member of unknown type, and
+    /// Where the file system doesn't say what something is, it is told as a member of unknown type, and
     /// comes back as a directory if that is what `member` finds.
     pub(crate) fn next<B>(
         &mut self,
@@ -216,6 +216,21 @@ impl Descent {
                 return Ok(Err(broken));
             }
         }
+    }
+
+    /// As [`Self::next`], but asks what the file system doesn't say: `member` meets no directory, and
+    /// what is of unknown type only if it may not be looked at.
+    pub(crate) fn next_known<B>(
+        &mut self,
+        member: &mut dyn FnMut(BorrowedFd<'_>, &CStr, FileType) -> Member<B>,
+    ) -> Result<Result<Turn, B>, Errno> {
+        self.next(&mut |dir, name, told| {
+            let known = (told == FileType::Unknown).then(|| stat_at(dir, name));
+            match known.and_then(Result::ok).map_or(told, |stat| file_type(&stat)) {
+                FileType::Directory => Member::IsDir,
+                kind => member(dir, name, kind),
+            }
+        })
     }
 
     /// Reads one buffer of names.
@@ -236,6 +251,8 @@ impl Descent {
             let entry = entry?;
             level.cookie = entry.next_entry_cookie();
             let (name, kind) = (entry.file_name(), entry.file_type());
+            #[cfg(feature = "crash-test")]
+            let kind = if crate::sys::fault::is_poor() { FileType::Unknown } else { kind };
             if !*bare && is_hidden(name.to_bytes()) {
                 level.hides = true;
             } else if kind == FileType::Directory {

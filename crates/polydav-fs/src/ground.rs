@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use polydav_store::{Action, Entry, Failure, FailureKind, Ground, Kind, ResourcePath};
-use rustix::fs::{self, Access, AtFlags, FileType, OFlags, Statx, StatxAttributes, fstatvfs};
+use rustix::fs::{self, Access, AtFlags, OFlags, Statx, StatxAttributes, fstatvfs};
 use rustix::io::Errno;
 
 use crate::FolderStore;
@@ -12,7 +12,7 @@ use crate::act::refuse_hidden;
 use crate::descent::{Descent, Member, Turn};
 use crate::entry::entry;
 use crate::errno;
-use crate::resolve::{Found, Parents, has_hidden, is_dir, is_link, open_at, stat, stat_at};
+use crate::resolve::{Found, Parents, has_hidden, is_link, open_at, stat, stat_at};
 use crate::tree::{may_change, may_leave};
 
 /// The longest path the system takes at once, with its end.
@@ -47,16 +47,11 @@ impl Ground for FolderStore {
         let dir = self.open_dir(collection, OFlags::RDONLY).map_err(errno::kind)?;
         let mut descent = Descent::new(dir);
         loop {
-            let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| -> Member<()> {
-                let is_dir =
-                    kind == FileType::Unknown && stat_at(dir, name).is_ok_and(|stat| is_dir(&stat));
-                if is_dir {
-                    return Member::IsDir;
-                }
+            let mut member = |dir: BorrowedFd<'_>, name: &CStr, _| -> Member<()> {
                 tell(dir, name);
                 Member::Done
             };
-            match descent.next(&mut member).map_err(errno::kind)? {
+            match descent.next_known(&mut member).map_err(errno::kind)? {
                 Ok(Turn::Dir(name)) => tell(descent.dir().map_err(errno::kind)?, &name),
                 Ok(Turn::End) | Err(()) => return Ok(descent.hides()),
             }

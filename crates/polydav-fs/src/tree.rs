@@ -4,13 +4,13 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use polydav_store::{FailureKind, Member as Failed, Members, ResourcePath};
-use rustix::fs::{self, Access, AtFlags, FileType, Mode, Statx, StatxAttributes};
+use rustix::fs::{self, Access, AtFlags, Mode, Statx, StatxAttributes};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::descent::{Descent, Member, Turn};
 use crate::errno;
-use crate::resolve::{file_type, open_dir_at, stat, stat_at};
+use crate::resolve::{open_dir_at, stat, stat_at};
 use crate::rights::mode;
 use crate::sys;
 
@@ -78,19 +78,14 @@ fn look_through(
     let mut descent = Descent::new(base);
     let (mut at, mut met) = (path.clone(), Members::default());
     loop {
-        let mut member = |dir: BorrowedFd<'_>, name: &CStr, kind| -> Member<()> {
-            let is_dir = kind == FileType::Unknown
-                && stat_at(dir, name).is_ok_and(|stat| file_type(&stat) == FileType::Directory);
-            if is_dir {
-                return Member::IsDir;
-            }
+        let mut member = |dir: BorrowedFd<'_>, name: &CStr, _| -> Member<()> {
             let path = join(&at, name);
             if let Some(kind) = why(dir, name, &path) {
                 met.push(Failed { path, kind });
             }
             Member::Done
         };
-        match descent.next(&mut member) {
+        match descent.next_known(&mut member) {
             Ok(Ok(Turn::Dir(name))) => {
                 let path = join(&at, &name);
                 let stays = descent.dir().map(|dir| why(dir, &name, &path));

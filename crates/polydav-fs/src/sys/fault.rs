@@ -6,7 +6,7 @@
 //! - `POLYDAV_CRASH_COUNT=FILE` keeps the number of calls made so far in FILE: it is rewritten
 //!   before each call, so that it is right however the process ends;
 //! - `POLYDAV_CRASH_POOR=1` has the file system taken for one that can't exchange names, rename
-//!   without replacing, or make files without a name.
+//!   without replacing, or make files without a name, and doesn't say what is a directory.
 //!
 //! Tests within the process use [`fail_nth`] and [`fail_from`], which are for one thread and those that
 //! work for it.
