@@ -69,6 +69,10 @@ pub struct Options {
     /// How many runs of single steps are under way at one mount at most; whoever comes meanwhile
     /// waits, and goes with the next.
     pub runs_max: usize,
+    /// Whether a single step that takes no long time is done by the thread that asks for it, where
+    /// its runtime has hardly any other task: the answer waits for no thread to wake. Whatever else the
+    /// same task has to do waits meanwhile, other tasks don't; without effect in a runtime of one thread.
+    pub in_place: bool,
 }
 
 impl Default for Options {
@@ -79,6 +83,7 @@ impl Default for Options {
             lock_limits: LockLimits::default(),
             // Others have to read, write and compute meanwhile.
             runs_max: (available_parallelism().map_or(1, NonZero::get) / 2).max(1),
+            in_place: false,
         }
     }
 }

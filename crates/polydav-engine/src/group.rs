@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polydav_store::{Durability, ResourcePath, Run, Store};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
 use crate::engine::{Inner, Options};
 
 use self::locks::LockTurn;
@@ -66,6 +69,9 @@ trait Turn: Sized + Send + 'static {
     /// Does what waited, and tells everybody of it.
     fn take_all(turns: Vec<Self>, inner: &Arc<Inner>);
 }
+
+/// So many tasks a runtime has that serves one client: its connection, and who accepts others.
+const IDLE_TASKS_MAX: usize = 2;
 
 /// How many steps may change directories together. With full durability, for many the whole file
 /// system would be brought to disk at once, with what others wrote to it meanwhile.
@@ -127,6 +133,9 @@ impl<T: Turn> Group<T> {
         }
         turns.runs += 1;
         drop(turns);
+        if inner.options.in_place && is_runtime_idle() {
+            return block_in_place(|| self.serve(inner));
+        }
         let group = Arc::clone(self);
         inner.aside(move |inner| group.serve(inner));
     }
@@ -158,6 +167,13 @@ impl<T: Turn> Group<T> {
             unless_it_panics(|| T::take_all(turns, inner));
         }
     }
+}
+
+/// Whether hardly any other task could want this thread, and another would take over if one did.
+fn is_runtime_idle() -> bool {
+    let runtime = Handle::current();
+    runtime.runtime_flavor() == RuntimeFlavor::MultiThread
+        && runtime.metrics().num_alive_tasks() <= IDLE_TASKS_MAX
 }
 
 /// What comes of work whose panic must not end what others wait for. Who isn't told of it is told that

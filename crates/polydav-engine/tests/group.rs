@@ -3,7 +3,9 @@
 
 mod asked;
 
+use std::future::pending;
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -39,6 +41,8 @@ fn patch(target: &str) -> Step {
 struct Watched {
     inner: MemoryStore,
     runs: Mutex<Vec<usize>>,
+    /// Who did the last one.
+    thread: Mutex<Option<ThreadId>>,
     is_closed: Mutex<bool>,
     moved: Condvar,
 }
@@ -74,6 +78,7 @@ impl Store for Watched {
 
     fn apply(&self, run: Run, locks: &dyn LockView, report: &mut dyn Report) -> Result<(), Broken> {
         self.runs.lock().unwrap().push(run.steps.len());
+        *self.thread.lock().unwrap() = Some(thread::current().id());
         self.moved.notify_all();
         self.wait_until_open();
         let panics = run.steps.iter().any(|step| *step.subject() == path("panic"));
@@ -211,6 +216,28 @@ async fn what_waits_is_done_though_nobody_waits_for_it() {
     // Where nothing may start any more, what was in line is told so.
     let failure = engine.run_step(put("c")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::NotAttempted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_has_a_thread_to_itself_waits_for_no_other() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), Options { in_place: true, ..one_at_a_time() });
+    let asked = |at| {
+        let (engine, store) = (engine.clone(), store.clone());
+        tokio::spawn(async move {
+            engine.run_step(put(at)).await.unwrap();
+            *store.thread.lock().unwrap() == Some(thread::current().id())
+        })
+    };
+    let alone = asked("a");
+    store.wait_for_runs(1);
+    let is_served = tokio::spawn(async { true });
+    assert!(is_served.await.unwrap(), "another thread takes over whatever comes meanwhile");
+    store.open();
+    assert!(alone.await.unwrap());
+    let others = [tokio::spawn(pending::<()>()), tokio::spawn(pending::<()>())];
+    assert!(!asked("b").await.unwrap());
+    others.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test(flavor = "multi_thread")]

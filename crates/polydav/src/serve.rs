@@ -50,7 +50,9 @@ fn read_users(path: &Path) -> Result<Users, Error> {
 
 fn open(setup: &Setup) -> Result<Engine, Error> {
     let Served { store, ledger, batches } = stores::open(setup)?;
-    let options = polydav_engine::Options { durability: setup.durability, ..Default::default() };
+    let durability = setup.durability;
+    // A connection is a task of its own.
+    let options = polydav_engine::Options { durability, in_place: true, ..Default::default() };
     let engine = Engine::open(store, ledger, environment(), options).map_err(Error::Locks)?;
     match batches {
         Some(ledger) => engine.keeping(ledger, KeepLimits::default()).map_err(Error::Batches),
