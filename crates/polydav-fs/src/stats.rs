@@ -3,6 +3,7 @@
 //! Asking is most of the work of a listing. The other thread is this walk's alone, and ends with it.
 
 use std::ffi::CStr;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -44,19 +45,14 @@ pub(crate) struct Stats {
     /// The other.
     there: Names,
     met: usize,
-    other: Other,
+    other: Option<Other>,
 }
 
-#[derive(Debug, Default)]
-enum Other {
-    #[default]
-    NotYet,
-    Thread {
-        ask: SyncSender<(OwnedFd, Names)>,
-        known: Receiver<Known>,
-    },
-    /// There is none to be had.
-    Never,
+/// A thread that asks about some of them.
+#[derive(Debug)]
+struct Other {
+    ask: SyncSender<(OwnedFd, Names)>,
+    known: Receiver<Known>,
 }
 
 impl Names {
@@ -93,9 +89,6 @@ impl Stats {
     /// Takes a name in; whether it is time to ask.
     pub(crate) fn push(&mut self, name: &CStr) -> bool {
         self.met += 1;
-        if self.met > ALONE && matches!(self.other, Other::NotYet) {
-            self.other = Other::spawn();
-        }
         let is_even = self.here.count == self.there.count;
         let half = if is_even { &mut self.here } else { &mut self.there };
         half.push(name);
@@ -108,39 +101,78 @@ impl Stats {
 
     /// Asks about the names taken in, which lie in `dir`; none is left.
     pub(crate) fn ask(&mut self, dir: BorrowedFd<'_>) -> [Known; 2] {
-        let is_shared = self.count() >= SHARED_MIN;
+        let is_shared = self.met > ALONE && self.count() >= SHARED_MIN;
         let (here, there) = (std::mem::take(&mut self.here), std::mem::take(&mut self.there));
+        // Only while it works: whoever is told of the names may take long.
         if is_shared
-            && let Other::Thread { ask, known } = &self.other
+            && let Some(_permit) = Permit::take()
+            && let Some(other) = self.other()
             && let Ok(same) = dir.try_clone_to_owned()
         {
             let meant = "the other thread lasts as long as it is asked";
-            ask.send((same, there)).expect(meant);
-            return [here.ask(dir), known.recv().expect(meant)];
+            other.ask.send((same, there)).expect(meant);
+            return [here.ask(dir), other.known.recv().expect(meant)];
         }
         [here.ask(dir), there.ask(dir)]
+    }
+
+    /// The other thread, if there can be one.
+    fn other(&mut self) -> Option<&Other> {
+        if self.other.is_none() {
+            let spawned = Other::spawn();
+            let said = "there is no thread to help with a long listing";
+            self.other = spawned.inspect_err(|error| tracing::debug!(%error, "{said}")).ok();
+        }
+        self.other.as_ref()
     }
 }
 
 impl Other {
-    fn spawn() -> Self {
-        let Some(permit) = Permit::take() else { return Self::Never };
+    fn spawn() -> io::Result<Self> {
         let (ask, asked) = sync_channel::<(OwnedFd, Names)>(1);
         let (tell, known) = sync_channel(1);
-        let thread = thread::Builder::new().name("stats".to_owned());
         let work = move || {
             for (dir, names) in asked {
                 // Nobody listens any more to a walk that was broken off.
                 let _ = tell.send(names.ask(dir));
             }
-            drop(permit);
         };
-        match thread.spawn(work) {
-            Ok(_) => Self::Thread { ask, known },
-            Err(error) => {
-                tracing::debug!(%error, "there is no thread to help with a long listing");
-                Self::Never
-            }
+        thread::Builder::new().name("stats".to_owned()).spawn(work)?;
+        Ok(Self { ask, known })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::num::NonZero;
+    use std::os::fd::AsFd as _;
+    use std::thread::available_parallelism;
+
+    use super::*;
+
+    /// It never had one, and who had one kept it while nobody was told of anything.
+    #[test]
+    fn a_walk_that_had_no_help_at_first_may_have_some_later() {
+        let permits = available_parallelism().map_or(1, NonZero::get) - 1;
+        let dir = tempfile::TempDir::new().unwrap();
+        File::create(dir.path().join("a")).unwrap();
+        let handle = File::open(&dir).unwrap();
+        let mut stats = Stats { met: ALONE, ..Stats::default() };
+        let mut ask = || {
+            while !stats.push(c"a") {}
+            let known = stats.ask(handle.as_fd());
+            let found = known.iter().flat_map(Known::iter).filter(|(_, stat)| stat.is_ok());
+            assert_eq!(found.count(), PORTION);
+            stats.other.is_some()
+        };
+        // Other tests may have some for a moment.
+        let mut taken = Vec::new();
+        while taken.len() < permits {
+            taken.extend(Permit::take());
         }
+        assert!(!ask());
+        drop(taken);
+        while permits > 0 && !ask() {}
     }
 }

@@ -103,8 +103,8 @@ fn with<T>(act: impl FnOnce(&mut Fault) -> T) -> T {
     FAULT.with_borrow(|fault| act(&mut fault.lock().expect("counting doesn't panic")))
 }
 
-/// Lets the `nth` call of this thread, and of those that work for it, from now on fail with `errno`; 0 lets none fail. Returns how
-/// many calls were still to come until the one that was to fail.
+/// Lets the `nth` call from now on of this thread, and of those that work for it, fail with `errno`; 0
+/// lets none fail. Returns how many calls were still to come until the one that was to fail.
 #[cfg(test)]
 pub(crate) fn fail_nth(nth: u64, errno: Errno) -> u64 {
     fail_from(nth, u64::from(nth > 0), errno)
