@@ -32,6 +32,7 @@ mod reply;
 mod request;
 mod site;
 mod status;
+mod wanted;
 
 use std::pin::Pin;
 use std::sync::Arc;

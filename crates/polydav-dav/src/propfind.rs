@@ -1,6 +1,5 @@
 //! PROPFIND (RFC 4918 §9.1): streamed, whatever the size of the answer.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::header::CONTENT_LOCATION;
@@ -8,30 +7,25 @@ use http::{HeaderValue, Response, StatusCode};
 use multistatus::xml::{Fragment, Name};
 use multistatus::{Properties, Trailer, WriteError, Writer};
 use polydav_engine::{Engine, LiveView};
-use polydav_proto::body::PropFind;
 use polydav_proto::condition::Condition;
 use polydav_proto::header::{self, Depth, Prefer, Return};
 use polydav_proto::reference::encode_segment;
 use polydav_store::{
-    COLUMNS, Entry, Failure, Guard, Lock, Property, PropertyName, ResourcePath, Select, Space,
-    View as _, Visit, Walk, WalkDepth,
+    Entry, Failure, Guard, Lock, Property, ResourcePath, Space, View as _, Visit, Walk, WalkDepth,
 };
 
 use crate::body::Body;
-use crate::live::{self, Facts, Live, TypeMemo, Value};
+use crate::live::{self, Facts, TypeMemo, Value};
 use crate::naming::Naming;
 use crate::output::{self, Broken, Output};
 use crate::pipeline::pipeline;
 use crate::problem::Problem;
-use crate::proppatch::stored_name;
 use crate::quirk::{self, Quirk};
 use crate::record::column;
 use crate::request::{Request, is_reserved};
 use crate::site::Base;
+use crate::wanted::Wanted;
 use crate::{Options, intake, reply, status};
-
-/// The most properties one request may name.
-const NAMES_MAX: usize = 1_000;
 
 /// PROPFIND.
 pub(crate) async fn propfind(
@@ -42,7 +36,8 @@ pub(crate) async fn propfind(
     intake::refuse_coding(&request.headers)?;
     let body = std::mem::take(&mut request.body);
     let body = intake::collect(body, options.xml_bytes_max).await?;
-    let asked = intake::read_xml(body, PropFind::parse).await?;
+    let displayname_is_segment = quirk::has(Quirk::DisplayNameIsSegment, &request.headers);
+    let wanted = Wanted::of(body, displayname_is_segment).await?;
     let depth = request.depth()?.unwrap_or(Depth::Infinity);
     let prefer = header::read::<Prefer>(&request.headers)?.unwrap_or_default();
     let walk = match (depth, options.infinity_budget) {
@@ -51,7 +46,6 @@ pub(crate) async fn propfind(
         (Depth::Infinity, Some(budget)) => Some(WalkDepth::Infinity { budget }),
         (Depth::Infinity, None) => return Err(finite_depth()),
     };
-    let wanted = Wanted::new(&asked, quirk::has(Quirk::DisplayNameIsSegment, &request.headers))?;
     let listing = Listing {
         guard: request.guard()?,
         engine: engine.clone(),
@@ -74,88 +68,6 @@ fn finite_depth() -> Problem {
         .with_condition(Condition::PropfindFiniteDepth.to_element())
 }
 
-/// Which properties are told of each resource, worked out once.
-struct Wanted {
-    /// The live ones, in the order of their table, and their places in `named`.
-    live: Vec<(&'static Live, Option<usize>)>,
-    /// The dead ones.
-    select: Select,
-    /// Those named by the request: whoever lacks one is told so.
-    named: Vec<Named>,
-    names_only: bool,
-    /// Whether a stored `displayname` isn't told, but the segment.
-    displayname_is_segment: bool,
-    quota: bool,
-}
-
-/// A property that the request names.
-struct Named {
-    name: Name,
-    stored: PropertyName,
-    /// The column of records that it is.
-    column: Option<String>,
-}
-
-impl Named {
-    fn new(name: &Name) -> Self {
-        Self { name: name.clone(), stored: stored_name(name), column: column::of(name) }
-    }
-
-    fn is_column(&self, name: &str) -> bool {
-        self.column.as_deref() == Some(name)
-    }
-}
-
-impl Wanted {
-    fn new(asked: &PropFind, displayname_is_segment: bool) -> Result<Self, Problem> {
-        let (named, all) = match asked {
-            PropFind::Prop(names) => (names.as_slice(), false),
-            PropFind::AllProp { include } => (include.as_slice(), true),
-            PropFind::PropName => (&[][..], true),
-        };
-        if named.len() > NAMES_MAX {
-            let detail = format!("a request may name {NAMES_MAX} properties at most");
-            return Err(Problem::bad_request(detail));
-        }
-        // Whoever names a property twice is told of it once.
-        let mut met = HashSet::new();
-        let named: Vec<&Name> = named.iter().filter(|name| met.insert(*name)).collect();
-        let names_only = *asked == PropFind::PropName;
-        let is_wanted =
-            |live: &&Live| (all && (live.in_allprop || names_only)) || named.contains(&&live.name);
-        let select = match asked {
-            PropFind::PropName => Select::Names,
-            PropFind::AllProp { .. } => Select::All,
-            PropFind::Prop(names) => dead(names),
-        };
-        let mut live = Vec::with_capacity(live::TABLE.len());
-        live.extend(
-            live::TABLE
-                .iter()
-                .filter(is_wanted)
-                .map(|live| (live, named.iter().position(|name| **name == live.name))),
-        );
-        Ok(Self {
-            quota: live.iter().any(|(live, _)| live::is_quota(&live.name)),
-            live,
-            select,
-            named: named.into_iter().map(Named::new).collect(),
-            names_only,
-            displayname_is_segment,
-        })
-    }
-}
-
-/// What a store is asked for: dead properties as they are named, and the columns that are meant.
-fn dead(names: &[Name]) -> Select {
-    let dead = names.iter().filter(|name| !live::is_protected(name));
-    let mut asked: Vec<_> = dead.clone().map(stored_name).collect();
-    let columns = dead.filter_map(|name| Some((name, column::of(name)?)));
-    let escaped = columns.filter(|(name, column)| name.local() != *column);
-    asked.extend(escaped.map(|(_, column)| PropertyName::new(COLUMNS, column)));
-    if asked.is_empty() { Select::None } else { Select::Only(asked) }
-}
-
 /// A PROPFIND on its way: all that the blocking thread needs.
 struct Listing {
     engine: Engine,
@@ -164,7 +76,7 @@ struct Listing {
     base: Base,
     slash: bool,
     walk: Option<WalkDepth>,
-    wanted: Wanted,
+    wanted: Arc<Wanted>,
     minimal: bool,
     noroot: bool,
 }
