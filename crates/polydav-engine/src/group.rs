@@ -13,7 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use polydav_store::{Durability, ResourcePath, Run, Store};
-
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
@@ -134,8 +133,29 @@ impl<T: Turn> Group<T> {
         turns.runs += 1;
         drop(turns);
         if inner.options.in_place && is_runtime_idle() {
-            return block_in_place(|| self.serve(inner));
+            block_in_place(|| self.serve_one(inner));
+        } else {
+            self.serve_aside(inner);
         }
+    }
+
+    /// Runs those who wait now. Who comes meanwhile must not keep this task from its answer.
+    fn serve_one(self: &Arc<Self>, inner: &Arc<Inner>) {
+        let next = self.next_or_end();
+        if next.is_empty() {
+            return;
+        }
+        unless_it_panics(|| T::take_all(next, inner));
+        let mut turns = self.turns();
+        if turns.waiting.is_empty() {
+            turns.runs -= 1;
+        } else {
+            drop(turns);
+            self.serve_aside(inner);
+        }
+    }
+
+    fn serve_aside(self: &Arc<Self>, inner: &Arc<Inner>) {
         let group = Arc::clone(self);
         inner.aside(move |inner| group.serve(inner));
     }

@@ -17,6 +17,7 @@ use polydav_store::{
     Property, PropertyChange, PropertyName, Report, ResourcePath, Run, Step, Store, delegate,
 };
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::asked::{Asked, ask, kind, path, put, step};
 
@@ -43,23 +44,28 @@ struct Watched {
     runs: Mutex<Vec<usize>>,
     /// Who did the last one.
     thread: Mutex<Option<ThreadId>>,
-    is_closed: Mutex<bool>,
+    /// So many more it lets through.
+    open_for: Mutex<usize>,
     moved: Condvar,
 }
 
 impl Watched {
     fn closed() -> Arc<Self> {
-        Arc::new(Self { is_closed: Mutex::new(true), ..Self::default() })
+        Arc::default()
     }
 
     fn open(&self) {
-        *self.is_closed.lock().unwrap() = false;
+        self.open_for(usize::MAX);
+    }
+
+    fn open_for(&self, runs: usize) {
+        *self.open_for.lock().unwrap() = runs;
         self.moved.notify_all();
     }
 
     fn wait_until_open(&self) {
-        let is_closed = self.is_closed.lock().unwrap();
-        drop(self.moved.wait_while(is_closed, |is_closed| *is_closed).unwrap());
+        let open_for = self.open_for.lock().unwrap();
+        *self.moved.wait_while(open_for, |runs| *runs == 0).unwrap() -= 1;
     }
 
     fn runs(&self) -> Vec<usize> {
@@ -150,7 +156,7 @@ async fn what_may_take_long_goes_alone() {
     for step in [mkcol("tree"), put("tree/f"), mkcol("other"), mkcol("a"), put("b")] {
         engine.run_step(step).await.unwrap();
     }
-    *store.is_closed.lock().unwrap() = true;
+    store.open_for(0);
     let first = ask_for(&engine, put("first"));
     store.wait_for_runs(6);
     let copy = Action::Copy {
@@ -240,6 +246,23 @@ async fn who_has_a_thread_to_itself_waits_for_no_other() {
     others.iter().for_each(JoinHandle::abort);
 }
 
+/// It served all who came meanwhile, as long as there were any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_serves_in_place_is_answered_whoever_comes_meanwhile() {
+    let store = Watched::closed();
+    let engine = engine_over(store.clone(), Options { in_place: true, ..one_at_a_time() });
+    let first = spawn(&engine, put("a"));
+    store.wait_for_runs(1);
+    let second = ask_for(&engine, put("b"));
+    store.open_for(1);
+    let first = timeout(Duration::from_secs(60), first).await;
+    store.open();
+    assert_eq!(kind(&first.expect("it is answered").unwrap()), None);
+    assert_eq!(kind(&second.await), None);
+    assert_eq!(kind(&engine.run_step(put("c")).await), None);
+    assert_eq!(store.runs(), [1; 3]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_that_is_slow_holds_nobody_up_at_another() {
     let (slow, fast) = (Watched::closed(), Watched::closed());
@@ -265,7 +288,7 @@ async fn a_move_that_replaces_a_tree_goes_alone() {
     for step in [mkcol("big"), put("big/f"), mkcol("small")] {
         engine.run_step(step).await.unwrap();
     }
-    *store.is_closed.lock().unwrap() = true;
+    store.open_for(0);
     let first = ask_for(&engine, put("a"));
     store.wait_for_runs(4);
     let others = [rename("small", "big"), put("b"), put("c")];
