@@ -19,7 +19,6 @@ use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::problem::Problem;
 use crate::record::{self, Form};
 use crate::request::{Query, Request};
-use crate::site::Base;
 use crate::{guard, intake, live, page};
 
 /// A file up to this size is read in one go.
@@ -45,8 +44,6 @@ pub(crate) async fn get(
     let asked = Asked {
         engine: engine.clone(),
         path: request.path.clone(),
-        base: request.base.clone(),
-        slash: request.slash,
         conditions,
         want,
         form,
@@ -57,7 +54,14 @@ pub(crate) async fn get(
             headers_of_file(&mut response, &entry, engine.environment().now());
             Ok(response)
         }
-        Found::Page(response) => {
+        Found::Collection(entry, members) => {
+            let is_record = entry.record;
+            // One of many members takes long to be written.
+            let page = move || page::respond(&request.base, &entry, members, request.slash);
+            let mut response = intake::aside(page).await?;
+            if is_record {
+                response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+            }
             Ok(if want == Want::Header { header_of(response) } else { response })
         }
         Found::Records => record::list(engine, request, form, want).await,
@@ -69,9 +73,6 @@ pub(crate) async fn get(
 struct Asked {
     engine: Engine,
     path: ResourcePath,
-    /// How the client writes hrefs, and whether it wrote this one as that of a collection.
-    base: Base,
-    slash: bool,
     conditions: Conditions,
     want: Want,
     form: Form,
@@ -81,8 +82,7 @@ struct Asked {
 
 enum Found {
     File(Response<Body>, Entry),
-    /// The page of a collection.
-    Page(Response<Body>),
+    Collection(Entry, page::Members),
     /// A collection of records, to be told otherwise than as a page.
     Records,
     /// A collection that the client knows already.
@@ -194,11 +194,7 @@ impl Asked {
             return Ok(Found::Records);
         }
         let members = page::Members::read(view, path)?;
-        let mut response = page::respond(&self.base, &entry, members, self.slash);
-        if entry.record {
-            response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-        }
-        Ok(Found::Page(response))
+        Ok(Found::Collection(entry, members))
     }
 
     fn refuse_query(&self) -> Result<(), Problem> {
