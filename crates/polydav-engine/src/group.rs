@@ -113,6 +113,15 @@ impl Groups {
     }
 }
 
+impl<T> Turns<T> {
+    /// If none waits, a run less is under way; whether that is so.
+    fn end_if_none_waits(&mut self) -> bool {
+        let none_waits = self.waiting.is_empty();
+        self.runs -= usize::from(none_waits);
+        none_waits
+    }
+}
+
 impl<T: Turn> Group<T> {
     fn new(limits: Limits) -> Arc<Self> {
         let turns = Turns { waiting: VecDeque::new(), runs: 0 };
@@ -146,11 +155,8 @@ impl<T: Turn> Group<T> {
             return;
         }
         unless_it_panics(|| T::take_all(next, inner));
-        let mut turns = self.turns();
-        if turns.waiting.is_empty() {
-            turns.runs -= 1;
-        } else {
-            drop(turns);
+        let has_ended = self.turns().end_if_none_waits();
+        if !has_ended {
             self.serve_aside(inner);
         }
     }
@@ -163,9 +169,7 @@ impl<T: Turn> Group<T> {
     /// Those who go together next; if there are none, a run less is under way.
     fn next_or_end(&self) -> Vec<T> {
         let mut turns = self.turns();
-        if turns.waiting.is_empty() {
-            turns.runs -= 1;
-        }
+        turns.end_if_none_waits();
         let (mut next, mut moving) = (Vec::new(), 0);
         while next.len() < Run::STEPS_MAX
             && moving < self.limits.moving
