@@ -60,10 +60,11 @@ fn judge(text: &str) -> Result {
     if wanted.is_empty() {
         return Err(format!("there is no case in whose name {text:?} stands"));
     }
+    let numbers: Vec<usize> = wanted.iter().map(|(number, _)| *number).collect();
     println!("{}", report::HEADING);
     let mut wrong = Vec::new();
-    for (number, case) in wanted {
-        let line = Line { number, case, count: count::of(number)? };
+    for ((number, case), count) in wanted.iter().zip(count::all(&numbers)) {
+        let line = Line { number: *number, case, count: count? };
         println!("{line}");
         wrong.extend(line.complaint());
     }
