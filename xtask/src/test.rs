@@ -37,10 +37,6 @@ pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result {
                 .cargo("test --quiet -p polydav-fs --features crash-test --lib --test crash"),
         )
     });
-    // A million responses take a while without optimisation.
-    report.step("stream", || {
-        succeed(&mut workspace.cargo("test --quiet --release -p multistatus --all-features"))
-    });
     report.step("micro", || micro(workspace));
     suite::run_all(workspace, &mut report, strict)?;
     report.finish(strict)
