@@ -225,6 +225,8 @@ impl Asked {
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
+        // Those of a file are more than the map begins with.
+        response.headers_mut().reserve(12);
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         if let Some((name, value)) = kind {
             response.headers_mut().insert(name, value);

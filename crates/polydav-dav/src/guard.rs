@@ -36,7 +36,7 @@ pub(crate) fn of_request(
 
 /// `Lock-Token`, also as clients write it that leave out the angle brackets.
 pub(crate) fn lock_token(headers: &HeaderMap) -> Result<Option<LockTokenField>, Problem> {
-    let mut lines = headers.get_all(LockTokenField::NAME).iter();
+    let mut lines = headers.get_all(LockTokenField::FIELD).iter();
     match (lines.next(), lines.next()) {
         (Some(value), None) if quirk::has(Quirk::BareLockToken, headers) => {
             let parsed = LockTokenField::parse_lenient(value.as_bytes());

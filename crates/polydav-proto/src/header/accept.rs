@@ -1,5 +1,7 @@
 //! `Accept` (RFC 9110 §12.5.1).
 
+use http::{HeaderName, header as field};
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -102,6 +104,7 @@ fn parse_quality(value: &str) -> Option<u16> {
 
 impl Header for Accept {
     const NAME: &'static str = "Accept";
+    const FIELD: HeaderName = field::ACCEPT;
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

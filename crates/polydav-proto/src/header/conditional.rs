@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use http::{HeaderName, header as field};
+
 use super::{EntityTag, Header, Lines, parse_date};
 use crate::scan::{Invalid, Scan, list_within};
 
@@ -77,6 +79,7 @@ pub enum IfRange {
 
 impl Header for IfMatch {
     const NAME: &'static str = "If-Match";
+    const FIELD: HeaderName = field::IF_MATCH;
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
@@ -86,6 +89,7 @@ impl Header for IfMatch {
 
 impl Header for IfNoneMatch {
     const NAME: &'static str = "If-None-Match";
+    const FIELD: HeaderName = field::IF_NONE_MATCH;
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
@@ -97,6 +101,7 @@ impl Header for IfNoneMatch {
 
 impl Header for IfModifiedSince {
     const NAME: &'static str = "If-Modified-Since";
+    const FIELD: HeaderName = field::IF_MODIFIED_SINCE;
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
@@ -106,6 +111,7 @@ impl Header for IfModifiedSince {
 
 impl Header for IfUnmodifiedSince {
     const NAME: &'static str = "If-Unmodified-Since";
+    const FIELD: HeaderName = field::IF_UNMODIFIED_SINCE;
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
@@ -115,6 +121,7 @@ impl Header for IfUnmodifiedSince {
 
 impl Header for IfRange {
     const NAME: &'static str = "If-Range";
+    const FIELD: HeaderName = field::IF_RANGE;
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

@@ -1,5 +1,7 @@
 //! `Content-Type` (RFC 9110 §8.3).
 
+use http::{HeaderName, header as field};
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -28,6 +30,7 @@ impl ContentType {
 
 impl Header for ContentType {
     const NAME: &'static str = "Content-Type";
+    const FIELD: HeaderName = field::CONTENT_TYPE;
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

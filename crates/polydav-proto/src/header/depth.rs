@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::scan::Invalid;
 
@@ -36,6 +38,7 @@ impl fmt::Display for Depth {
 
 impl Header for Depth {
     const NAME: &'static str = "Depth";
+    const FIELD: HeaderName = HeaderName::from_static("depth");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

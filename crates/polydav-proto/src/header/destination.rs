@@ -1,5 +1,7 @@
 //! `Destination` (RFC 4918 §10.3).
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::reference::Reference;
 use crate::scan::Invalid;
@@ -10,6 +12,7 @@ pub struct Destination(pub Reference);
 
 impl Header for Destination {
     const NAME: &'static str = "Destination";
+    const FIELD: HeaderName = HeaderName::from_static("destination");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

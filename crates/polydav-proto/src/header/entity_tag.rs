@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::{HeaderName, header as field};
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -61,6 +63,7 @@ impl fmt::Display for EntityTag {
 
 impl Header for EntityTag {
     const NAME: &'static str = "ETag";
+    const FIELD: HeaderName = field::ETAG;
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use http::{HeaderName, header as field};
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -150,6 +152,7 @@ impl fmt::Display for Origin {
 
 impl Header for Host {
     const NAME: &'static str = "Host";
+    const FIELD: HeaderName = field::HOST;
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
@@ -162,6 +165,7 @@ impl Header for Host {
 
 impl Header for RequestOrigin {
     const NAME: &'static str = "Origin";
+    const FIELD: HeaderName = field::ORIGIN;
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
@@ -171,6 +175,7 @@ impl Header for RequestOrigin {
 
 impl Header for FetchSite {
     const NAME: &'static str = "Sec-Fetch-Site";
+    const FIELD: HeaderName = HeaderName::from_static("sec-fetch-site");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

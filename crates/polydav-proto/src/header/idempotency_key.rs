@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -25,6 +27,7 @@ impl IdempotencyKey {
 
 impl Header for IdempotencyKey {
     const NAME: &'static str = "Idempotency-Key";
+    const FIELD: HeaderName = HeaderName::from_static("idempotency-key");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

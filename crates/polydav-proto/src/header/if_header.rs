@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use super::{EntityTag, Header, Lines, StateToken};
 use crate::reference::Reference;
 use crate::scan::{Invalid, Scan};
@@ -62,6 +64,7 @@ impl If {
 
 impl Header for If {
     const NAME: &'static str = "If";
+    const FIELD: HeaderName = HeaderName::from_static("if");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -91,6 +93,7 @@ impl fmt::Display for LockToken {
 
 impl Header for LockToken {
     const NAME: &'static str = "Lock-Token";
+    const FIELD: HeaderName = HeaderName::from_static("lock-token");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

@@ -54,7 +54,7 @@ pub use timeout::{TimeType, Timeout};
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::scan::Invalid;
 
@@ -62,6 +62,8 @@ use crate::scan::Invalid;
 pub trait Header: Sized {
     /// The field's name, as its RFC writes it.
     const NAME: &'static str;
+    /// The same, to look it up by.
+    const FIELD: HeaderName;
     /// What it means if the field stands on several lines.
     const LINES: Lines;
 
@@ -100,7 +102,7 @@ pub struct InvalidHeader {
 /// If the value is outside the field's grammar, or a field with a single value has two.
 pub fn read<H: Header>(headers: &HeaderMap) -> Result<Option<H>, InvalidHeader> {
     let wrap = |invalid| InvalidHeader { header: H::NAME, invalid };
-    let mut lines = headers.get_all(H::NAME).iter().map(|line| line.as_bytes().trim_ascii());
+    let mut lines = headers.get_all(H::FIELD).iter().map(|line| line.as_bytes().trim_ascii());
     let Some(first) = lines.next() else { return Ok(None) };
     let mut value = Cow::Borrowed(first);
     for line in lines {
@@ -134,6 +136,21 @@ mod tests {
         let headers = headers(&[("If-None-Match", "\"a\""), ("if-none-match", "W/\"b\"")]);
         let Some(IfNoneMatch(Matching::Tags(tags))) = read(&headers).unwrap() else { panic!() };
         assert_eq!(tags.len(), 2);
+    }
+
+    #[test]
+    fn a_field_is_looked_up_by_its_name() {
+        fn is_found<H: Header>() -> bool {
+            H::FIELD.as_str().eq_ignore_ascii_case(H::NAME)
+        }
+        assert!(is_found::<Accept>() && is_found::<ContentType>() && is_found::<Depth>());
+        assert!(is_found::<Destination>() && is_found::<EntityTag>() && is_found::<FetchSite>());
+        assert!(is_found::<Host>() && is_found::<IdempotencyKey>() && is_found::<If>());
+        assert!(is_found::<IfMatch>() && is_found::<IfModifiedSince>());
+        assert!(is_found::<IfNoneMatch>() && is_found::<IfRange>());
+        assert!(is_found::<IfUnmodifiedSince>() && is_found::<LockToken>());
+        assert!(is_found::<RequestOrigin>() && is_found::<Overwrite>() && is_found::<Prefer>());
+        assert!(is_found::<Range>() && is_found::<Timeout>());
     }
 
     #[test]

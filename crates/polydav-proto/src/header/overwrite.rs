@@ -1,5 +1,7 @@
 //! `Overwrite` (RFC 4918 §10.6).
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::scan::Invalid;
 
@@ -17,6 +19,7 @@ pub enum Overwrite {
 
 impl Header for Overwrite {
     const NAME: &'static str = "Overwrite";
+    const FIELD: HeaderName = HeaderName::from_static("overwrite");
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

@@ -1,5 +1,7 @@
 //! `Prefer` (RFC 7240).
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan};
 
@@ -62,6 +64,7 @@ impl Prefer {
 
 impl Header for Prefer {
     const NAME: &'static str = "Prefer";
+    const FIELD: HeaderName = HeaderName::from_static("prefer");
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

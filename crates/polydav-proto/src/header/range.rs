@@ -1,5 +1,7 @@
 //! `Range` (RFC 9110 §14.2).
 
+use http::{HeaderName, header as field};
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, Scan, list_within};
 
@@ -116,6 +118,7 @@ fn merge(parts: &mut Vec<std::ops::Range<u64>>, part: std::ops::Range<u64>) {
 
 impl Header for Range {
     const NAME: &'static str = "Range";
+    const FIELD: HeaderName = field::RANGE;
     const LINES: Lines = Lines::Single;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
 use super::{Header, Lines};
 use crate::scan::{Invalid, list};
 
@@ -31,6 +33,7 @@ impl fmt::Display for TimeType {
 
 impl Header for Timeout {
     const NAME: &'static str = "Timeout";
+    const FIELD: HeaderName = HeaderName::from_static("timeout");
     const LINES: Lines = Lines::Join;
 
     fn parse(value: &[u8]) -> Result<Self, Invalid> {
