@@ -21,8 +21,11 @@ pub(crate) fn run(workspace: &Workspace, only: &[String]) -> Result {
     report.step("house", || house::check(workspace));
     report.step("tidy", || tidy::check(workspace));
     report.step("tests", || {
-        let mut tests =
-            workspace.cargo("test --quiet --no-fail-fast --workspace --exclude conformance");
+        // What is there only with a feature has tests that are, too.
+        let mut tests = workspace.cargo(
+            "test --quiet --no-fail-fast --workspace --exclude conformance \
+             --features multistatus/axum",
+        );
         if strict {
             // Some need a real database beside them.
             tests.env("POLYDAV_STRICT", "1");
