@@ -3,11 +3,9 @@
 //! Callgrind writes down what it counted up to there whenever [`counted`] begins, and when it ends:
 //! the second sheet holds that function alone, with what all threads did meanwhile.
 
-use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{fs, iter, thread};
+use std::{fs, thread};
 
 use crate::Result;
 
@@ -28,24 +26,12 @@ pub(crate) fn counted(act: &mut dyn FnMut()) {
     std::hint::black_box(());
 }
 
-/// Counts the cases of these numbers, as many beside each other as there are processors. What comes of
-/// each is in their order.
-pub(crate) fn all(numbers: &[usize]) -> Vec<Result<Count>> {
-    let next = AtomicUsize::new(0);
-    let count = || {
-        let mine = iter::from_fn(|| {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            Some((at, of(*numbers.get(at)?)))
-        });
-        mine.collect::<Vec<_>>()
-    };
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut counts: Vec<_> = thread::scope(|scope| {
-        let counting: Vec<_> = (0..processors).map(|_| scope.spawn(count)).collect();
-        counting.into_iter().flat_map(|one| one.join().expect("counting doesn't panic")).collect()
-    });
-    counts.sort_unstable_by_key(|(at, _)| *at);
-    counts.into_iter().map(|(_, count)| count).collect()
+/// Counts the cases of these numbers beside each other.
+pub(crate) fn beside(numbers: impl Iterator<Item = usize>) -> Vec<Result<Count>> {
+    thread::scope(|scope| {
+        let counting: Vec<_> = numbers.map(|number| scope.spawn(move || of(number))).collect();
+        counting.into_iter().map(|one| one.join().expect("counting doesn't panic")).collect()
+    })
 }
 
 /// Counts the case of this number.

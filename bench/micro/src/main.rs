@@ -20,7 +20,9 @@ mod service;
 mod work;
 mod world;
 
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use crate::case::{CASES, Case};
 use crate::report::Line;
@@ -60,13 +62,16 @@ fn judge(text: &str) -> Result {
     if wanted.is_empty() {
         return Err(format!("there is no case in whose name {text:?} stands"));
     }
-    let numbers: Vec<usize> = wanted.iter().map(|(number, _)| *number).collect();
     println!("{}", report::HEADING);
+    let processors = available_parallelism().map_or(1, NonZero::get);
     let mut wrong = Vec::new();
-    for ((number, case), count) in wanted.iter().zip(count::all(&numbers)) {
-        let line = Line { number: *number, case, count: count? };
-        println!("{line}");
-        wrong.extend(line.complaint());
+    for cases in wanted.chunks(processors) {
+        let counts = count::beside(cases.iter().map(|(number, _)| *number));
+        for ((number, case), count) in cases.iter().zip(counts) {
+            let line = Line { number: *number, case, count: count? };
+            println!("{line}");
+            wrong.extend(line.complaint());
+        }
     }
     if wrong.is_empty() { Ok(()) } else { Err(format!("\n  {}", wrong.join("\n  "))) }
 }
