@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use multistatus::xml::{Element, Name};
 use polydav_engine::{Engine, LiveView, LockRequest, Locked, RefreshRequest, UnlockRequest};
 use polydav_proto::body::{LockInfo, LockScope as Scope};
-use polydav_proto::header::{self, Depth, TimeType, Timeout};
+use polydav_proto::header::{
+    self, Depth, Header as _, LockToken as LockTokenField, TimeType, Timeout,
+};
 use polydav_store::{Failure, FailureKind, Lock, LockDepth, LockScope, LockToken, Member, Members};
 
 use crate::body::Body;
@@ -55,7 +57,7 @@ pub(crate) async fn lock(
     *response.status_mut() = status;
     let token = HeaderValue::try_from(format!("<{}>", lock.token));
     let token = token.expect("a token of ours is visible ASCII");
-    response.headers_mut().insert(HeaderName::from_static("lock-token"), token);
+    response.headers_mut().insert(LockTokenField::FIELD, token);
     Ok(response)
 }
 

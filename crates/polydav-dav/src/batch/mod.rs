@@ -22,11 +22,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use multistatus::batch::Summary;
 use polydav_engine::{Engine, Plan, PlanMode, Ticket};
 use polydav_proto::batch::{self as document, BatchRequest, Format, InvalidBatch};
-use polydav_proto::header::{self, Accept, ContentType, IdempotencyKey, Prefer};
+use polydav_proto::header::{self, Accept, ContentType, Header as _, IdempotencyKey, If, Prefer};
 use polydav_store::{BatchId, Cancel, Failure, Guard, Principal, ResourcePath};
 use tokio::time::Instant;
 
@@ -393,8 +393,7 @@ impl Asked {
     fn read(request: &Request) -> Result<Self, Problem> {
         let accept = header::read::<Accept>(&request.headers)?;
         let content_type = header::read::<ContentType>(&request.headers)?;
-        let lines = [HeaderName::from_static("prefer"), HeaderName::from_static("if")]
-            .map(|name| request.headers.get_all(name).iter());
+        let lines = [Prefer::FIELD, If::FIELD].map(|name| request.headers.get_all(name).iter());
         let fields = lines.into_iter().flatten();
         Ok(Self {
             key: header::read::<IdempotencyKey>(&request.headers)?,
